@@ -1,0 +1,80 @@
+"""Every error edgeticket raises on purpose, in one tree; each carries the exit code of the command.
+
+EdgeticketError
+├── InputError              2  something the user gave cannot be used
+│   ├── TaskError              a task that does not import, lacks its name or is built wrong
+│   ├── DataError              data that are missing, truncated or have a wrong magic number
+│   ├── ModelError             an ONNX file that cannot be read or must not be followed
+│   ├── FolderError            a folder that holds something else, other settings, or a running process
+│   ├── StorageError           the disk refused a write (full, read-only, no permission)
+│   ├── MissingExtraError      an optional package is not installed
+│   └── TrainingError          a loss that is not finite
+├── ProofError              1  an exported file whose outputs moved too far; nothing was written
+└── IntegrityError          4  a file that is missing, truncated or altered
+
+A verdict (no ticket, over the budget, inconclusive) is a result, not an error.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """What a command's exit code says."""
+
+    YES = 0
+    NO = 1
+    USAGE = 2
+    INCONCLUSIVE = 3
+    INTEGRITY = 4
+
+
+class EdgeticketError(Exception):
+    """Base of all deliberate errors. The message names the file, the value and the way out."""
+
+    exit_code: Exit = Exit.USAGE
+
+
+class InputError(EdgeticketError):
+    """Something the user gave cannot be used."""
+
+
+class TaskError(InputError):
+    """A task that does not import, lacks its name or is built wrong."""
+
+
+class DataError(InputError):
+    """Data that are missing, truncated or have a wrong magic number."""
+
+
+class ModelError(InputError):
+    """An ONNX file that cannot be read or must not be followed."""
+
+
+class FolderError(InputError):
+    """A folder that holds something else, other settings, or a running process."""
+
+
+class StorageError(InputError):
+    """The disk refused a write."""
+
+
+class MissingExtraError(InputError):
+    """An optional package is not installed."""
+
+
+class TrainingError(InputError):
+    """Training cannot go on: the loss is not finite."""
+
+
+class ProofError(EdgeticketError):
+    """The exported file's outputs moved too far from the masked network's."""
+
+    exit_code = Exit.NO
+
+
+class IntegrityError(EdgeticketError):
+    """A file of ours is missing, truncated or altered."""
+
+    exit_code = Exit.INTEGRITY

@@ -1,0 +1,82 @@
+"""Writing so that a killed process leaves the old file or the new one, and hashing what was written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from edgeticket.errors import IntegrityError, StorageError
+
+
+def write_atomic(path: Path, data: bytes) -> str:
+    """Write `data` to `path` through a temporary file beside it, synced and renamed. Returns its sha256.
+
+    Raises:
+        StorageError: the disk is full, read-only or forbidden; an older `path` is still whole.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be written ({error.strerror or error}). "
+            "What was there before is untouched; free some space or choose another --out."
+        ) from error
+    return sha256(data)
+
+
+def _sync_folder(folder: Path) -> None:
+    with suppress(OSError):  # not every file system can sync a folder
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sha256(data: bytes) -> str:
+    """The hexadecimal SHA-256 of `data`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_verified(path: Path, expected_sha256: str) -> bytes:
+    """The bytes of `path`, only if they are what was written.
+
+    Raises:
+        IntegrityError: the file is missing, truncated or altered.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise IntegrityError(
+            f"{path}: missing or unreadable ({error.strerror}). Restore it from a copy, or find the ticket again."
+        ) from error
+    if sha256(data) != expected_sha256:
+        raise IntegrityError(
+            f"{path}: its SHA-256 is not the recorded one ({expected_sha256[:12]}...): truncated or altered, not loaded. "
+            "Restore it from a copy, or delete the folder and start again."
+        )
+    return data
+
+
+def clean_temporaries(folder: Path, remove: Callable[[Path], None] = Path.unlink) -> None:
+    """Remove what a killed writer may have left in `folder`."""
+    for leftover in folder.rglob(".tmp-*"):
+        with suppress(OSError):
+            remove(leftover)

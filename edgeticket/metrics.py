@@ -1,0 +1,59 @@
+"""Metrics by name, in numpy: `find` trains with them, `export` and `check` repeat them without torch.
+
+Outputs are [n, ...] as the network returns them, targets [n, ...] as the data hold them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.generic]
+
+
+def _accuracy(outputs: Array, targets: Array) -> float:
+    return 100.0 * float(np.mean(outputs.argmax(axis=1) == targets))
+
+
+def _top5(outputs: Array, targets: Array) -> float:
+    best = np.argsort(-outputs, axis=1, kind="stable")[:, :5]
+    return 100.0 * float(np.mean((best == targets[:, None]).any(axis=1)))
+
+
+def _mean_absolute_error(outputs: Array, targets: Array) -> float:
+    return float(np.mean(np.abs(outputs.astype(np.float64) - targets)))
+
+
+def _mean_squared_error(outputs: Array, targets: Array) -> float:
+    return float(np.mean((outputs.astype(np.float64) - targets) ** 2))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that says how good a network is: percent points where `unit` is '%'."""
+
+    name: str
+    function: Callable[[Array, Array], float]
+    higher_is_better: bool = True
+    unit: str = "%"
+
+    def __call__(self, outputs: Array, targets: Array) -> float:
+        return self.function(outputs, targets)
+
+    def loss_against(self, value: float, dense: float) -> float:
+        """By how much `value` is worse than `dense`; negative where it is better."""
+        return dense - value if self.higher_is_better else value - dense
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", _accuracy),
+        Metric("top5", _top5),
+        Metric("mae", _mean_absolute_error, higher_is_better=False, unit=""),
+        Metric("mse", _mean_squared_error, higher_is_better=False, unit=""),
+    )
+}
