@@ -111,7 +111,7 @@ class Record:
 class TestSet:
     """The test set as the network sees it: inputs [n, ...] float32 (or integers) and targets [n, ...].
 
-    `stored` is what rests on disk: uint8 with `scale` and `offset` where that is exact, else the inputs themselves.
+    `stored` is what rests on disk: 'inputs' and 'targets', and 'scale' and 'offset' where the inputs are uint8.
     """
 
     __test__ = False  # not a pytest class
@@ -119,6 +119,7 @@ class TestSet:
     inputs: Array
     targets: Array
     of: int  # the size of the whole test set; len(inputs) where nothing was capped
+    stored: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

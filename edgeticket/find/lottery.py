@@ -1,0 +1,448 @@
+"""Iterative magnitude pruning, one trial (Frankle & Carbin 2019, section 2; late resetting: 1903.01611;
+learning-rate rewinding: Renda 2020).
+
+    θ = θ0;  m = 1
+    for each round n:  θ' = train(m ⊙ θ);  record;  m = prune(m, θ')
+
+A trial is its folder: whatever ticket.json lists is done, a checkpoint says where the running round stands, and
+everything else follows from the settings. So the same command on the same folder goes on where it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import edgeticket
+from edgeticket import store
+from edgeticket.errors import EdgeticketError, FolderError, TaskError
+from edgeticket.files import clean_temporaries, sha256, write_atomic
+from edgeticket.find import trace
+from edgeticket.find.network import derived_seed, digest, make_network, prunable_layers, weights_of
+from edgeticket.find.task import Data, Task
+from edgeticket.find.train import Evaluation, Snapshot, Tensors, Trainer, network_inputs, split
+from edgeticket.mask import Mask
+from edgeticket.metrics import METRICS
+from edgeticket.pruning import Layer, densities, prune, random_like, rounds_until
+from edgeticket.ticket import FORMAT, VERSION, Control, Point, Record, Round
+
+Array = NDArray[Any]
+CONTROLS = ("reinit", "random-mask")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the numbers of a trial, besides the task. `rewind` is 'init', 'lr' or an iteration."""
+
+    seed: int = 0
+    rewind: str = "init"
+    one_shot: bool = False
+    threads: int = 1
+    device: str = "cpu"
+
+    @property
+    def rewind_iteration(self) -> int:
+        """k of θk; 0 where the rewind is to θ0 or of the learning rate only."""
+        return int(self.rewind) if self.rewind.isdigit() else 0
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What may be raised or changed later without training anything again."""
+
+    rounds: int | None = None
+    until: float | None = None
+    tolerance: float = 0.5
+    at: str = "early-stop"
+    controls: tuple[str, ...] = ()
+    control_trials: int = 3
+    control_rounds: tuple[int, ...] | None = None
+    keep_test: int | None = None
+
+
+class Watcher(Protocol):
+    """Told what happens, so that a terminal, a log or nothing can show it."""
+
+    def plan(self, trainings: int, done: int) -> None:
+        """How many trainings the whole job has, and how many are there already."""
+
+    def training(self, label: str, density: float, start: int, stop: int) -> None:
+        """A training begins at iteration `start`."""
+
+    def iteration(self, iteration: int, loss: float | None) -> None:
+        """It got this far."""
+
+    def finished_round(self, record: Record, result: Round) -> None:
+        """A round is done and on disk."""
+
+    def finished_control(self, record: Record, result: Control) -> None:
+        """A control is done and on disk."""
+
+    def note(self, sentence: str) -> None:
+        """Something worth a line."""
+
+
+class Lottery:
+    """One trial in its folder. `run()` does what is left to do and returns the Record."""
+
+    def __init__(self, task: Task, data: Data, folder: Path, settings: Settings, goal: Goal, watcher: Watcher) -> None:
+        self.task, self.folder, self.settings, self.goal, self.watcher = task, folder, settings, goal, watcher
+        torch.set_num_threads(settings.threads)
+        self.device = torch.device(settings.device)
+        if self.device.type == "cuda":
+            torch.use_deterministic_algorithms(True, warn_only=True)
+        network = make_network(task, derived_seed(settings.seed, "init"))
+        self.theta0 = weights_of(network)
+        example = torch.from_numpy(network_inputs(data, data.train[0][:2]))
+        self.layers: list[Layer] = prunable_layers(task, network, example)
+        self.graph = trace.trace(network, example, task.name)
+        self._check_traced()
+        self.data = data
+        tensors: Tensors = split(data, task, settings.seed, self.device)
+        self.trainer = Trainer(task, network, tensors, self.device)
+        self._sequence = 0
+
+    def run(self) -> Record:
+        """Go on from where the folder stands to the goal.
+
+        Raises:
+            FolderError: the folder was made with other settings.
+            IntegrityError: a file in it is truncated or altered.
+            TrainingError: the loss is not finite; the finished rounds stay.
+        """
+        clean_temporaries(self.folder)
+        record = self._open()
+        last = self.last_round()
+        controls = self._control_jobs(record, last)
+        done = sum(n <= last for n in range(len(record.rounds)))
+        self.watcher.plan(last + 1 + len(controls) + len(record.controls), done + len(record.controls))
+        for number in range(len(record.rounds), last + 1):
+            record = self._round(record, number)
+        record = self._choose(record)
+        for kind, number, trial in controls:
+            record = self._control(record, kind, number, trial)
+        return record
+
+    def last_round(self) -> int:
+        """The round the goal ends with."""
+        if self.goal.rounds is not None:
+            by_rounds = self.goal.rounds
+            if self.goal.until is None:
+                return by_rounds
+            return min(by_rounds, rounds_until(self.layers, self.task.scope, self.goal.until))
+        until = self.task.until if self.goal.until is None else self.goal.until
+        return rounds_until(self.layers, self.task.scope, until)
+
+    def densities(self) -> list[float]:
+        """The planned density of every round."""
+        return densities(self.layers, self.task.scope, self.last_round())
+
+    # -- the folder ------------------------------------------------------------------------------------------------
+
+    def _settings(self) -> dict[str, Any]:
+        """Everything that decides the result bit by bit; compared when a folder is opened again."""
+        return {
+            **{f"--{name.replace('_', '-')}": value for name, value in dataclasses.asdict(self.settings).items()},
+            **{f"task.{name}": value for name, value in self.task.numbers().items() if name != "until"},
+            "task.scope": self.task.scope,
+            "task.keep": list(self.task.keep),
+            "task.loss": _name_of(self.task.loss),
+            "task.optimizer": _name_of(self.task.optimizer),
+            "task.augment": _name_of(self.task.augment),
+            "task.schedule": _name_of(self.task.schedule),
+            "task.metric": self.task.metric_of.name,
+            "initial weights (sha256)": digest(self.theta0),
+            "data (sha256)": _data_digest(self.data),
+        }
+
+    def _open(self) -> Record:
+        if not (self.folder / store.RECORD).exists():
+            return self._create()
+        record = store.read_record(self.folder)
+        wanted = self._settings()
+        different = [
+            f"  {key}: {record.settings.get(key)!r} there, {wanted.get(key)!r} asked for"
+            for key in sorted({*record.settings, *wanted})
+            if record.settings.get(key) != wanted.get(key)
+        ]
+        if record.task != self.task.name:
+            different.insert(0, f"  task: {record.task!r} there, {self.task.name!r} asked for")
+        if different:
+            raise FolderError(
+                f"{self.folder}: made with other settings; nothing was changed.\n"
+                + "\n".join(different)
+                + "\nUse the settings it was made with, or another --out"
+            )
+        if record.provenance["versions"] != _versions():
+            self.watcher.note(
+                "Other package versions than the finished rounds had: going on, but bit-identity holds within one set only."
+            )
+        store.verify_all(self.folder, record)
+        return record
+
+    def _create(self) -> Record:
+        task, data, metric = self.task, self.data, self.task.metric_of
+        keep = len(data.test[0]) if self.goal.keep_test is None else min(self.goal.keep_test, len(data.test[0]))
+        test = {"inputs": data.test[0][:keep], "targets": data.test[1][:keep]}
+        if data.scale is not None:
+            test |= {"scale": data.scale, "offset": data.offset}
+        files = dict([store.write_arrays(self.folder, "test.safetensors", test)])
+        files["graph.onnx"] = write_atomic(self.folder / "graph.onnx", self.graph)
+        if not self.settings.rewind_iteration:
+            files |= dict([store.write_arrays(self.folder, "rewind.safetensors", self.theta0)])
+        record = Record(
+            format=FORMAT,
+            version=VERSION,
+            task=task.name,
+            settings=self._settings(),
+            choice={"tolerance": self.goal.tolerance, "at": self.goal.at},
+            provenance={
+                "versions": _versions(),
+                "machine": platform.machine(),
+                "cpu": torch.backends.cpu.get_cpu_capability(),
+                "created": _now(),
+            },
+            metric={
+                "name": metric.name,
+                "unit": metric.unit,
+                "higher_is_better": metric.higher_is_better,
+                "builtin": METRICS.get(metric.name) is metric,
+            },
+            input={
+                "name": trace.INPUT,
+                "dtype": str(network_inputs(data, data.test[0][:1]).dtype),
+                "shape": list(data.test[0].shape[1:]),
+                "scale": None if data.scale is None else data.scale.tolist(),
+                "offset": None if data.offset is None else data.offset.tolist(),
+                "preprocessing": data.preprocessing,
+                "test_size": len(data.test[0]),
+            },
+            output={"name": trace.OUTPUT, "shape": trace.output_shape(self.graph)},
+            layers=[{**dataclasses.asdict(layer), "shape": list(layer.shape)} for layer in self.layers],
+            files=files,
+        )
+        store.write_record(self.folder, record)
+        return record
+
+    def _check_traced(self) -> None:
+        missing = [layer.name for layer in self.layers if layer.name not in trace.parameter_names(self.graph)]
+        if missing:
+            raise TaskError(
+                f"task {self.task.name!r}: the traced graph does not read {', '.join(missing)} under its name, "
+                "so its mask could not be exported; give the layer its weight as a plain parameter"
+            )
+
+    # -- training ----------------------------------------------------------------------------------------------------
+
+    def _round(self, record: Record, number: int) -> Record:
+        """Train round `number`, write its files, then list them."""
+        mask = self._mask(record, number)
+        resumed = self._resume(f"round-{number}")
+        snapshot = resumed or self._rewound(record, number)
+        began = _now()
+        seed = derived_seed(self.settings.seed, "train")
+        self.watcher.training(f"round {number}", mask.density, snapshot.iteration, self.task.iterations)
+        k = self.settings.rewind_iteration
+        if number == 0 and k and snapshot.iteration < k:
+            snapshot = self._train(f"round-{number}", snapshot, mask, seed, stop=k)
+            record = self._keep_rewind_point(record, snapshot)
+        final = self._train(f"round-{number}", snapshot, mask, seed)
+        early, end = self._points(final)
+        arrays = {
+            "mask": dict(mask),
+            "early_stop": final.best,
+            "end": final.weights,
+            "curve": {"curve": np.array(final.curve, np.float64)},
+        }
+        files = dict(store.write_arrays(self.folder, store.round_file(number, name), value) for name, value in arrays.items())
+        result = Round(number, mask.kept, mask.total, early, end, final.seconds, began)
+        record = self._choose(
+            dataclasses.replace(record, files={**record.files, **files}, rounds=[*record.rounds, result]), write=True
+        )
+        store.clear_checkpoints(self.folder)
+        self.watcher.finished_round(record, result)
+        return record
+
+    def _mask(self, record: Record, number: int) -> Mask:
+        if number == 0:
+            return Mask.ones({layer.name: layer.shape for layer in self.layers})
+        source = 0 if self.settings.one_shot else number - 1
+        trained = store.read_arrays(self.folder, record, store.round_file(source, "end"))
+        return prune(store.read_mask(self.folder, record, source), trained, self.layers, self.task.scope, number)
+
+    def _rewound(self, record: Record, number: int) -> Snapshot:
+        """Where a round starts: θ0, θk with its optimiser and schedule, or the trained weights at iteration 0."""
+        seed, k = derived_seed(self.settings.seed, "train"), self.settings.rewind_iteration
+        if number == 0:
+            return self.trainer.start(self.theta0, seed)
+        if self.settings.rewind == "lr":
+            source = 0 if self.settings.one_shot else number - 1
+            return self.trainer.start(store.read_arrays(self.folder, record, store.round_file(source, "end")), seed)
+        snapshot = self.trainer.start(store.read_arrays(self.folder, record, "rewind.safetensors"), seed, k)
+        if k:
+            snapshot.optimizer = store.read_arrays(self.folder, record, "rewind-optimizer.safetensors")
+        return snapshot
+
+    def _keep_rewind_point(self, record: Record, snapshot: Snapshot) -> Record:
+        files = dict(
+            [
+                store.write_arrays(self.folder, "rewind.safetensors", snapshot.weights),
+                store.write_arrays(self.folder, "rewind-optimizer.safetensors", snapshot.optimizer),
+            ]
+        )
+        record = dataclasses.replace(record, files={**record.files, **files})
+        store.write_record(self.folder, record)
+        return record
+
+    def _train(self, label: str, snapshot: Snapshot, mask: Mask, seed: int, stop: int | None = None) -> Snapshot:
+        try:
+            return self.trainer.train(
+                snapshot,
+                mask,
+                seed,
+                stop=stop,
+                progress=self.watcher.iteration,
+                checkpoint=lambda point: self._save_checkpoint(label, point),
+            )
+        except (EdgeticketError, MemoryError):
+            raise
+        except Exception as error:
+            raise TaskError(
+                f"task {self.task.name!r}: training fails in the task's own code: {type(error).__name__}: {error}. "
+                "Check its loss, optimiser, schedule and augmentation; finished rounds are kept"
+            ) from error
+
+    def _points(self, final: Snapshot) -> tuple[Point, Point]:
+        """The network at early stopping and at the end, on validation and test."""
+        curve = {iteration: Evaluation(loss, metric) for iteration, loss, metric in final.curve}
+        early = min(curve, key=lambda iteration: (curve[iteration].loss, iteration))
+        points = []
+        for iteration, weights in ((early, final.best), (max(curve), final.weights)):
+            test = self.trainer.evaluate_weights(weights, self.trainer.data.test)
+            at = curve[iteration]
+            points.append(Point(iteration, at.loss, at.metric, test.loss, test.metric))
+        return points[0], points[1]
+
+    def _choose(self, record: Record, write: bool = False) -> Record:
+        """The ticket: the sparsest round within the tolerance of dense on validation; never round 0."""
+        choice = {"tolerance": self.goal.tolerance, "at": self.goal.at}
+        metric, dense, chosen = self.task.metric_of, record.rounds[0].at(self.goal.at).validation_metric, None
+        for result in record.rounds[1 : self.last_round() + 1]:
+            # a hair above the tolerance is the rounding of a percentage, not a worse network
+            if metric.loss_against(result.at(self.goal.at).validation_metric, dense) <= self.goal.tolerance + 1e-9:
+                chosen = result.number
+        changed = dataclasses.replace(record, choice=choice, ticket=chosen)
+        if write or changed != record:
+            store.write_record(self.folder, changed)
+        return changed
+
+    # -- controls ------------------------------------------------------------------------------------------------------
+
+    def _control_jobs(self, record: Record, last: int) -> list[tuple[str, int, int]]:
+        """What is left to run: (kind, round, trial)."""
+        there = {(control.kind, control.round, control.trial) for control in record.controls}
+        rounds = self.goal.control_rounds or tuple(range(1, last + 1))
+        return [
+            (kind, number, trial)
+            for kind in self.goal.controls
+            for trial in range(self.goal.control_trials)
+            for number in rounds
+            if number <= last and (kind, number, trial) not in there
+        ]
+
+    def _control(self, record: Record, kind: str, number: int, trial: int) -> Record:
+        """The paper's controls: the round's mask on fresh weights, or a random mask of the same counts."""
+        mask = store.read_mask(self.folder, record, number)
+        seed = derived_seed(self.settings.seed, kind, number, trial)
+        if kind == "random-mask":
+            mask = random_like(mask, derived_seed(seed, "mask"))
+        label = f"{kind}-{number}-{trial}"
+        snapshot = self._resume(label)
+        if snapshot is None and kind == "random-mask" and self.settings.rewind != "lr":
+            snapshot = self._rewound(record, number)
+        elif snapshot is None:
+            snapshot = self.trainer.start(weights_of(make_network(self.task, derived_seed(seed, "init"))), seed)
+        began = _now()
+        self.watcher.training(f"{kind} of round {number}, trial {trial}", mask.density, snapshot.iteration, self.task.iterations)
+        final = self._train(label, snapshot, mask, derived_seed(seed, "train"))
+        early, end = self._points(final)
+        result = Control(kind, number, trial, mask.kept, mask.total, early, end, final.seconds, began)
+        record = dataclasses.replace(record, controls=[*record.controls, result])
+        store.write_record(self.folder, record)
+        store.clear_checkpoints(self.folder)
+        self.watcher.finished_control(record, result)
+        return record
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------------
+
+    def _save_checkpoint(self, label: str, point: Snapshot) -> None:
+        self._sequence += 1
+        arrays: dict[str, Array] = {
+            **{f"weights/{name}": value for name, value in point.weights.items()},
+            **{f"best/{name}": value for name, value in point.best.items()},
+            **{f"optimizer/{name}": value for name, value in point.optimizer.items()},
+            "curve": np.array(point.curve, np.float64).reshape(-1, 3),
+        }
+        if point.random_state is not None:
+            arrays["random_state"] = point.random_state
+        note = {"label": label, "iteration": point.iteration, "seconds": point.seconds, "sequence": self._sequence}
+        store.write_checkpoint(self.folder, arrays, note)
+
+    def _resume(self, label: str) -> Snapshot | None:
+        found = store.read_checkpoint(self.folder)
+        if found is None:
+            return None
+        arrays, note = found
+        self._sequence = int(note["sequence"])
+        if note["label"] != label:
+            return None
+
+        def part(prefix: str) -> dict[str, Array]:
+            return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+
+        curve = [(int(i), float(loss), float(metric)) for i, loss, metric in arrays["curve"]]
+        return Snapshot(
+            int(note["iteration"]),
+            part("weights/"),
+            part("optimizer/"),
+            arrays.get("random_state"),
+            curve,
+            part("best/"),
+            float(note["seconds"]),
+        )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _versions() -> dict[str, str]:
+    names = ("torch", "numpy", "onnx", "onnxscript")
+    return {"python": platform.python_version(), "edgeticket": edgeticket.__version__, **{n: version(n) for n in names}}
+
+
+def _name_of(function: Any) -> str | None:
+    if function is None:
+        return None
+    return getattr(function, "__qualname__", type(function).__qualname__)
+
+
+def _data_digest(data: Data) -> str:
+    arrays: Mapping[str, Array] = {
+        "train/inputs": data.train[0],
+        "train/targets": data.train[1],
+        "test/inputs": data.test[0],
+        "test/targets": data.test[1],
+        **({} if data.scale is None else {"scale": data.scale, "offset": data.offset}),
+    }
+    return sha256(digest(arrays).encode())

@@ -1,0 +1,113 @@
+"""What is prunable in a network, and how its weights move between torch and numpy."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from fnmatch import fnmatch
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgeticket.errors import TaskError
+from edgeticket.find.task import Task
+from edgeticket.pruning import Layer
+
+Array = NDArray[Any]
+_KINDS: dict[type[nn.Module], str] = {
+    nn.Linear: "linear",
+    nn.Conv1d: "conv",
+    nn.Conv2d: "conv",
+    nn.Conv3d: "conv",
+}
+
+
+def derived_seed(seed: int, *labels: object) -> int:
+    """A 63-bit seed of its own for each purpose, a pure function of the run's seed."""
+    text = "/".join(str(part) for part in (seed, *labels))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def make_network(task: Task, seed: int) -> nn.Module:
+    """The task's network with weights drawn from `seed`.
+
+    Raises:
+        TaskError: the task's `model` fails or returns something else.
+    """
+    torch.manual_seed(seed)
+    try:
+        network = task.model()
+    except Exception as error:
+        raise TaskError(f"task {task.name!r}: its model could not be made: {type(error).__name__}: {error}") from error
+    if not isinstance(network, nn.Module):
+        raise TaskError(f"task {task.name!r}: model() returned {type(network).__name__}, not a torch.nn.Module")
+    return network
+
+
+def prunable_layers(task: Task, network: nn.Module, example: Tensor) -> list[Layer]:
+    """Every Linear and Conv weight, in the order the network runs them; the last one run is the output layer.
+
+    Raises:
+        TaskError: the network does not run on `example` [n, ...], or holds no such weight.
+    """
+    order: list[str] = []
+    names = {module: name for name, module in network.named_modules() if type(module) in _KINDS}
+
+    def note(module: nn.Module, _inputs: object, _output: object) -> None:
+        if names[module] not in order:
+            order.append(names[module])
+
+    hooks = [module.register_forward_hook(note) for module in names]
+    network.eval()
+    try:
+        with torch.no_grad():
+            network(example)
+    except Exception as error:
+        raise TaskError(
+            f"task {task.name!r}: its network does not run on inputs of shape {list(example.shape)}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not order:
+        raise TaskError(f"task {task.name!r}: no Linear or Conv layer ran: there is nothing to prune")
+    layers = []
+    modules = {name: module for module, name in names.items()}
+    for path in order:
+        weight = modules[path].get_parameter("weight")
+        name = f"{path}.weight" if path else "weight"
+        kind = _KINDS[type(modules[path])]
+        rate = float(task.rates.get(kind, 0.0))
+        if path == order[-1]:  # the output layer, at half its kind's rate unless the task says otherwise
+            kind, rate = "output", float(task.rates.get("output", rate / 2))
+        if any(fnmatch(name, pattern) for pattern in task.keep):
+            rate = 0.0
+        layers.append(Layer(name, kind, tuple(weight.shape), rate))
+    if not any(layer.rate for layer in layers):
+        raise TaskError(f"task {task.name!r}: rates {dict(task.rates)} and keep {task.keep} leave nothing to prune")
+    return layers
+
+
+def weights_of(network: nn.Module) -> dict[str, Array]:
+    """A copy of every parameter and buffer, by its name in the state dict."""
+    return {name: value.detach().cpu().numpy().copy() for name, value in network.state_dict().items()}
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, Array]) -> None:
+    """Copy weights into the network in place, so that memory and strides stay what they were."""
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            value.copy_(torch.from_numpy(np.array(weights[name])))
+
+
+def digest(weights: Mapping[str, Array]) -> str:
+    """A SHA-256 over names, shapes and bytes: equal where two networks have the same weights."""
+    state = hashlib.sha256()
+    for name in sorted(weights):
+        state.update(f"{name}{weights[name].dtype}{weights[name].shape}".encode())
+        state.update(np.ascontiguousarray(weights[name]).tobytes())
+    return state.hexdigest()

@@ -1,0 +1,146 @@
+"""The network as ONNX, traced once before training: unoptimised, so every masked parameter keeps its name.
+
+What the exporter adds beyond the network (paths of this machine in node metadata, names of test harnesses, external
+data files) is taken out, and the parameters become graph inputs, so that the graph holds no second copy of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import ModelProto, numpy_helper
+from torch import Tensor, nn
+
+from edgeticket.errors import TaskError
+
+Array = NDArray[Any]
+OPSET = 18
+IR_VERSION = 10
+INPUT, OUTPUT = "input", "output"
+
+
+def trace(network: nn.Module, example: Tensor, task_name: str) -> bytes:
+    """The network in evaluation mode as one ONNX file with a symbolic batch; parameters and buffers are graph inputs.
+
+    Args:
+        example: [n, ...] with n of at least 2, so that the batch is not taken for a constant.
+
+    Raises:
+        TaskError: the network cannot be traced, or the trace computes something else than the network.
+    """
+    network = network.eval()
+    try:
+        model = _export(network, example)
+    except Exception as error:
+        reason = str(error).strip().splitlines()
+        raise TaskError(
+            f"task {task_name!r}: its network can not be traced to ONNX, so no ticket of it could be exported: "
+            f"{type(error).__name__}: {reason[0] if reason else ''}. "
+            "Rewrite what depends on the data (if, loops over tensors, .item()) in its forward"
+        ) from error
+    _strip(model)
+    _check_interface(model, task_name)
+    weights = {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
+    _parameters_to_inputs(model, weights)
+    onnx.checker.check_model(model)
+    return model.SerializeToString(deterministic=True)
+
+
+def _export(network: nn.Module, example: Tensor) -> ModelProto:
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                network,
+                (example,),
+                dynamo=True,
+                optimize=False,
+                opset_version=OPSET,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+                external_data=False,
+                verbose=False,
+            )
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+    assert program is not None
+    return program.model_proto
+
+
+def _strip(model: ModelProto) -> None:
+    """Keep what computes; drop what only describes where the exporter ran."""
+    model.producer_name, model.producer_version, model.doc_string = "edgeticket", "", ""
+    model.ir_version = min(model.ir_version, IR_VERSION)
+    del model.metadata_props[:]
+    graph = model.graph
+    graph.name, graph.doc_string = "network", ""
+    del graph.metadata_props[:]
+    del graph.value_info[:]
+    for node in graph.node:
+        node.doc_string = ""
+        del node.metadata_props[:]
+    for tensor in graph.initializer:
+        tensor.doc_string = ""
+        del tensor.metadata_props[:]
+    for value in (*graph.input, *graph.output):
+        value.doc_string = ""
+        del value.metadata_props[:]
+
+
+def _check_interface(model: ModelProto, task_name: str) -> None:
+    graph = model.graph
+    if len(graph.input) != 1 or len(graph.output) != 1:
+        raise TaskError(
+            f"task {task_name!r}: its network has {len(graph.input)} inputs and {len(graph.output)} outputs; "
+            "find takes networks of one input and one output tensor"
+        )
+    for value in (graph.input[0], graph.output[0]):
+        batch = value.type.tensor_type.shape.dim[0]
+        if batch.HasField("dim_value"):
+            raise TaskError(
+                f"task {task_name!r}: the batch of {value.name!r} is fixed to {batch.dim_value} in its forward; "
+                "write shapes as x.shape[0] or -1"
+            )
+        batch.dim_param = "batch"
+
+
+def _parameters_to_inputs(model: ModelProto, weights: Mapping[str, Array]) -> None:
+    """Initializers that are parameters or buffers become graph inputs; constants of the graph stay."""
+    graph = model.graph
+    constants = []
+    for tensor in graph.initializer:
+        array = weights.get(tensor.name)
+        if array is None:
+            constants.append(tensor)
+        elif not np.array_equal(numpy_helper.to_array(tensor), array):
+            raise TaskError(f"{tensor.name}: the traced graph holds other values than the network; tracing changed it")
+        else:
+            graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    del graph.initializer[:]
+    graph.initializer.extend(constants)
+
+
+def output_shape(graph: bytes) -> list[int | None]:
+    """Shape of the output without the batch; None where it is symbolic."""
+    dims = onnx.load_from_string(graph).graph.output[0].type.tensor_type.shape.dim[1:]
+    return [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
+
+
+def parameter_names(graph: bytes) -> set[str]:
+    """The parameters and buffers that the traced graph reads."""
+    return {value.name for value in onnx.load_from_string(graph).graph.input[1:]}
