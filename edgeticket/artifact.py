@@ -1,0 +1,206 @@
+"""Artifact: the folder that leaves for the device. Its manifest, and writing it so that it is whole or not there.
+
+    model.onnx      an ordinary ONNX file
+    manifest.json   the Manifest below
+    golden.npz      inputs, and the outputs that belong to them
+    slice.npz       a labelled slice of the test set (tickets only)
+    check.py        measure/checks.py, to be run on the device
+    report.json     what was measured and how; report.md and report.html for people
+    SHA256SUMS      for `sha256sum -c`
+
+Format history of manifest.json
+1  2026-11  first version
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from edgeticket.errors import FolderError, IntegrityError, StorageError
+from edgeticket.files import sha256
+
+FORMAT = "edgeticket-artifact"
+VERSION = 1
+SUMS, MANIFEST, MODEL = "SHA256SUMS", "manifest.json", "model.onnx"
+GOLDEN, SLICE, CHECKER = "golden.npz", "slice.npz", "check.py"
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of the model; an axis of None is free (symbolic)."""
+
+    name: str
+    dtype: str  # numpy's name
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The latency allowed for the median inference at batch 1, and where that holds."""
+
+    latency_ms: float
+    threads: int = 1
+    host: str = "any"  # or the fingerprint of one host
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """manifest.json: what the artifact is, and every value a check on the device needs."""
+
+    name: str
+    source: dict[str, Any]  # kind 'ticket' or 'onnx', file or task, round, density, sha256
+    storage: str
+    weights: str
+    size_bytes: int
+    dense_size_bytes: int
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    preprocessing: Any  # what the task says; None for an ONNX source
+    metric: dict[str, Any] | None  # name, unit, higher_is_better, builtin, slice_value, whole_value, whole_samples
+    slice: dict[str, Any] | None  # samples, dtype, scale, offset, masked_max_abs_delta
+    golden: dict[str, Any]  # feeds, atol, rtol (always 0)
+    proved: bool
+    proof: dict[str, Any]  # max_abs_delta, top1_agreement, tolerance, samples, reason
+    budget: Budget | None
+    layers: list[dict[str, Any]] = field(default_factory=list)
+    tensors: list[dict[str, Any]] = field(default_factory=list)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    format: str = FORMAT
+    version: int = VERSION
+
+    def to_json(self) -> str:
+        """The document, format and version first."""
+        body = asdict(self)
+        head = {key: body.pop(key) for key in ("format", "version")}
+        return json.dumps(head | body, indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, path: Path) -> Manifest:
+        """Read the document back; `path` is named in errors.
+
+        Raises:
+            IntegrityError: it is no JSON, or a field is missing, unknown or of the wrong kind.
+            FolderError: it is of another format or a newer version.
+        """
+        try:
+            body = json.loads(text)
+            kind, version = body["format"], body["version"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise IntegrityError(f"{path}: not a manifest ({error!r}); export the model again") from error
+        if kind != FORMAT or version != VERSION:
+            here = f"this edgeticket reads {FORMAT!r} version {VERSION}"
+            raise FolderError(f"{path}: {kind!r} version {version!r}, and {here}")
+        known = {each.name for each in fields(cls)}
+        if set(body) != known:
+            odd = ", ".join(sorted(set(body) ^ known))
+            raise IntegrityError(f"{path}: fields missing or unknown: {odd}; export the model again")
+        try:
+            for ports in ("inputs", "outputs"):
+                body[ports] = tuple(Port(port["name"], port["dtype"], tuple(port["shape"])) for port in body[ports])
+            body["budget"] = None if body["budget"] is None else Budget(**body["budget"])
+        except (TypeError, KeyError) as error:
+            raise IntegrityError(f"{path}: a value is of the wrong kind ({error!r}); export the model again") from error
+        return cls(**body)
+
+
+def require_free(out: Path) -> None:
+    """Refuse an output folder that holds anything but an earlier artifact of ours, whole.
+
+    Raises:
+        FolderError: `out` is a file or a link, or holds files that an export would not have written.
+    """
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise FolderError(f"{out}: exists and is not a folder; choose another --out")
+    if not out.exists() or not any(out.iterdir()):
+        return
+    try:
+        ours = json.loads((out / MANIFEST).read_bytes())["format"] == FORMAT
+        lines = (out / SUMS).read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError, KeyError, TypeError):
+        ours, lines = False, []
+    if not ours:
+        raise FolderError(f"{out}: holds something else than an artifact; empty it or choose another --out")
+    listed = {line[66:] for line in lines} | {SUMS}
+    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in listed | {"__pycache__"})
+    if foreign:
+        raise FolderError(
+            f"{out}: beside an earlier artifact it holds {foreign[0]!r}, which would be lost; "
+            "move it or choose another --out"
+        )
+
+
+def write_artifact(out: Path, files: Mapping[str, bytes]) -> None:
+    """Write `files` and their SHA256SUMS as the folder `out`; an earlier artifact of ours is replaced as a whole.
+
+    The folder is built beside `out`, synced, and renamed into place: after a failure `out` is what it was.
+
+    Raises:
+        FolderError: see require_free.
+        StorageError: the disk refused a write.
+    """
+    require_free(out)
+    sums = "".join(f"{sha256(data)}  {name}\n" for name, data in sorted(files.items()))
+    building: Path | None = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".tmp-{out.name}-"))
+        building.chmod(0o755)
+        for name, data in (dict(files) | {SUMS: sums.encode("ascii")}).items():
+            _write_synced(building / name, data)
+        _swap(building, out)
+    except OSError as error:
+        raise StorageError(
+            f"{out}: cannot be written ({error.strerror or error}). "
+            "What was there before is untouched; free some space or choose another --out."
+        ) from error
+    finally:
+        if building is not None:
+            shutil.rmtree(building, ignore_errors=True)
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _swap(new: Path, out: Path) -> None:
+    """Put `new` in the place of `out`; what was there is left under the name `new`."""
+    if not out.exists():
+        new.rename(out)
+    elif not _exchange(new, out):
+        aside = new.with_name(new.name + "-old")
+        out.rename(aside)
+        try:
+            new.rename(out)
+        except OSError:
+            aside.rename(out)
+            raise
+        aside.rename(new)
+    with suppress(OSError):  # not every file system can sync a folder
+        descriptor = os.open(out.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Swap two names in one step with renameat2(2), RENAME_EXCHANGE; False where the system does not have it."""
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    here, exchange = -100, 2
+    return bool(rename(here, os.fsencode(a), here, os.fsencode(b), exchange) == 0)

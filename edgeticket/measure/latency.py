@@ -1,0 +1,113 @@
+"""Latency, load time, first inference and peak memory of two models, side by side, in fresh processes.
+
+What is measured is the stock CPU provider as it comes, with denormals as zero. A model that a process cannot run within
+its time limit is reported, not raised: an export does not fail because this host is busy.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeticket.measure import checks
+from edgeticket.measurement import Measurement
+
+LIMIT_S = 3.0  # of one latency run, after which no new block begins
+TIMEOUT_S = 120.0  # of one process
+LOADS = 3  # fresh processes per model
+
+LATENCY_METHOD = (
+    "one fresh process per thread count; both models in it, timed in up to 15 blocks of one slot each in random order; "
+    "a slot is 5 to 200 inferences, 20 ms long, after one discarded; batch 1; every inference is a sample"
+)
+LOAD_METHOD = (
+    "three fresh processes per model, in random order, file in the page cache; an empty runtime is started first, and "
+    "memory is the peak resident size above it, from loading to the end of the first inference"
+)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What was measured on this host, and a sentence for each thing that could not be."""
+
+    host: Mapping[str, Any]
+    measurements: tuple[Measurement, ...]
+    failures: tuple[str, ...]
+
+    def get(self, what: str, model: str, threads: int = 1) -> Measurement | None:
+        """The measurement of one quantity, if it was made."""
+        wanted = (what, model, threads)
+        return next((m for m in self.measurements if (m.what, m.model, m.threads) == wanted), None)
+
+
+def measure(models: Mapping[str, bytes], feed: checks.Feed, seed: int = 0) -> Bench:
+    """Measure models (name -> ONNX bytes) on one feed of batch 1: about 10 s for two small models."""
+    host = checks.host()
+    found: list[Measurement] = []
+    failures: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="edgeticket-") as folder:
+        paths = {name: str(Path(folder) / f"{i}.onnx") for i, name in enumerate(models)}
+        for name, path in paths.items():
+            Path(path).write_bytes(models[name])
+        inputs = str(Path(folder) / "feed.npz")
+        arrays: dict[str, Any] = {f"input.{i}": array for i, array in enumerate(feed.values())}
+        np.savez(inputs, names=np.array(json.dumps(list(feed))), **arrays)
+        for threads in sorted({1, host["cores"]}):
+            request = {"kind": "latency", "models": paths, "feed": inputs, "threads": threads, "seed": seed}
+            answer = _ask({**request, "limit_s": LIMIT_S}, f"latency at {threads} threads", failures)
+            for name, blocks in answer.get("samples_ms", {}).items():
+                samples = tuple(sample for block in blocks for sample in block)
+                found.append(Measurement("latency", name, threads, "ms", samples, LATENCY_METHOD, host["fingerprint"]))
+        found += _loads(paths, inputs, host["fingerprint"], seed, failures)
+    return Bench(host, tuple(found), tuple(failures))
+
+
+def _loads(paths: Mapping[str, str], inputs: str, host: str, seed: int, failures: list[str]) -> list[Measurement]:
+    order = list(paths) * LOADS
+    random.Random(seed).shuffle(order)  # noqa: S311
+    answers: dict[str, list[dict[str, Any]]] = {name: [] for name in paths}
+    for name in order:
+        request = {"kind": "load", "model": paths[name], "feed": inputs, "threads": 1}
+        answer = _ask(request, f"load time of {name}", failures)
+        if answer:
+            answers[name].append(answer)
+    found = []
+    for what, key, unit in (
+        ("load", "load_ms", "ms"),
+        ("first-inference", "first_inference_ms", "ms"),
+        ("peak-memory", "peak_memory_bytes", "bytes"),
+    ):
+        for name, given in answers.items():
+            samples = tuple(float(answer[key]) for answer in given if answer[key] is not None)
+            if samples:
+                found.append(Measurement(what, name, 1, unit, samples, LOAD_METHOD, host))
+    return found
+
+
+def _ask(request: Mapping[str, Any], what: str, failures: list[str]) -> dict[str, Any]:
+    """One question to a fresh worker; {} and a sentence in `failures` where it gives no answer."""
+    command = [sys.executable, "-m", "edgeticket.measure.worker"]
+    try:
+        done = subprocess.run(
+            command, input=json.dumps(request), capture_output=True, text=True, timeout=TIMEOUT_S, check=True
+        )
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except subprocess.TimeoutExpired:
+        failures.append(f"{what}: not measured, no answer within {TIMEOUT_S:.0f} s")
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr or "").strip().splitlines() or ["it said nothing"]
+        failures.append(f"{what}: not measured, the process ended with {error.returncode} ({said[-1][:200]})")
+    except (OSError, ValueError) as error:
+        failures.append(f"{what}: not measured ({error})")
+    else:
+        return answer
+    return {}

@@ -1,0 +1,270 @@
+"""The report as people read it: cards, sections and tables of finished text, the same for Markdown and HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgeticket import text
+from edgeticket.report.content import Content
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of text. The first column is left-aligned; so are those in `prose`, all others are numbers."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    prose: tuple[int, ...] = ()
+    strong: int | None = None  # the row that speaks of this artifact
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, sentences, and at most one plot (a key of `plots`) and one table."""
+
+    title: str
+    sentences: tuple[str, ...]
+    table: Table | None = None
+    plot: str | None = None
+
+
+@dataclass(frozen=True)
+class Card:
+    """A headline number, what it is, and what it is compared with."""
+
+    label: str
+    value: str
+    detail: str
+
+
+def times(factor: float) -> str:
+    """17.34 -> '17.3', 1.004 -> '1.00', 240.2 -> '240'."""
+    return f"{factor:.2f}" if factor < 10 else f"{factor:.1f}" if factor < 100 else f"{factor:,.0f}"
+
+
+def shape(axes: Sequence[int | None]) -> str:
+    """(300, 784) -> '300×784'; nothing left -> 'removed'; a free axis -> 'n'."""
+    return "×".join("n" if axis is None else str(axis) for axis in axes) if axes else "removed"
+
+
+def zeros_sentence(content: Content) -> str:
+    """What stock ONNX Runtime makes of the zeros."""
+    units = content.removed_units
+    gone = sum(1 for layer in content.manifest.layers if not layer["shape_after"])
+    if not units and not gone:
+        return (
+            "Stock ONNX Runtime makes nothing of the zeros: it multiplies by them. No unit died, so the file is "
+            "smaller and the latency is that of the dense network."
+        )
+    what = f"{units:,} dead units" + (f" and {gone} whole layers" if gone else "") + " were removed"
+    return (
+        f"Stock ONNX Runtime makes nothing of the zeros that are left: it multiplies by them. {what}, exactly; "
+        "that is the only gain in speed to expect here."
+    )
+
+
+def cards(content: Content) -> list[Card]:
+    """The headline: bytes, accuracy, latency."""
+    manifest = content.manifest
+    smaller = manifest.dense_size_bytes / manifest.size_bytes
+    detail = f"{text.size(manifest.dense_size_bytes)} dense → {text.size(manifest.size_bytes)}"
+    found = [Card("Model file", f"{times(smaller)} × smaller", detail)]
+    compared = {each.network: each.test for each in content.scores if each.compared}
+    if manifest.metric and "exported file" in compared:
+        unit = manifest.metric["unit"]
+        others = [f"{name} {score(compared[name], unit)}" for name in ("dense", "ticket") if name in compared]
+        found.append(Card(f"Test {manifest.metric['name']}", score(compared["exported file"], unit), ", ".join(others)))
+    dense_ms, here_ms = content.measured("latency", "dense"), content.measured("latency", "exported")
+    if dense_ms and here_ms:
+        detail = f"dense {text.latency(dense_ms.median)}; median of {here_ms.count:,} on this host"
+        found.append(Card("Latency, one thread", text.latency(here_ms.median), detail))
+    verdict = "proved" if manifest.proved else "not proved"
+    delta = manifest.proof.get("max_abs_delta")
+    detail = (
+        "see the proof below" if delta is None else f"max |Δ| {delta:.2g} over {manifest.proof['samples']:,} inputs"
+    )
+    return [*found, Card("Same outputs", verdict, detail)]
+
+
+def score(value: float | None, unit: str) -> str:
+    """98.24 -> '98.24 %'; a metric without unit with four digits; nothing -> '–'."""
+    if value is None:
+        return "–"
+    return f"{value:.2f} %" if unit == "%" else f"{value:.4g} {unit}".strip()
+
+
+def sections(content: Content) -> list[Section]:
+    """The body of the report, in reading order; a section with nothing to say is left out."""
+    made = (_sizes, _accuracy, _latency, _loading, _layers, _tensors, _proof, _passes, _provenance)
+    return [section for section in (make(content) for make in made) if section is not None]
+
+
+SIZE_NAMES = {
+    "original": "dense network, as it was",
+    "dense": "zeros removed where dead, stored dense",
+    "gaps": "values and gaps, fp32",
+    "gaps-fp16": "values and gaps, fp16",
+    "gaps-int8": "values and gaps, int8",
+    "sparse-initializer": "the standard's sparse initializer",
+    "exported": "this artifact",
+}
+
+
+def size_name(key: str) -> str:
+    """The key of a size as people read it; '.gz' is the same file in gzip -9."""
+    name = SIZE_NAMES.get(key.removesuffix(".gz"), key.removesuffix(".gz"))
+    return name + ", gzip" if key.endswith(".gz") else name
+
+
+def _sizes(content: Content) -> Section:
+    dense = content.sizes["original"]
+    keys = list(content.sizes)
+    rows = tuple(
+        (size_name(key), f"{value:,}", text.size(value), f"{times(dense / value)} ×")
+        for key, value in content.sizes.items()
+    )
+    table = Table(("The whole file", "bytes", "", "smaller"), rows, strong=keys.index("exported"))
+    rest = f"Storage: {content.manifest.storage}, weights at rest: {content.manifest.weights}. "
+    rest += "The runtime rebuilds every tensor densely when it loads the file; the memory it then takes is not smaller."
+    return Section("Size", (rest,), table, "sizes")
+
+
+def _accuracy(content: Content) -> Section | None:
+    metric = content.manifest.metric
+    if not content.scores or metric is None:
+        return None
+    unit = metric["unit"]
+    rows = tuple(
+        (s.network, s.where, score(s.validation, unit), score(s.test, unit), f"{s.test_samples:,}")
+        for s in content.scores
+    )
+    table = Table(("Network", "at", "validation", "test", "test samples"), rows, prose=(1,), strong=len(rows) - 1)
+    if metric["builtin"]:
+        how = f"Metric: {metric['name']}. The rows at ONNX Runtime were computed in this export, the others in find."
+    else:
+        how = f"'{metric['name']}' is the task's own: it was measured in find only. Export and check compare outputs."
+    return Section("Accuracy", (how,), table)
+
+
+def _latency(content: Content) -> Section:
+    plain = zeros_sentence(content)
+    rows = []
+    for threads in content.thread_counts:
+        for model in ("dense", "exported"):
+            found = content.measured("latency", model, threads)
+            if found:
+                values = (found.median, found.percentile(90), found.percentile(99))
+                cells = tuple("–" if value is None else text.latency(value) for value in values)
+                rows.append((model, str(threads), *cells, f"{found.count:,}"))
+    if not rows:
+        return Section("Latency", (plain, "Latency was not measured in this export."))
+    table = Table(("Model", "threads", "p50", "p90", "p99", "samples"), tuple(rows))
+    method = next(m.method for m in content.measurements if m.what == "latency")
+    caution = "These are one host's numbers, shown to be read; they gate nothing."
+    sentences = (plain, f"How: {method}.", caution, *content.failures)
+    return Section("Latency on the stock CPU provider", sentences, table, "latency")
+
+
+def _loading(content: Content) -> Section | None:
+    rows = []
+    for model in ("dense", "exported"):
+        found = [content.measured(what, model) for what in ("load", "first-inference", "peak-memory")]
+        if any(found):
+            load, first, memory = (None if m is None else m.median for m in found)
+            rows.append(
+                (
+                    model,
+                    "–" if load is None else text.latency(load),
+                    "–" if first is None else text.latency(first),
+                    "–" if memory is None else text.size(memory),
+                )
+            )
+    if not rows:
+        return None
+    method = next(m.method for m in content.measurements if m.what == "load")
+    table = Table(("Model", "load", "first inference", "peak memory"), tuple(rows))
+    return Section("Loading and memory", (f"How: {method}. The medians are shown.",), table)
+
+
+def _layers(content: Content) -> Section | None:
+    if not content.manifest.layers:
+        return None
+    rows = []
+    for layer in content.manifest.layers:
+        before, after = _count(layer["shape_before"]), _count(layer["shape_after"])
+        rows.append(
+            (
+                layer["name"],
+                layer["op"],
+                shape(layer["shape_before"]),
+                share(layer["nonzeros_before"], before),
+                shape(layer["shape_after"]),
+                share(layer["nonzeros_after"], after),
+                f"{layer['nonzeros_after']:,}",
+            )
+        )
+    header = ("Layer", "operator", "shape before", "zeros", "shape after", "zeros", "nonzeros")
+    sentence = "Zeros per layer before and after what is dead was removed. A removed unit takes its zeros along."
+    return Section("Sparsity per layer", (sentence,), Table(header, tuple(rows), prose=(1,)), "layers")
+
+
+def _count(axes: Sequence[int]) -> int:
+    total = 1 if axes else 0
+    for axis in axes:
+        total *= axis
+    return total
+
+
+def share(nonzeros: int, total: int) -> str:
+    """The share of zeros: (10, 100) -> '90.00 %'."""
+    return text.percent(1 - nonzeros / total) if total else "–"
+
+
+def _tensors(content: Content) -> Section | None:
+    rows = []
+    for tensor in content.manifest.tensors:
+        numbers = (shape(tensor["shape"]), f"{tensor['nonzeros']:,}", f"{tensor['size_bytes']:,}")
+        rows.append((tensor["name"], *numbers, tensor["storage"], tensor["weights"], tensor["note"]))
+    if not rows:
+        return None
+    header = ("Tensor", "shape", "nonzeros", "bytes", "storage", "weights", "note")
+    return Section("Storage per tensor", (), Table(header, tuple(rows), prose=(4, 5, 6)))
+
+
+def _proof(content: Content) -> Section:
+    manifest, proof = content.manifest, content.manifest.proof
+    if not manifest.proved:
+        return Section("Proof", (f"Not proved: {proof['reason']}",))
+    agreement = proof.get("top1_agreement")
+    tolerance = "–" if proof.get("tolerance") is None else f"{proof['tolerance']:.3g}"
+    rows = [
+        ("largest |Δ| of an output", f"{proof['max_abs_delta']:.3g}"),
+        ("tolerance", tolerance),
+        ("top-1 agreement", "–" if agreement is None else text.percent(agreement)),
+        ("inputs", f"{proof['samples']:,}"),
+    ]
+    if proof.get("float64_error") is not None:
+        rows.insert(2, ("error of the runtime itself, against float64", f"{proof['float64_error']:.3g}"))
+    against = "over the test set" if manifest.source["kind"] == "ticket" else "on random and extreme inputs"
+    sentences = [f"The exported file ran on ONNX Runtime {against}, beside the masked network before any graph change."]
+    if proof["reason"]:
+        sentences.append(proof["reason"])
+    return Section("Proof", tuple(sentences), Table(("Outputs", "value"), tuple(rows)))
+
+
+def _passes(content: Content) -> Section | None:
+    if not content.passes:
+        return None
+    rows = tuple((p["pass_name"], f"{p['changed']:,}", p["sentence"]) for p in content.passes)
+    return Section("What each pass did", (), Table(("Pass", "changed", "what, or why not"), rows, prose=(2,)))
+
+
+def _provenance(content: Content) -> Section:
+    manifest = content.manifest
+    facts = {**manifest.source, **manifest.provenance, **{f"{k} version": v for k, v in manifest.versions.items()}}
+    if content.host:
+        facts |= {f"host {key}": value for key, value in content.host.items()}
+    facts["exported"] = content.created
+    rows = tuple((key.replace("_", " "), str(value)) for key, value in facts.items() if value is not None)
+    return Section("Provenance", content.remarks, Table(("", ""), rows, prose=(1,)))
