@@ -6,12 +6,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgeticket.api import check, export, find
+    from edgeticket.api import check, export
+    from edgeticket.find.api import find, request
     from edgeticket.find.task import Data, Task
     from edgeticket.mask import Mask
 
 __version__ = "0.1.0"
-__all__ = ["Data", "Mask", "Task", "__version__", "check", "export", "find"]
+__all__ = ["Data", "Mask", "Task", "__version__", "check", "export", "find", "request"]
 
 _HOMES = {
     "Data": "edgeticket.find.task",
@@ -19,7 +20,8 @@ _HOMES = {
     "Task": "edgeticket.find.task",
     "check": "edgeticket.api",
     "export": "edgeticket.api",
-    "find": "edgeticket.api",
+    "find": "edgeticket.find.api",
+    "request": "edgeticket.find.api",
 }
 
 

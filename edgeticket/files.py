@@ -26,11 +26,11 @@ def write_atomic(path: Path, data: bytes) -> str:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
         except BaseException:
             with suppress(OSError):
-                os.unlink(temporary)
+                Path(temporary).unlink()
             raise
         _sync_folder(path.parent)
     except OSError as error:
@@ -69,8 +69,8 @@ def read_verified(path: Path, expected_sha256: str) -> bytes:
         ) from error
     if sha256(data) != expected_sha256:
         raise IntegrityError(
-            f"{path}: its SHA-256 is not the recorded one ({expected_sha256[:12]}...): truncated or altered, not loaded. "
-            "Restore it from a copy, or delete the folder and start again."
+            f"{path}: its SHA-256 is not the recorded one ({expected_sha256[:12]}...): truncated or altered, "
+            "not loaded. Restore it from a copy, or delete the folder and start again."
         )
     return data
 

@@ -45,7 +45,7 @@ def densities(layers: Sequence[Layer], scope: str, rounds: int) -> list[float]:
 
 
 def rounds_until(layers: Sequence[Layer], scope: str, density: float) -> int:
-    """The first round whose density is at most `density`, to within half of the last digit people type (0.005 points)."""
+    """The first round whose density is at most `density`, give or take 0.005 points (half of the last digit typed)."""
     total = sum(layer.size for layer in layers)
     n = 0
     while (left := sum(kept_counts(layers, scope, n).values())) / total > density + 5e-5:

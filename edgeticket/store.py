@@ -58,10 +58,14 @@ def read_record(folder: Path) -> Record:
         raise FolderError(f"{path}: unreadable ({error.strerror}); check its permissions") from error
     sealed = _SEALED.fullmatch(data)
     if sealed is None or sha256(sealed[1]) != sealed[2].decode():
-        raise IntegrityError(f"{path}: truncated or altered, not loaded. Restore it from a copy, or find the ticket again")
+        raise IntegrityError(
+            f"{path}: truncated or altered, not loaded. Restore it from a copy, or find the ticket again"
+        )
     version = json.loads(sealed[1]).get("version")
     if version != VERSION:
-        raise FolderError(f"{path}: format version {version}, this edgeticket reads {VERSION}; use the version that wrote it")
+        raise FolderError(
+            f"{path}: format version {version}, this edgeticket reads {VERSION}; use the version that wrote it"
+        )
     record = msgspec.json.decode(sealed[1], type=Record)
     if record.format != FORMAT:
         raise FolderError(f"{path}: holds {record.format!r}, not {FORMAT!r}")
@@ -174,13 +178,19 @@ def read_ticket(path: Path, number: int | None = None) -> Ticket:
     """
     folders = trials(path)
     if not folders:
-        raise FolderError(f"{path}: no {RECORD} in it and no trial-N folders: not a ticket; `edgeticket find` makes one")
+        raise FolderError(
+            f"{path}: no {RECORD} in it and no trial-N folders: not a ticket; `edgeticket find` makes one"
+        )
     candidates = [(folder, read_record(folder)) for folder in folders]
-    usable = [(folder, record, chosen) for folder, record in candidates if (chosen := _round(record, number)) is not None]
+    usable = [
+        (folder, record, chosen) for folder, record in candidates if (chosen := _round(record, number)) is not None
+    ]
     if not usable:
         rounds = max(len(record.rounds) for _, record in candidates) - 1
         if number is None:
-            raise InputError(f"{path}: no round is a ticket at this tolerance. Export one all the same with --round 1..{rounds}")
+            raise InputError(
+                f"{path}: no round is a ticket at this tolerance. Export one all the same with --round 1..{rounds}"
+            )
         raise InputError(f"{path}: there is no round {number}; it holds rounds 0 to {rounds}")
     sign = 1 if candidates[0][1].metric["higher_is_better"] else -1
     folder, record, chosen = max(usable, key=lambda item: sign * item[2].at(item[1].choice["at"]).validation_metric)

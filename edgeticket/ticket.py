@@ -1,4 +1,4 @@
-"""Ticket: the chosen round of iterative magnitude pruning, made portable. The documents here are what ticket.json holds.
+"""Ticket: the chosen round of iterative magnitude pruning, made portable. These are the documents of ticket.json.
 
 Format history of ticket.json
 1  2026-11  first version
@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgeticket.mask import Mask
@@ -19,7 +18,7 @@ from edgeticket.mask import Mask
 FORMAT = "edgeticket-ticket"
 VERSION = 1
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ class TestSet:
 class Ticket:
     """A ticket read back: everything `export` needs, without torch.
 
-    `graph` is an ONNX model whose parameters are graph inputs, named as `weights`, `dense_weights` and `mask` name them.
+    `graph` is an ONNX model whose parameters are graph inputs, named as in `weights`, `dense_weights` and `mask`.
     """
 
     path: Path

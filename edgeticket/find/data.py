@@ -6,6 +6,7 @@ Local copies are checked by their structure; downloads by their published hash, 
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import struct
 import zlib
@@ -150,14 +151,15 @@ def _idx(path: Path) -> Array:
     magic = int.from_bytes(data[:4], "big")
     expected = 0x00000803 if "images" in path.name else 0x00000801
     if magic != expected:
-        raise DataError(f"{path}: magic number 0x{magic:08x}, an idx file of this name has 0x{expected:08x}; fetch it again")
+        raise DataError(
+            f"{path}: magic number 0x{magic:08x}, an idx file of this name has 0x{expected:08x}; fetch it again"
+        )
     dimensions = magic & 0xFF
     header = 4 + 4 * dimensions
     shape = struct.unpack(f">{dimensions}I", data[4:header]) if len(data) >= header else (0,)
-    if len(data) != header + int(np.prod(shape)) or 0 in shape:
-        raise DataError(
-            f"{path}: {len(data)} bytes, but its header announces {header + int(np.prod(shape))}: truncated; fetch it again"
-        )
+    announced = header + math.prod(shape)
+    if len(data) != announced or 0 in shape:
+        raise DataError(f"{path}: {len(data)} bytes, its header announces {announced}: truncated; fetch it again")
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
 
 
@@ -166,8 +168,12 @@ def _cifar10_batch(path: Path) -> tuple[Array, Array]:
         raise DataError(f"{path}: missing; unpack the binary version of CIFAR-10 again")
     data = np.frombuffer(_read(path), np.uint8)
     if data.size != 10_000 * _CIFAR10_RECORD:
-        raise DataError(f"{path}: {data.size} bytes, a batch has {10_000 * _CIFAR10_RECORD}: truncated; unpack it again")
+        raise DataError(
+            f"{path}: {data.size} bytes, a batch has {10_000 * _CIFAR10_RECORD}: truncated; unpack it again"
+        )
     records = data.reshape(-1, _CIFAR10_RECORD)
     if records[:, 0].max() > 9:
-        raise DataError(f"{path}: holds label {records[:, 0].max()}, CIFAR-10 has 0 to 9: not a batch of its binary version")
+        raise DataError(
+            f"{path}: holds label {records[:, 0].max()}, CIFAR-10 has 0 to 9: not a batch of its binary version"
+        )
     return np.ascontiguousarray(records[:, 1:]).reshape(-1, 3, 32, 32), records[:, 0].astype(np.int64)

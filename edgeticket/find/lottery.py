@@ -185,7 +185,7 @@ class Lottery:
             )
         if record.provenance["versions"] != _versions():
             self.watcher.note(
-                "Other package versions than the finished rounds had: going on, but bit-identity holds within one set only."
+                "Other package versions than the finished rounds had: going on, but bits agree within one set only"
             )
         store.verify_all(self.folder, record)
         return record
@@ -264,7 +264,9 @@ class Lottery:
             "end": final.weights,
             "curve": {"curve": np.array(final.curve, np.float64)},
         }
-        files = dict(store.write_arrays(self.folder, store.round_file(number, name), value) for name, value in arrays.items())
+        files = dict(
+            store.write_arrays(self.folder, store.round_file(number, name), value) for name, value in arrays.items()
+        )
         result = Round(number, mask.kept, mask.total, early, end, final.seconds, began)
         record = self._choose(
             dataclasses.replace(record, files={**record.files, **files}, rounds=[*record.rounds, result]), write=True
@@ -373,7 +375,9 @@ class Lottery:
         elif snapshot is None:
             snapshot = self.trainer.start(weights_of(make_network(self.task, derived_seed(seed, "init"))), seed)
         began = _now()
-        self.watcher.training(f"{kind} of round {number}, trial {trial}", mask.density, snapshot.iteration, self.task.iterations)
+        self.watcher.training(
+            f"{kind} of round {number}, trial {trial}", mask.density, snapshot.iteration, self.task.iterations
+        )
         final = self._train(label, snapshot, mask, derived_seed(seed, "train"))
         early, end = self._points(final)
         result = Control(kind, number, trial, mask.kept, mask.total, early, end, final.seconds, began)

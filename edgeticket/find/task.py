@@ -41,7 +41,9 @@ class Data:
         for part in ("train", "test"):
             inputs, targets = (_array(value) for value in getattr(self, part))
             if len(inputs) != len(targets) or len(inputs) == 0:
-                raise DataError(f"{part} set: {len(inputs)} inputs but {len(targets)} targets; give one target an input")
+                raise DataError(
+                    f"{part} set: {len(inputs)} inputs but {len(targets)} targets; give one target an input"
+                )
             object.__setattr__(self, part, (inputs, targets))
         if self.train[0].shape[1:] != self.test[0].shape[1:]:
             raise DataError(f"train inputs have shape {self.train[0].shape[1:]}, test inputs {self.test[0].shape[1:]}")
@@ -120,9 +122,17 @@ class Task:
             need(_is_number(getattr(self, name)) and getattr(self, name) > 0, name, "a number above 0")
         need(_is_number(self.until) and 0 < self.until <= 1, "until", "a density between 0 and 1")
         need(self.scope in ("layer", "global"), "scope", "'layer' or 'global'")
-        need(isinstance(self.metric, Metric) or self.metric in METRICS, "metric", f"a Metric or one of {', '.join(METRICS)}")
+        need(
+            isinstance(self.metric, Metric) or self.metric in METRICS,
+            "metric",
+            f"a Metric or one of {', '.join(METRICS)}",
+        )
         need(set(self.rates) <= {"conv", "linear", "output"}, "rates", "a mapping from conv, linear, output to a share")
-        need(all(_is_number(r) and 0 <= r < 1 for r in self.rates.values()), "rates", "shares from 0 up to, not including, 1")
+        need(
+            all(_is_number(r) and 0 <= r < 1 for r in self.rates.values()),
+            "rates",
+            "shares from 0 up to, not including, 1",
+        )
         used = {rate for rate in self.rates.values() if rate > 0}
         need(self.scope == "layer" or len(used) <= 1, "rates", "one rate for all where the scope is global")
 

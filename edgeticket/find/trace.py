@@ -52,7 +52,7 @@ def trace(network: nn.Module, example: Tensor, task_name: str) -> bytes:
     weights = {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
     _parameters_to_inputs(model, weights)
     onnx.checker.check_model(model)
-    return model.SerializeToString(deterministic=True)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def _export(network: nn.Module, example: Tensor) -> ModelProto:

@@ -1,11 +1,11 @@
 """Training under a mask, resumable at any iteration and bit-identical when resumed.
 
 Nothing random is carried along: the batch of iteration i, its augmentation and its learning rate are functions of
-(seed, i). What is carried (weights, optimiser, torch's random state for dropout, the best point so far) is the Snapshot.
+(seed, i). What is carried (weights, optimiser, torch's random state for dropout, the best point) is the Snapshot.
 
 The mask is kept by zeroing the gradient of every pruned weight before the optimiser's step: weight, gradient and
-moments are then 0, and an element-wise optimiser moves 0 to 0. Optimisers that are not known to be element-wise have
-weights and moments zeroed after each step as well. `check_zeros` proves it after every training.
+moments are then 0, and an element-wise optimiser moves 0 to 0. Optimisers that are not known to be element-wise
+have weights and moments zeroed after each step as well. `check_zeros` proves it after every training.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def network_inputs(data: Data, inputs: Array) -> Array:
 
 
 class Batches:
-    """The order of the examples: one permutation an epoch, a function of (seed, epoch); a last partial batch is dropped."""
+    """The order of the examples: a permutation an epoch, a function of (seed, epoch); a partial batch is dropped."""
 
     def __init__(self, size: int, batch_size: int, seed: int) -> None:
         self._size, self._batch, self._seed = size, batch_size, seed
@@ -208,7 +208,9 @@ class Trainer:
             progress(iteration, mean_loss)
             now = time.perf_counter()
             if now - saved > checkpoint_seconds and iteration < stop:
-                checkpoint(self._snapshot(iteration, optimizer, parameters, curve, best, snapshot.seconds + now - began))
+                checkpoint(
+                    self._snapshot(iteration, optimizer, parameters, curve, best, snapshot.seconds + now - began)
+                )
                 cost = time.perf_counter() - now
                 saved, checkpoint_seconds = time.perf_counter(), max(checkpoint_seconds, 50 * cost)
         seconds = snapshot.seconds + time.perf_counter() - began
@@ -222,19 +224,18 @@ class Trainer:
         Raises:
             TrainingError: the loss is not finite.
         """
-        inputs, targets = part
         self.network.eval()
         outputs, losses = [], []
         with torch.no_grad():
-            for x, y in zip(inputs.split(_EVALUATION_BATCH), targets.split(_EVALUATION_BATCH), strict=True):
+            for x, y in zip(*(torch.split(tensor, _EVALUATION_BATCH) for tensor in part), strict=True):
                 output = self.network(x)
                 losses.append(self.task.loss(output, y).item() * len(x))
                 outputs.append(output.cpu().numpy())
         self.network.train()
-        loss = math.fsum(losses) / len(inputs)
+        loss = math.fsum(losses) / len(part[0])
         if not math.isfinite(loss):
             raise TrainingError(f"task {self.task.name!r}: the validation loss is {loss}; lower the learning rate")
-        return Evaluation(loss, self.task.metric_of(np.concatenate(outputs), targets.cpu().numpy()))
+        return Evaluation(loss, self.task.metric_of(np.concatenate(outputs), part[1].cpu().numpy()))
 
     def evaluate_weights(self, weights: Mapping[str, Array], part: tuple[Tensor, Tensor]) -> Evaluation:
         """As `evaluate`, with other weights."""
@@ -276,7 +277,10 @@ def check_zeros(mask: Mask, snapshot: Snapshot, names: list[str]) -> None:
     """
     for name, array in mask.items():
         pruned = ~array
-        suspects = {"weights": snapshot.weights[name], "weights at early stopping": snapshot.best.get(name)}
+        suspects: dict[str, Array | None] = {
+            "weights": snapshot.weights[name],
+            "weights at early stopping": snapshot.best.get(name),
+        }
         for key, value in snapshot.optimizer.items():
             number, _, state = key.partition("/")
             if names[int(number)] == name and value.shape == array.shape:

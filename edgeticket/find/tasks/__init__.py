@@ -9,6 +9,4 @@ from edgeticket.find.tasks.resnet import RESNET20
 from edgeticket.find.tasks.vgg import VGG19
 
 DEFAULT = "lenet-digits"
-TASKS: dict[str, Task] = {
-    task.name: task for task in (LENET_DIGITS, LENET_MNIST, CONV2, CONV4, CONV6, RESNET20, VGG19)
-}
+TASKS: dict[str, Task] = {task.name: task for task in (LENET_DIGITS, LENET_MNIST, CONV2, CONV4, CONV6, RESNET20, VGG19)}

@@ -16,7 +16,7 @@ def flip_and_crop(inputs: Tensor, generator: torch.Generator) -> Tensor:
         inputs: [n, c, h, w]
         generator: the only source of randomness, on the inputs' device.
     """
-    n, c, h, w = inputs.shape
+    n, _, h, w = inputs.shape
     device = inputs.device
     draw = torch.randint(0, 2 * _PAD + 1, (2, n), generator=generator, device=device)
     flip = torch.randint(0, 2, (n,), generator=generator, device=device).bool()

@@ -1,0 +1,6 @@
+"""`python -m edgeticket`."""
+
+from edgeticket.cli import main
+
+if __name__ == "__main__":
+    main()

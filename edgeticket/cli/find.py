@@ -1,0 +1,156 @@
+"""`edgeticket find` and `edgeticket tasks`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgeticket.cli.options import Density, write_json
+
+
+@click.command()
+@click.argument("task", default="lenet-digits")
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/TASK]")
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), multiple=True, help="Where data lie; also EDGETICKET_DATA."
+)
+@click.option("--rounds", type=click.IntRange(min=0), help="Stop after this many rounds of pruning.")
+@click.option("--until", type=Density(), help="Stop at this density: 3.6% or 0.036.  [default: the task's]")
+@click.option(
+    "--rewind", default="init", show_default=True, metavar="init|K|lr", help="To θ0, to iteration K, or the rate only."
+)
+@click.option("--one-shot", is_flag=True, help="Prune each round from the dense network, in one cut.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of trial 0; trial N has seed + N.")
+@click.option(
+    "--trials", type=click.IntRange(min=1), default=1, show_default=True, help="Side by side, each with its seed."
+)
+@click.option(
+    "--control",
+    "controls",
+    type=click.Choice(["reinit", "random-mask"]),
+    multiple=True,
+    help="Also train a control; repeatable.",
+)
+@click.option(
+    "--control-trials", type=click.IntRange(min=1), default=3, show_default=True, help="Trials of each control."
+)
+@click.option("--control-rounds", metavar="N,N,...", help="Rounds to control.  [default: all]")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=0.5,
+    show_default=True,
+    help="Points of validation below dense.",
+)
+@click.option(
+    "--at",
+    type=click.Choice(["early-stop", "end"]),
+    default="early-stop",
+    show_default=True,
+    help="Where networks are compared.",
+)
+@click.option(
+    "--set", "changes", multiple=True, metavar="NAME=NUMBER", help="Change a number of the task: --set lr=0.01."
+)
+@click.option("--keep-test", type=click.IntRange(min=1), help="Keep only so many test examples in the ticket.")
+@click.option("--threads", type=click.IntRange(min=1), help="Per trial.  [default: the cores, shared by the trials]")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--dry-run", is_flag=True, help="Say what would be done and how long it would take; write nothing.")
+@click.option("--json", "json_target", metavar="FILE|-", help="Write every number as JSON.")
+@click.option("--quiet", is_flag=True, help="Only the verdict.")
+def find(
+    task: str,
+    out: Path | None,
+    data_dir: tuple[Path, ...],
+    rounds: int | None,
+    until: float | None,
+    rewind: str,
+    one_shot: bool,
+    seed: int,
+    trials: int,
+    controls: tuple[str, ...],
+    control_trials: int,
+    control_rounds: str | None,
+    tolerance: float,
+    at: str,
+    changes: tuple[str, ...],
+    keep_test: int | None,
+    threads: int | None,
+    device: str,
+    dry_run: bool,
+    json_target: str | None,
+    quiet: bool,
+) -> None:
+    """Find a winning ticket of TASK by iterative magnitude pruning.
+
+    TASK is a built-in name (`edgeticket tasks`), path/to/file.py:name or package.module:name. The same command on the
+    same folder goes on where it was. The ticket is the sparsest round whose validation metric is within the tolerance
+    of dense; where there is none, the exit code is 1.
+    """
+    from edgeticket.cli import present
+    from edgeticket.find import api
+    from edgeticket.find.task import parse_settings
+
+    wanted = api.request(
+        task,
+        out=out,
+        data_dirs=data_dir,
+        rounds=rounds,
+        until=until,
+        rewind=rewind,
+        one_shot=one_shot,
+        seed=seed,
+        trials=trials,
+        controls=controls,
+        control_trials=control_trials,
+        control_rounds=_rounds(control_rounds),
+        tolerance=tolerance,
+        at=at,
+        changes=parse_settings(changes),
+        keep_test=keep_test,
+        threads=threads,
+        device=device,
+    )
+    if dry_run:
+        present.show_forecast(api.forecast(wanted))
+        return
+    found = present.find(wanted, quiet=quiet, to_stderr=json_target == "-")
+    if json_target:
+        write_json(json_target, found.as_json())
+    raise SystemExit(int(found.exit_code))
+
+
+def _rounds(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{text!r}: write round numbers, as in 3,7,9", param_hint="--control-rounds"
+        ) from error
+
+
+@click.command()
+def tasks() -> None:
+    """List the built-in tasks."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from edgeticket import text
+    from edgeticket.find.tasks import DEFAULT, TASKS
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header, side in (
+        ("task", "left"),
+        ("iterations", "right"),
+        ("batch", "right"),
+        ("until", "right"),
+        ("", "left"),
+    ):
+        table.add_column(header, justify="right" if side == "right" else "left", no_wrap=True)
+    for name, task in TASKS.items():
+        note = f"{task.description}{' (the default)' if name == DEFAULT else ''}"
+        table.add_row(name, f"{task.iterations:,}", str(task.batch_size), text.percent(task.until, 1), note)
+    Console(width=130, highlight=False).print(table)
