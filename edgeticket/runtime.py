@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # must stand before the import to have any effect
 
@@ -31,6 +32,7 @@ _SILENT = 4  # fatal only: what fails is raised as an exception as well, and the
 _LONGEST_REASON = 400
 _LARGEST_BYTES = 2**31 - 1  # protobuf's limit for a message in memory
 VERSION: str = ort.__version__
+Session: TypeAlias = ort.InferenceSession
 
 
 def session(
@@ -40,7 +42,7 @@ def session(
     spinning: bool = True,
     optimize: bool = True,
     optimized_path: Path | None = None,
-) -> ort.InferenceSession:
+) -> Session:
     """A session on the stock CPU provider, with denormals taken as zero.
 
     Args:
@@ -80,9 +82,7 @@ def session(
         raise ModelError(f"{name}: ONNX Runtime {VERSION} cannot load it: {_reason(error)}") from error
 
 
-def run(
-    running: ort.InferenceSession, feed: Mapping[str, Array], outputs: Sequence[str] | None = None
-) -> dict[str, Array]:
+def run(running: Session, feed: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
     """One inference: output name -> array, for `outputs` or all of them.
 
     Raises:

@@ -1,0 +1,273 @@
+"""Proof, not hope: the exported file beside the model it came from, on the runtime that will run it.
+
+The tolerance for fp32 at rest. Removal and folding are exact in real arithmetic, so the two models differ by rounding
+alone: each lies within its own rounding error of the real value. How large that error is for this network is measured,
+not assumed: e = max |y32 - y64| over samples, the original in float32 on the runtime against the same model in
+float64, and r = e / s with s the largest |y64| of those samples. For a batch whose largest |output| is s
+    tolerance = 8 r s + 16 * 2**-23 s.
+8 = 2 x 4: two evaluations that round in their own order, and the largest error over all inputs exceeds the largest
+over the samples (for errors with normal tails by 1.9 from 64 outputs to a million; 4 leaves room for heavier ones).
+The second term, 16 units in the last place of s, covers samples whose outputs float32 happens to hit exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgeticket import runtime
+from edgeticket.errors import InputError, ModelError
+from edgeticket.graph import reference as float64
+from edgeticket.graph.storage import serialize
+
+Array = NDArray[np.generic]
+Feed = Mapping[str, Array]
+Verdict = Literal["proved", "refuted", "not proved", "measured"]
+
+FACTOR = 8.0
+ULPS = 16.0
+ULPS_WITHOUT_REFERENCE = 1024.0
+_ULP = 2.0**-23
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the comparison found.
+
+    verdict: 'proved', 'refuted' (an output moved too far), 'not proved' (nothing could be compared), or 'measured'
+        (values rest as fp16 or int8: outputs move on purpose, and no tolerance applies).
+    max_abs_delta: largest |exported - original| over all finite float outputs; tolerance and float64_error (e above)
+        belong to the output and batch that came nearest to its tolerance, as does delta.
+    top1_agreement: share of rows with the same argmax over axis 1, for the first two-dimensional float output.
+    nonfinite: outputs of the original that are NaN or infinite; nonfinite_differ of them are not the same in the
+        exported one (a removed zero no longer passes on a NaN or an infinity).
+    """
+
+    verdict: Verdict
+    reason: str
+    max_abs_delta: float | None = None
+    top1_agreement: float | None = None
+    tolerance: float | None = None
+    delta: float | None = None
+    float64_error: float | None = None
+    samples: int = 0
+    nonfinite: int = 0
+    nonfinite_differ: int = 0
+
+    @property
+    def proved(self) -> bool:
+        """No output moved by more than rounding."""
+        return self.verdict == "proved"
+
+
+@dataclass
+class _Tally:
+    """What the batches so far came to."""
+
+    max_delta: float = 0.0
+    worst_share: float = -1.0  # of its tolerance
+    worst: tuple[float, float, float, str] = (0.0, 0.0, 0.0, "")  # delta, tolerance, float64 error, output
+    agreeing: int = 0
+    ranked: int = 0
+    samples: int = 0
+    nonfinite: int = 0
+    nonfinite_differ: int = 0
+    refutation: str = ""
+
+
+@dataclass(frozen=True)
+class _Yardstick:
+    """Per output: r, and e itself; `missing` says why there is no float64 reference."""
+
+    relative: Mapping[str, float]
+    absolute: Mapping[str, float]
+    missing: str = ""
+
+    def tolerance(self, name: str, scale: float) -> float:
+        if self.missing:
+            return ULPS_WITHOUT_REFERENCE * _ULP * scale
+        return (FACTOR * self.relative.get(name, 0.0) + ULPS * _ULP) * scale
+
+
+def prove(
+    original: onnx.ModelProto, exported: bytes, inputs: Feed, *, batch: int = 256, exact: bool = True, threads: int = 1
+) -> Proof:
+    """Compare over a whole set: `inputs` maps each input's name to [n, ...]. `exact` is False for fp16 and int8.
+
+    A model of fixed batch size gets batches of that size, the last one filled up with its last row.
+    """
+    fixed = _fixed_batch(original)
+    feeds = list(_batches(inputs, fixed or batch, pad=fixed is not None))
+    count = min(len(array) for array in inputs.values())
+    rows = np.unique(np.linspace(0, count - 1, float64.rows_within_budget(original)).astype(np.int64)) if count else ()
+    samples = list(_batches({k: v[rows] for k, v in inputs.items()}, fixed or len(rows), pad=True)) if count else []
+    return prove_feeds(original, exported, feeds, samples=samples, exact=exact, threads=threads, count=count)
+
+
+def prove_feeds(
+    original: onnx.ModelProto,
+    exported: bytes,
+    feeds: Sequence[Feed],
+    *,
+    samples: Sequence[Feed],
+    exact: bool = True,
+    threads: int = 1,
+    count: int | None = None,
+) -> Proof:
+    """Compare over single feeds, which need no common batch size; `samples` go through float64 as well."""
+    try:
+        before = runtime.session(serialize(original), threads=threads)
+    except ModelError as error:
+        return Proof("not proved", str(error))
+    if not feeds:
+        return Proof("not proved", "there are no inputs to compare on")
+    try:
+        after = runtime.session(exported, threads=threads)
+    except ModelError as error:
+        return Proof("refuted", f"the original runs, the exported model does not: {error}")
+    tally = _Tally()
+    try:
+        yardstick = _yardstick(original, before, samples) if exact else _Yardstick({}, {})
+        first = runtime.run(before, feeds[0])
+        if not _same(first, runtime.run(before, feeds[0])):
+            return Proof("not proved", "the original gives other outputs each time it runs (random operators)")
+        for feed in feeds:
+            expected = runtime.run(before, feed)
+            try:
+                found = runtime.run(after, feed, list(expected))
+            except InputError as error:
+                return Proof("refuted", f"the original runs, the exported model does not: {error}")
+            tally.samples += max((len(array) for array in feed.values() if array.ndim), default=1)
+            _add(tally, expected, found, yardstick)
+    except InputError as error:
+        return Proof("not proved", str(error))
+    return _judge(tally, yardstick, exact, count)
+
+
+def _judge(tally: _Tally, yardstick: _Yardstick, exact: bool, count: int | None) -> Proof:
+    delta, tolerance, error, name = tally.worst
+    verdict: Verdict
+    if tally.refutation:
+        verdict, reason = "refuted", tally.refutation
+    elif not exact:
+        verdict, reason = "measured", "the weights rest rounded, so that outputs move; no tolerance applies"
+    elif tally.worst_share > 1:
+        verdict = "refuted"
+        reason = f"output {name!r} moved by {delta:.3g}, more than rounding explains ({tolerance:.3g})"
+    else:
+        verdict, reason = "proved", f"no output moved by more than rounding explains ({tolerance:.3g})"
+    if exact and yardstick.missing:
+        reason += f"; the tolerance is {ULPS_WITHOUT_REFERENCE:.0f} units in the last place, as {yardstick.missing}"
+    if tally.nonfinite_differ:
+        reason += f"; {tally.nonfinite_differ} of {tally.nonfinite} NaN or infinite outputs became others"
+    return Proof(
+        verdict,
+        reason,
+        max_abs_delta=tally.max_delta,
+        top1_agreement=tally.agreeing / tally.ranked if tally.ranked else None,
+        tolerance=tolerance if exact else None,
+        delta=delta if exact else None,
+        float64_error=error if exact and not yardstick.missing else None,
+        samples=tally.samples if count is None else count,
+        nonfinite=tally.nonfinite,
+        nonfinite_differ=tally.nonfinite_differ,
+    )
+
+
+def _yardstick(original: onnx.ModelProto, before: runtime.Session, samples: Sequence[Feed]) -> _Yardstick:
+    """How far float32 lies from float64 on the samples."""
+    found = float64.evaluate(original, samples)
+    if found.outputs is None:
+        return _Yardstick({}, {}, found.reason)
+    relative: dict[str, float] = {}
+    absolute: dict[str, float] = {}
+    for feed, exact in zip(samples, found.outputs, strict=True):
+        for name, array in runtime.run(before, feed).items():
+            wide = exact[name]
+            if not _is_float(array) or array.shape != wide.shape:
+                continue
+            finite = np.isfinite(array) & np.isfinite(wide)
+            if not finite.any():
+                continue
+            error = float(np.max(np.abs(array[finite].astype(np.float64) - wide[finite].astype(np.float64))))
+            scale = float(np.max(np.abs(wide[finite])))
+            absolute[name] = max(absolute.get(name, 0.0), error)
+            if scale > np.finfo(np.float32).tiny:
+                relative[name] = max(relative.get(name, 0.0), error / scale)
+    return _Yardstick(relative, absolute)
+
+
+def _add(tally: _Tally, expected: Mapping[str, Array], found: Mapping[str, Array], yardstick: _Yardstick) -> None:
+    """One batch's outputs."""
+    ranked = False
+    for name, before in expected.items():
+        after = found[name]
+        if not isinstance(before, np.ndarray):
+            if before != after:
+                tally.refutation = f"output {name!r}, which is not a tensor, changed"
+        elif before.shape != after.shape or before.dtype != after.dtype:
+            tally.refutation = f"output {name!r} is {after.dtype}{after.shape}, not {before.dtype}{before.shape}"
+        elif not _is_float(before):
+            if not np.array_equal(before, after):
+                tally.refutation = f"output {name!r} changed in {int(np.sum(before != after))} of {before.size} entries"
+        else:
+            _add_floats(tally, name, before, after, yardstick)
+            if not ranked and before.ndim == 2 and before.shape[1] > 1:
+                ranked = True
+                tally.agreeing += int(np.sum(before.argmax(axis=1) == after.argmax(axis=1)))
+                tally.ranked += len(before)
+
+
+def _add_floats(tally: _Tally, name: str, before: Array, after: Array, yardstick: _Yardstick) -> None:
+    finite = np.isfinite(before)
+    strange = ~finite
+    tally.nonfinite += int(np.sum(strange))
+    tally.nonfinite_differ += int(np.sum(strange & ~((before == after) | (np.isnan(before) & np.isnan(after)))))
+    old, new = before[finite].astype(np.float64), after[finite].astype(np.float64)
+    if not np.all(np.isfinite(new)):
+        tally.refutation = f"output {name!r} became NaN or infinite in {int(np.sum(~np.isfinite(new)))} entries"
+        return
+    delta = float(np.max(np.abs(old - new), initial=0.0))
+    tolerance = yardstick.tolerance(name, float(np.max(np.abs(old), initial=0.0)))
+    tally.max_delta = max(tally.max_delta, delta)
+    share = delta / tolerance if tolerance > 0 else (np.inf if delta > 0 else 0.0)
+    if share > tally.worst_share:
+        tally.worst_share = share
+        tally.worst = (delta, tolerance, yardstick.absolute.get(name, 0.0), name)
+
+
+def _is_float(array: Array) -> bool:
+    return bool(np.issubdtype(array.dtype, np.floating))
+
+
+def _same(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
+    return all(
+        a.tobytes() == second[name].tobytes() if isinstance(a, np.ndarray) else a == second[name]
+        for name, a in first.items()
+    )
+
+
+def _fixed_batch(model: onnx.ModelProto) -> int | None:
+    """The batch size that a model's inputs insist on."""
+    initialized = {tensor.name for tensor in model.graph.initializer}
+    first = [
+        int(value.type.tensor_type.shape.dim[0].dim_value)
+        for value in model.graph.input
+        if value.name not in initialized and value.type.tensor_type.shape.dim
+    ]
+    return first[0] if first and first[0] > 0 and len(set(first)) == 1 else None
+
+
+def _batches(inputs: Feed, batch: int, *, pad: bool) -> Iterator[Feed]:
+    count = min(len(array) for array in inputs.values())
+    for start in range(0, count, max(batch, 1)):
+        rows: Iterable[int] = range(start, min(start + batch, count))
+        taken = np.asarray(rows)
+        if pad and len(taken) < batch:
+            taken = np.concatenate([taken, np.full(batch - len(taken), taken[-1])])
+        yield {name: array[taken] for name, array in inputs.items()}
