@@ -263,19 +263,19 @@ def _side_by_side(request: Request, count: int, watcher: Callable[[int], Watcher
                     failure = failure or getattr(errors, values[0], InputError)(f"trial {number}: {values[1]}")
                 else:
                     getattr(watchers[number], name)(*values)
-            for number, process in list(running.items()):
-                if not process.is_alive() and events.empty():
-                    process.join()
+            for number, child in list(running.items()):
+                if not child.is_alive() and events.empty():
+                    child.join()
                     del running[number]
                     if number not in records and failure is None:
                         failure = InputError(
-                            f"trial {number}: its process died (exit code {process.exitcode}; out of memory?). "
+                            f"trial {number}: its process died (exit code {child.exitcode}; out of memory?). "
                             "The same command goes on where it was"
                         )
     finally:
-        for process in running.values():
-            process.terminate()
-            process.join()
+        for child in running.values():
+            child.terminate()
+            child.join()
     if failure is not None:
         raise failure
     return [records[number] for number in range(count)]

@@ -89,7 +89,8 @@ def verdict(record: Record) -> str:
     here = chosen.at(at)
     return (
         f"Ticket: round {chosen.number}, {text.percent(chosen.density)} of the weights; "
-        f"{record.metric['name']} {_where(at)}: validation {here.validation_metric:.2f}{unit} (dense {dense.validation_metric:.2f}{unit}), "
+        f"{record.metric['name']} {_where(at)}: "
+        f"validation {here.validation_metric:.2f}{unit} (dense {dense.validation_metric:.2f}{unit}), "
         f"test {here.test_metric:.2f}{unit} (dense {dense.test_metric:.2f}{unit})"
     )
 

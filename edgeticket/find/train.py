@@ -277,17 +277,15 @@ def check_zeros(mask: Mask, snapshot: Snapshot, names: list[str]) -> None:
     """
     for name, array in mask.items():
         pruned = ~array
-        suspects: dict[str, Array | None] = {
-            "weights": snapshot.weights[name],
-            "weights at early stopping": snapshot.best.get(name),
-        }
-        for key, value in snapshot.optimizer.items():
+        suspects: dict[str, Array] = {"weights": snapshot.weights[name]}
+        if name in snapshot.best:
+            suspects["weights at early stopping"] = snapshot.best[name]
+        for key, moments in snapshot.optimizer.items():
             number, _, state = key.partition("/")
-            if names[int(number)] == name and value.shape == array.shape:
-                suspects[f"optimiser state {state!r}"] = value
-        for what, value in suspects.items():
-            if value is not None and bool(np.any(value[pruned] != 0)):
-                count = int(np.count_nonzero(value[pruned]))
+            if names[int(number)] == name and moments.shape == array.shape:
+                suspects[f"optimiser state {state!r}"] = moments
+        for what, values in suspects.items():
+            if count := int(np.count_nonzero(values[pruned])):
                 raise TrainingError(
                     f"{name}: {count} pruned entries of its {what} are not 0 after training: "
                     "something outside the optimiser changes the weights; a ticket would not be one"

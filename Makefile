@@ -1,0 +1,68 @@
+# Everything installs itself: Python 3.11 or newer and make are all that is assumed.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/edgeticket
+# Where data sets lie, unless the environment says so: data/ (see `make data`), and a folder shared with other checkouts.
+SHARED := $(abspath ../shared/data)
+export EDGETICKET_DATA ?= $(CURDIR)/data:$(SHARED)
+export ORT_DISABLE_TELEMETRY = 1
+
+.PHONY: help install install-dev demo test lint bench-find data results lock clean
+
+help:
+	@echo "make demo        install, then find, export and check a ticket on embedded data"
+	@echo "make test        install what the tests need and run them all"
+	@echo "make lint        ruff and mypy --strict"
+	@echo "make bench-find  an iteration of find beside a bare loop"
+	@echo "make data        CIFAR-10: unpacked into data/ from the shared archive, or downloaded"
+	@echo "make results     the runs behind docs/results.md (hours), then the document"
+	@echo "make lock        pin the newest versions that work"
+
+$(VENV)/find: pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[find]'
+	touch $@
+
+$(VENV)/dev: $(VENV)/find
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	touch $@
+
+install: $(VENV)/find
+
+install-dev: $(VENV)/dev
+
+demo: install
+	$(RUN) find lenet-digits --out runs/demo
+	$(RUN) export runs/demo
+	$(RUN) check runs/demo
+	@echo "The report is $(CURDIR)/runs/demo/artifact/report.html"
+
+test: install-dev
+	$(BIN)/python -m pytest -n 2 --dist loadscope --timeout 600 -q
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench-find: install-dev
+	$(BIN)/python tests/benchmarks/bench_find.py
+
+data: install
+	if test -f $(SHARED)/unpack_cifar10.py; then $(BIN)/python $(SHARED)/unpack_cifar10.py data; \
+	else $(BIN)/python -c "from edgeticket.find.data import cifar10; cifar10([])"; fi
+
+results: install-dev
+	$(BIN)/python docs/make_results.py --run
+
+lock:
+	$(PYTHON) -m venv .lock-venv
+	.lock-venv/bin/python -m pip install --quiet torch==2.13.0
+	.lock-venv/bin/python -m pip install --quiet --upgrade '.[dev]' torch==2.13.0
+	(echo "# Tested versions; written by 'make lock'."; \
+	 .lock-venv/bin/python -m pip freeze --exclude edgeticket | sed 's/+cpu$$//') > requirements.lock
+	rm -rf .lock-venv
+
+clean:
+	rm -rf $(VENV) .lock-venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
