@@ -1,0 +1,92 @@
+"""Evaluate one operator of the standard on numbers with onnx.reference, within a limit of size."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
+
+Array = NDArray[Any]
+
+MAX_ELEMENTS = 2**27  # the largest weight of VGG-16 holds 103 million elements
+_SMALL = 4096  # inputs up to here take part in shape inference by value
+
+
+class ScatterElements(OpRun):
+    """onnx.reference scatters element by element in Python; without a reduction numpy does it whole."""
+
+    op_domain = ""
+
+    def _run(
+        self, data: Array, indices: Array, updates: Array, axis: int = 0, reduction: str | None = None
+    ) -> tuple[Array]:
+        if reduction not in (None, "none"):
+            raise NotImplementedError(f"ScatterElements with reduction {reduction!r}")
+        result = np.array(data)
+        np.put_along_axis(result, indices.astype(np.int64), updates, axis)
+        return (result,)
+
+
+def single_node_model(
+    node: onnx.NodeProto, inputs: Sequence[Array | None], opset: int, by_value: bool = False
+) -> onnx.ModelProto:
+    """A model of this node alone. With `by_value`, small inputs are initializers, so that shape inference sees them."""
+    node = onnx.NodeProto.FromString(node.SerializeToString())
+    names = [f"i{index}" if array is not None else "" for index, array in enumerate(inputs)]
+    del node.input[:]
+    node.input.extend(names)
+    outputs = [f"o{index}" for index in range(len(node.output))]
+    del node.output[:]
+    node.output.extend(outputs)
+    graph = onnx.GraphProto(name="one")
+    graph.node.append(node)
+    for name, array in zip(names, inputs, strict=True):
+        if array is None:
+            continue
+        if by_value and array.size <= _SMALL:
+            graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+        else:
+            kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
+            graph.input.append(onnx.helper.make_tensor_value_info(name, kind, array.shape))
+    graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
+    model = onnx.ModelProto(ir_version=10, graph=graph)
+    model.opset_import.append(onnx.OperatorSetIdProto(domain="", version=opset))
+    return model
+
+
+def _fits(node: onnx.NodeProto, inputs: Sequence[Array | None], opset: int) -> bool:
+    """Will the outputs stay within MAX_ELEMENTS? Where inference cannot say, the operator selects from its inputs."""
+    inferred = onnx.shape_inference.infer_shapes(single_node_model(node, inputs, opset, by_value=True), data_prop=True)
+    for output in inferred.graph.output:
+        count = 1
+        for dim in output.type.tensor_type.shape.dim:
+            if dim.dim_value < 0:
+                return False
+            count *= dim.dim_value if dim.HasField("dim_value") else 1
+        if count > MAX_ELEMENTS:
+            return False
+    return sum(array.size for array in inputs if array is not None) <= 2 * MAX_ELEMENTS
+
+
+def evaluate(node: onnx.NodeProto, inputs: Sequence[Array | None], opset: int) -> list[Array] | None:
+    """The node's outputs for these inputs; None where they are too large or the operator refuses them."""
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if not _fits(node, inputs, opset):
+                return None
+            model = single_node_model(node, inputs, opset)
+            feeds = {f"i{index}": array for index, array in enumerate(inputs) if array is not None}
+            results = ReferenceEvaluator(model, new_ops=[ScatterElements]).run(None, feeds)
+            arrays = [np.asarray(result) for result in results]
+    except Exception:  # onnx.reference raises whatever numpy does; a node it cannot run simply stays
+        return None
+    if any(array.dtype == object or array.size > MAX_ELEMENTS for array in arrays):
+        return None
+    return arrays

@@ -1,0 +1,103 @@
+"""Fold batch normalisation into the layer before it.
+
+    y = γ (Wx + b - μ) / sqrt(σ² + ε) + β  =  (sW) x + (b - μ) s + β,   s = γ / sqrt(σ² + ε), per output channel
+
+computed in float64 and rounded once. Declined in a sentence: the layer's output has other readers or is a graph output,
+its weights are shared, graph inputs or half precision, or s is not finite. Normalisation before a layer stays.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from edgeticket.graph.linear import bias_of, set_bias
+from edgeticket.graph.plan import Note
+from edgeticket.graph.values import Array, attribute, constant, is_standard, opset, set_constant, to_dtype
+from edgeticket.text import listing
+
+NAME = "fold-batchnorm"
+
+
+class Declined(Exception):  # noqa: N818
+    """Why one normalisation stays."""
+
+
+def fold_batchnorm(model: ir.Model) -> list[Note]:
+    """Fold every BatchNormalization that follows a Conv or Gemm and can be folded exactly."""
+    version = opset(model)
+    folded: list[str] = []
+    declined: dict[str, list[str]] = {}
+    for node in list(model.graph):
+        if node.op_type != "BatchNormalization" or not is_standard(node, version):
+            continue
+        try:
+            folded.append(_fold(model.graph, node))
+        except Declined as reason:
+            declined.setdefault(str(reason), []).append(node.name or node.outputs[0].name or "?")
+    notes = [Note(NAME, len(folded), f"folded {len(folded)} batch normalisations into their layers")] if folded else []
+    notes += [Note(NAME, 0, f"left {listing(nodes)} as it is: {reason}") for reason, nodes in declined.items()]
+    return notes
+
+
+def _fold(graph: ir.Graph, node: ir.Node) -> str:
+    scale, shift = _affine(node)
+    layer = node.inputs[0].producer() if node.inputs[0] is not None else None
+    if layer is None or layer.op_type not in ("Conv", "Gemm") or layer.domain not in ("", "ai.onnx"):
+        raise Declined("no Conv or Gemm comes before it")
+    output = layer.outputs[0]
+    if len(output.uses()) != 1 or output.is_graph_output():
+        raise Declined("the layer's output has other readers")
+    weight = layer.inputs[1]
+    values = constant(weight)
+    if weight is None or values is None:
+        raise Declined("the layer's weight is no constant")
+    if len(weight.uses()) != 1 or weight.is_graph_output():
+        raise Declined("the layer's weight is shared")
+    if values.dtype not in (np.float32, np.float64):
+        raise Declined(f"the layer's weight is {values.dtype}")
+    axis = 0 if layer.op_type == "Conv" or attribute(layer, "transB", 0) else 1
+    if values.shape[axis] != scale.size:
+        raise Declined("its channels are not the layer's")
+    bias = bias_of(layer, scale.size)
+    if bias is None:
+        raise Declined("the layer's bias is no constant of one number per channel")
+    spread = [1] * values.ndim
+    spread[axis] = -1
+    new_weight = to_dtype(values.astype(np.float64) * scale.reshape(spread), values.dtype)
+    beta = attribute(layer, "beta", 1.0) if layer.op_type == "Gemm" else 1.0
+    new_bias = to_dtype(beta * bias * scale + shift, values.dtype)
+    if not (np.isfinite(new_weight).all() and np.isfinite(new_bias).all()):
+        raise Declined("the folded weights would not be finite")
+    set_constant(weight, new_weight)
+    set_bias(graph, layer, new_bias)
+    node.outputs[0].replace_all_uses_with(output, replace_graph_outputs=False)
+    if node.outputs[0].is_graph_output():
+        _take_over_output(graph, node.outputs[0], output)
+    graph.remove(node, safe=True)
+    return weight.name or "?"
+
+
+def _affine(node: ir.Node) -> tuple[Array, Array]:
+    """s and β - μ s of an inference-mode normalisation, float64 [C]."""
+    inference = not attribute(node, "training_mode", 0) and attribute(node, "spatial", 1)
+    if not inference or any(output.uses() or output.is_graph_output() for output in node.outputs[1:]):
+        raise Declined("it is in training mode or not spatial")
+    parameters = [constant(value) for value in node.inputs[1:5]]
+    if len(parameters) != 4 or any(array is None or array.ndim != 1 for array in parameters):
+        raise Declined("its parameters are no constants")
+    gamma, beta, mean, variance = (array.astype(np.float64) for array in parameters if array is not None)
+    with np.errstate(all="ignore"):
+        scale = gamma / np.sqrt(variance + np.float64(np.float32(attribute(node, "epsilon", 1e-5))))
+        return scale, beta - mean * scale
+
+
+def _take_over_output(graph: ir.Graph, old: ir.Value, new: ir.Value) -> None:
+    """`new` becomes the graph output that `old` was, under the same name."""
+    name = old.name
+    old.name = None
+    new.name = name
+    new.shape, new.type = old.shape, old.type
+    for index, output in enumerate(graph.outputs):
+        if output is old:
+            graph.outputs[index] = new

@@ -1,0 +1,140 @@
+"""What is known about shapes: inference over the whole graph, and the integer vectors that shape arithmetic makes.
+
+Annotations of a file are not trusted: those of standard operators are inferred anew; only what unknown operators return
+is taken from the file, because nothing else says it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+from onnx_ir.passes.common import ShapeInferencePass
+
+from edgeticket.graph.values import attribute, constant, is_standard, opset, shape_of
+
+_LIMIT = 64  # entries: a shape is no longer than that
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A dimension known by name only. Unnamed ones are equal to nothing but themselves."""
+
+    name: str
+
+
+Entry = int | Symbol
+Vector = tuple[Entry, ...]
+
+
+def infer_shapes(model: ir.Model) -> None:
+    """Infer every shape anew. A shape that inference cannot find stays unknown; nothing is raised."""
+    forget_shapes(model)
+    logger = logging.getLogger("onnx_ir.passes.common.shape_inference")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
+    finally:
+        logger.setLevel(level)
+
+
+def name_dimensions(model: ir.Model) -> list[tuple[ir.Value, int]]:
+    """Give each unnamed dimension of the inputs a name, so that inference can follow it. Returns where."""
+    named = []
+    for value in model.graph.inputs:
+        for axis, dim in enumerate(value.shape or ()):
+            if value.shape is not None and not isinstance(dim, int) and dim.value is None:
+                value.shape[axis] = f"{value.name}/{axis}"
+                named.append((value, axis))
+    return named
+
+
+def unname_dimensions(named: list[tuple[ir.Value, int]]) -> None:
+    """Take those names away again."""
+    for value, axis in named:
+        assert value.shape is not None
+        value.shape[axis] = None
+
+
+def forget_shapes(model: ir.Model) -> None:
+    """Drop the annotations of what standard operators return, except for graph outputs."""
+    version = opset(model)
+    for node in model.graph:
+        if is_standard(node, version):
+            for output in node.outputs:
+                if not output.is_graph_output():
+                    output.shape = None
+
+
+def vector(value: ir.Value | None) -> Vector | None:
+    """The entries of an integer vector or scalar made of constants and of other values' shapes; None if unknown."""
+    if value is None:
+        return None
+    array = constant(value)
+    if array is not None:
+        if array.dtype != np.int64 or array.ndim > 1 or array.size > _LIMIT:
+            return None
+        return tuple(int(entry) for entry in array.reshape(-1))
+    node = value.producer()
+    if node is None or node.domain not in ("", "ai.onnx"):
+        return None
+    if node.op_type == "Shape":
+        return _shape(node)
+    if node.op_type in ("Identity", "Squeeze", "Unsqueeze"):
+        return vector(node.inputs[0])
+    if node.op_type == "Cast":
+        return vector(node.inputs[0]) if attribute(node, "to", 0) == ir.DataType.INT64 else None
+    if node.op_type == "Reshape":
+        return vector(node.inputs[0]) if vector(node.inputs[1]) in ((-1,), (1,), ()) else None
+    if node.op_type == "Concat":
+        parts = [vector(part) for part in node.inputs]
+        return None if any(part is None for part in parts) else tuple(e for part in parts if part for e in part)
+    if node.op_type == "Gather":
+        return _gather(node)
+    if node.op_type == "Slice":
+        return _slice(node)
+    if node.op_type == "Mul":
+        return _product(node)
+    return None
+
+
+def _shape(node: ir.Node) -> Vector | None:
+    source = node.inputs[0]
+    dims = shape_of(source) if source is not None else None
+    if dims is None or source is None:
+        return None
+    entries = [dim if isinstance(dim, int) else Symbol(dim or f"{source.name}/{axis}") for axis, dim in enumerate(dims)]
+    return tuple(entries[attribute(node, "start", 0) : attribute(node, "end", None)])
+
+
+def _gather(node: ir.Node) -> Vector | None:
+    data, indices = vector(node.inputs[0]), vector(node.inputs[1])
+    if data is None or indices is None:
+        return None
+    try:
+        return tuple(data[index] for index in indices if isinstance(index, int))
+    except IndexError:
+        return None
+
+
+def _slice(node: ir.Node) -> Vector | None:
+    data, parts = vector(node.inputs[0]), [vector(part) for part in node.inputs[1:3]]
+    steps = vector(node.inputs[4]) if len(node.inputs) > 4 and node.inputs[4] is not None else (1,)
+    if data is None or len(parts) != 2 or steps != (1,):
+        return None
+    start, end = parts
+    if not start or not end or not isinstance(start[0], int) or not isinstance(end[0], int):
+        return None
+    return data[start[0] : end[0]]
+
+
+def _product(node: ir.Node) -> Vector | None:
+    left, right = vector(node.inputs[0]), vector(node.inputs[1])
+    if left is None or right is None or len(left) != 1 or len(right) != 1:
+        return None
+    if not isinstance(left[0], int) or not isinstance(right[0], int):
+        return None
+    return (left[0] * right[0],)

@@ -1,0 +1,137 @@
+"""Simplify a graph for export: the passes in their order, and the plan that the stored file is held to.
+
+Exact in real arithmetic for finite inputs; weights are computed in float64 and rounded once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx
+import onnx_ir as ir
+
+from edgeticket.errors import ModelError
+from edgeticket.graph.passes.canonicalise import canonicalise
+from edgeticket.graph.passes.flush_denormals import flush_denormals
+from edgeticket.graph.passes.fold_batchnorm import fold_batchnorm
+from edgeticket.graph.passes.fold_constants import fold_constants
+from edgeticket.graph.passes.inline_functions import inline_functions
+from edgeticket.graph.passes.remove_dead import remove_dead
+from edgeticket.graph.passes.remove_unused import remove_unused
+from edgeticket.graph.plan import Layer, Note
+from edgeticket.graph.shapes import forget_shapes, name_dimensions, unname_dimensions
+from edgeticket.graph.values import is_constant, layer_weights, nonzeros, opset
+from edgeticket.text import listing
+
+__all__ = ["Layer", "Note", "Simplified", "simplify"]
+
+OLDEST_OPSET = 7  # before it, broadcasting, Dropout and BatchNormalization meant other things
+
+
+@dataclass(frozen=True)
+class Simplified:
+    """The smaller model, what each pass did or declined, and the plan for each weight."""
+
+    model: onnx.ModelProto
+    notes: tuple[Note, ...]
+    layers: tuple[Layer, ...]
+
+
+def simplify(model: onnx.ModelProto) -> Simplified:
+    """Fold, flush and remove what is dead. The argument is not changed; the same model gives the same bytes.
+
+    Raises:
+        ModelError: the graph cannot be read into an intermediate representation.
+    """
+    proto, notes = inline_functions(model)
+    try:
+        work = ir.from_proto(proto)
+    except Exception as error:
+        raise ModelError(
+            f"the ONNX graph {model.graph.name!r} cannot be read: {error}. Check it with onnx.checker.check_model."
+        ) from error
+    assert isinstance(work, ir.Model)
+    version = opset(work)
+    if not OLDEST_OPSET <= version <= onnx.defs.onnx_opset_version():
+        known = f"{OLDEST_OPSET} to {onnx.defs.onnx_opset_version()}"
+        notes.append(Note("simplify", 0, f"nothing was changed: opset {version} is not one of those known ({known})"))
+        before = _survey(work)
+        return Simplified(ir.to_proto(work), tuple(notes), _plan(before, before))
+    strip_debugging(work)
+    unnamed = name_dimensions(work)
+    notes += fold_constants(work) + canonicalise(work) + fold_constants(work) + remove_unused(work)
+    before = _survey(work)
+    notes += _left_alone(work)
+    notes += flush_denormals(work)
+    notes += fold_batchnorm(work)
+    notes += remove_dead(work)
+    notes += fold_constants(work) + remove_unused(work)
+    layers = _plan(before, _survey(work))
+    if layers and all(layer.nonzeros_before == _size(layer.shape_before) for layer in layers):
+        notes.append(Note("simplify", 0, "the weights hold no zeros: there is nothing to remove, export is dense"))
+    forget_shapes(work)
+    unname_dimensions(unnamed)
+    return Simplified(ir.to_proto(work), _merged(notes), layers)
+
+
+def strip_debugging(model: ir.Model) -> None:
+    """Drop doc strings and the exporter's notes on nodes and values: they carry paths of the machine that traced."""
+    model.graph.metadata_props.clear()
+    model.graph.doc_string = None
+    for graph in (model.graph, *model.graph.subgraphs()):
+        for value in (*graph.inputs, *graph.initializers.values()):
+            value.metadata_props.clear()
+            value.doc_string = None
+        for node in graph:
+            node.metadata_props.clear()
+            node.doc_string = None
+            for output in node.outputs:
+                output.metadata_props.clear()
+                output.doc_string = None
+
+
+def _survey(model: ir.Model) -> dict[str, tuple[str, tuple[int, ...], int]]:
+    """Weight name -> (operator, shape, nonzeros), in the order of the graph."""
+    found: dict[str, tuple[str, tuple[int, ...], int]] = {}
+    for node, weight in layer_weights(model.graph):
+        assert weight.const_value is not None
+        assert weight.name is not None
+        array = weight.const_value.numpy()
+        found.setdefault(weight.name, (node.op_type, tuple(array.shape), nonzeros(array)))
+    return found
+
+
+def _plan(
+    before: dict[str, tuple[str, tuple[int, ...], int]], after: dict[str, tuple[str, tuple[int, ...], int]]
+) -> tuple[Layer, ...]:
+    layers = []
+    for name, (op, shape, count) in before.items():
+        _, shape_after, count_after = after.get(name, (op, (), 0))
+        layers.append(Layer(name, op, shape, shape_after, count, count_after))
+    return tuple(layers)
+
+
+def _left_alone(model: ir.Model) -> list[Note]:
+    """One sentence for the weights that no pass may touch because whoever runs the model may override them."""
+    overridable = [weight.name or "?" for _, weight in layer_weights(model.graph) if not is_constant(weight)]
+    if not overridable:
+        return []
+    sentence = (
+        f"left the weights {listing(overridable)} alone: they are graph inputs too, so a caller may override them"
+    )
+    return [Note("simplify", 0, sentence)]
+
+
+def _merged(notes: list[Note]) -> tuple[Note, ...]:
+    """Each sentence once; clean-up passes that ran twice report once, with their sum."""
+    merged: dict[tuple[str, str], Note] = {}
+    for note in notes:
+        merged.setdefault((note.pass_name, note.sentence), note)
+    return tuple(merged.values())
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    count = 1
+    for dim in shape:
+        count *= dim
+    return count

@@ -1,0 +1,151 @@
+"""Small helpers on onnx-ir values: constants that nobody can override, names, ownership, known operators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+TINY = {np.dtype(np.float32): float(np.finfo(np.float32).tiny), np.dtype(np.float64): float(np.finfo(np.float64).tiny)}
+LAYER_WEIGHTS = {"Conv": (1,), "ConvTranspose": (1,), "Gemm": (0, 1), "MatMul": (0, 1), "LSTM": (1, 2), "GRU": (1, 2)}
+
+
+def is_constant(value: ir.Value | None) -> bool:
+    """An initializer that is no graph input: a graph input's default may be overridden by whoever runs the model."""
+    return value is not None and value.is_initializer() and not value.is_graph_input() and value.const_value is not None
+
+
+def constant(value: ir.Value | None) -> Array | None:
+    """The numbers of a constant, read-only; None where the value is not one."""
+    if value is None or not is_constant(value):
+        return None
+    assert value.const_value is not None
+    return value.const_value.numpy()
+
+
+def set_constant(value: ir.Value, array: Array) -> None:
+    """Give an initializer new numbers, of the same type and maybe another shape."""
+    assert value.dtype is None or ir.DataType.from_numpy(array.dtype) == value.dtype
+    value.const_value = ir.tensor(np.ascontiguousarray(array).reshape(array.shape), name=value.name)
+    value.shape = ir.Shape(array.shape)
+
+
+def new_constant(graph: ir.Graph, base: str, array: Array) -> ir.Value:
+    """A new initializer, named `base` or, where that is taken, `base_2`, `base_3` ..."""
+    tensor = ir.tensor(np.ascontiguousarray(array).reshape(array.shape))
+    name = fresh_name(graph, base)
+    tensor.name = name
+    value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+    graph.register_initializer(value)
+    return value
+
+
+def fresh_name(graph: ir.Graph, base: str) -> str:
+    """`base`, or the first of `base_2`, `base_3` ... that no value of the graph or its subgraphs bears."""
+    taken = {value.name for value in all_values(graph)}
+    if base not in taken:
+        return base
+    number = 2
+    while f"{base}_{number}" in taken:
+        number += 1
+    return f"{base}_{number}"
+
+
+def all_values(graph: ir.Graph) -> Iterator[ir.Value]:
+    """Every value of the graph and its subgraphs."""
+    for part in (graph, *graph.subgraphs()):
+        yield from part.inputs
+        yield from part.initializers.values()
+        for node in part:
+            yield from node.outputs
+
+
+def owned(node: ir.Node, index: int) -> ir.Value:
+    """The constant at a node's input, made the node's own: copied where another node or the graph's output reads it."""
+    value = node.inputs[index]
+    assert value is not None
+    if len(value.uses()) == 1 and not value.is_graph_output():
+        return value
+    array = constant(value)
+    graph = node.graph
+    assert array is not None
+    assert isinstance(graph, ir.Graph)
+    copy = new_constant(graph, value.name or "constant", array)
+    node.replace_input_with(index, copy)
+    return copy
+
+
+def to_dtype(array: Array, dtype: np.dtype[Any]) -> Array:
+    """Round float64 once to `dtype`, flushing what would be denormal. Not finite where the type cannot hold it."""
+    with np.errstate(over="ignore", under="ignore"):
+        rounded: Array = array.astype(dtype)
+    if dtype in TINY:
+        rounded[np.abs(rounded) < TINY[dtype]] = 0
+    return rounded
+
+
+def opset(model: ir.Model) -> int:
+    """The version of the standard's operators; 0 where the model imports none."""
+    return next((version for domain, version in model.opset_imports.items() if domain in ("", "ai.onnx")), 0)
+
+
+@cache
+def _in_standard(op_type: str, version: int) -> bool:
+    try:
+        return not onnx.defs.get_schema(op_type, version, "").deprecated
+    except onnx.defs.SchemaError:
+        return False
+
+
+def is_standard(node: ir.Node, version: int) -> bool:
+    """Is this an operator of the ONNX standard that we know at this opset version?"""
+    return node.domain in ("", "ai.onnx") and _in_standard(node.op_type, version)
+
+
+def attribute(node: ir.Node, name: str, default: Any) -> Any:
+    """A node's attribute as a plain Python value."""
+    found = node.attributes.get(name)
+    if found is None:
+        return default
+    if found.type == ir.AttributeType.STRING:
+        return found.as_string()
+    return tuple(found.value) if isinstance(found.value, (list, tuple)) else found.value
+
+
+def set_attribute(node: ir.Node, name: str, value: int | float) -> None:
+    """Give a node a number as attribute."""
+    node.attributes[name] = ir.AttrInt64(name, value) if isinstance(value, int) else ir.AttrFloat32(name, value)
+
+
+def layer_weights(graph: ir.Graph) -> Iterator[tuple[ir.Node, ir.Value]]:
+    """(node, weight) for every stored weight of a layer; a weight shared by two layers comes twice."""
+    for node in graph:
+        if node.domain not in ("", "ai.onnx"):
+            continue
+        for index in LAYER_WEIGHTS.get(node.op_type, ()):
+            weight = node.inputs[index] if index < len(node.inputs) else None
+            if weight is not None and weight.is_initializer() and weight.const_value is not None:
+                yield node, weight
+
+
+def nonzeros(array: Array) -> int:
+    """How many elements are not zero."""
+    return int(np.count_nonzero(array))
+
+
+def shape_of(value: ir.Value) -> list[int | str | None] | None:
+    """Numbers, names of symbolic dimensions, None for unknown ones; None where not even the rank is known."""
+    if value.shape is None:
+        return None
+    return [dim if isinstance(dim, int) else dim.value for dim in value.shape]
+
+
+def names(values: Iterable[ir.Value | None]) -> list[str]:
+    """The names of values, for sentences."""
+    return [value.name or "?" for value in values if value is not None]

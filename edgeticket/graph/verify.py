@@ -1,0 +1,61 @@
+"""Hold the stored file to the plan: its constants, rebuilt, have the planned shapes and numbers of nonzeros."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx_ir as ir
+
+from edgeticket.errors import ProofError
+from edgeticket.graph.load import parse_model
+from edgeticket.graph.passes.fold_constants import fold_constants
+from edgeticket.graph.passes.inline_functions import inline_functions
+from edgeticket.graph.plan import Layer
+from edgeticket.graph.values import Array, nonzeros
+
+
+def rebuilt(model_bytes: bytes, where: str = "the exported model") -> dict[str, Array]:
+    """Every constant of a stored file by name, with the chains that rebuild weights evaluated by onnx.reference.
+
+    Raises:
+        ModelError: the bytes are no ONNX model.
+    """
+    proto, _ = inline_functions(parse_model(model_bytes, where))
+    model = ir.from_proto(proto)
+    assert isinstance(model, ir.Model)
+    fold_constants(model)
+    return {
+        name: value.const_value.numpy()
+        for name, value in model.graph.initializers.items()
+        if value.const_value is not None
+    }
+
+
+def check_plan(model_bytes: bytes, layers: Sequence[Layer], *, lossy: bool = False) -> None:
+    """Compare every layer of the plan with what the file holds.
+
+    With `lossy` (fp16 or int8 at rest) small weights may have become zero: fewer nonzeros are then as planned, more
+    are not.
+
+    Raises:
+        ProofError: a weight is missing, has another shape or another number of nonzeros, or should be gone.
+        ModelError: the bytes are no ONNX model.
+    """
+    constants = rebuilt(model_bytes)
+    for layer in layers:
+        array = constants.get(layer.name)
+        if layer.removed:
+            if array is not None:
+                raise ProofError(f"the weight {layer.name!r} should be gone, but the exported file holds it")
+            continue
+        if array is None:
+            raise ProofError(f"the exported file does not hold the weight {layer.name!r}, or not as a constant")
+        if tuple(array.shape) != layer.shape_after:
+            raise ProofError(
+                f"the exported weight {layer.name!r} is {list(array.shape)}, planned was {list(layer.shape_after)}"
+            )
+        count = nonzeros(array)
+        if count > layer.nonzeros_after or (count < layer.nonzeros_after and not lossy):
+            raise ProofError(
+                f"the exported weight {layer.name!r} has {count} nonzeros, planned were {layer.nonzeros_after}"
+            )
