@@ -66,10 +66,9 @@ class Manifest:
     outputs: tuple[Port, ...]
     preprocessing: Any  # what the task says; None for an ONNX source
     metric: dict[str, Any] | None  # name, unit, higher_is_better, builtin, slice_value, whole_value, whole_samples
-    slice: dict[str, Any] | None  # samples, dtype, scale, offset, masked_max_abs_delta
-    golden: dict[str, Any]  # feeds, atol, rtol (always 0)
-    proved: bool
-    proof: dict[str, Any]  # max_abs_delta, top1_agreement, tolerance, samples, reason
+    slice: dict[str, Any] | None  # samples, dtype, scale, offset, atol, masked_max_abs_delta
+    golden: dict[str, Any]  # outputs compared, atol of each feed and output, rtol (always 0), single (batch 1 runs)
+    proof: dict[str, Any]  # verdict, reason, max_abs_delta, top1_agreement, tolerance, float64_error, samples, ...
     budget: Budget | None
     layers: list[dict[str, Any]] = field(default_factory=list)
     tensors: list[dict[str, Any]] = field(default_factory=list)
@@ -77,6 +76,11 @@ class Manifest:
     versions: dict[str, str] = field(default_factory=dict)
     format: str = FORMAT
     version: int = VERSION
+
+    @property
+    def unproved(self) -> bool:
+        """Nothing could be compared: the runtime cannot run the model, or it is random."""
+        return bool(self.proof["verdict"] == "not proved")
 
     def to_json(self) -> str:
         """The document, format and version first."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,16 +52,13 @@ class Content:
         return tuple(sorted({m.threads for m in self.measurements if m.what == "latency"}))
 
     @property
-    def removed_units(self) -> int:
-        """How many output units or channels are gone, over all layers that are left."""
-        return sum(
-            layer["shape_before"][axis] - layer["shape_after"][axis]
-            for layer in self.manifest.layers
-            if len(layer["shape_after"]) == len(layer["shape_before"])
-            for axis in (_output_axis(layer),)
-        )
+    def weights_held(self) -> tuple[int, int]:
+        """The elements of all weights, zeros included, before and after the removal of what is dead."""
+        layers = self.manifest.layers
+        before, after = (sum(elements(layer[key]) for layer in layers) for key in ("shape_before", "shape_after"))
+        return before, after
 
 
-def _output_axis(layer: Mapping[str, Any]) -> int:
-    """The axis of the weight that counts outputs: the last for a MatMul [in, out], the first for Conv and Gemm."""
-    return -1 if layer["op"] == "MatMul" else 0
+def elements(shape: Sequence[int]) -> int:
+    """The number of elements of a weight; 0 for one that was removed, whose shape is ()."""
+    return math.prod(shape) if shape else 0

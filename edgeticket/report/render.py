@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +13,7 @@ from markupsafe import Markup
 from edgeticket import plots, text
 from edgeticket.measurement import Measurement
 from edgeticket.report import view
-from edgeticket.report.content import Content
+from edgeticket.report.content import Content, elements
 
 FORMAT, VERSION = "edgeticket-report", 1  # report.json; version 1, 2026-11, is the first
 
@@ -66,8 +67,9 @@ def _variables(content: Content) -> dict[str, Any]:
 
 
 def _plots(content: Content) -> dict[str, str]:
-    sizes = [(view.size_name(key), float(value), text.size(value)) for key, value in content.sizes.items()]
-    drawn = {"sizes": plots.bars(sizes, strong=list(content.sizes).index("exported"), title="Bytes of the whole file")}
+    drawn_sizes = {key: value for key, value in content.sizes.items() if not key.endswith(".gz")}
+    sizes = [(view.size_name(key), float(value), text.size(value)) for key, value in drawn_sizes.items()]
+    drawn = {"sizes": plots.bars(sizes, strong=list(drawn_sizes).index("exported"), title="Bytes of the whole file")}
     layers = [
         (
             layer["name"],
@@ -91,8 +93,5 @@ def _plots(content: Content) -> dict[str, str]:
     return drawn
 
 
-def _density(nonzeros: int, shape: tuple[int, ...]) -> float:
-    total = 1 if shape else 0
-    for axis in shape:
-        total *= axis
-    return 100 * nonzeros / total if total else 0.0
+def _density(nonzeros: int, shape: Sequence[int]) -> float:
+    return 100 * nonzeros / elements(shape) if shape else 0.0

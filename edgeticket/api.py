@@ -1,0 +1,80 @@
+"""The three things edgeticket does, as functions: find(), export(), check()."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeticket.errors import FolderError, InputError
+
+if TYPE_CHECKING:
+    from edgeticket.exporter import Exported
+    from edgeticket.measure.checks import Outcome
+
+
+def export(
+    source: str | Path,
+    *,
+    out: str | Path | None = None,
+    round: int | None = None,  # noqa: A002  the word of the paper and of the command line
+    storage: str = "auto",
+    weights: str = "fp32",
+    budget_ms: float | None = None,
+    budget_host: str = "any",
+    budget_threads: int = 1,
+    bench: bool = True,
+    input_shapes: Mapping[str, tuple[int, ...]] | None = None,
+) -> Exported:
+    """Export a ticket or an ONNX file with zeros in it as an artifact: small, proved, measured.
+
+    Args:
+        source: a ticket's folder, a run's folder (its best trial is taken), or an ONNX file.
+        out: the artifact's folder. Default: `artifact` inside a ticket's or run's folder, `NAME-artifact` beside
+            NAME.onnx. An earlier artifact there is replaced as a whole; a folder that holds anything else is refused.
+        round: another round than the ticket's.
+        storage: 'auto', 'dense', 'gaps' or 'sparse-initializer'.
+        weights: how values rest on disk: 'fp32', 'fp16' or 'int8'.
+        budget_ms: what the median inference may take; `check` judges it.
+        budget_host: 'any', 'this', or the fingerprint of the host that the budget is for.
+        budget_threads: the threads that the budget is for.
+        bench: measure latency, load time and memory for the report.
+        input_shapes: shapes for inputs with free axes, where the source is an ONNX file.
+
+    Raises:
+        InputError: the source, an option or the output folder cannot be used.
+        IntegrityError: a file of the ticket is missing or altered.
+        ProofError: an output moved by more than the tolerance; nothing was written.
+    """
+    from edgeticket import exporter
+    from edgeticket.artifact import Budget
+    from edgeticket.measure.checks import host
+
+    budget = None
+    if budget_ms is not None:
+        if not budget_ms > 0 or budget_threads < 1:
+            raise InputError(f"a budget of {budget_ms} ms at {budget_threads} threads: both must be above 0")
+        budget = Budget(budget_ms, budget_threads, str(host()["fingerprint"]) if budget_host == "this" else budget_host)
+    options = exporter.Options(round, storage, weights, budget, bench, input_shapes)
+    return exporter.run(Path(source), None if out is None else Path(out), options)
+
+
+def check(folder: str | Path, *, threads: int = 1) -> Outcome:
+    """Check an artifact on this host, with numpy and onnxruntime alone.
+
+    `folder` is an artifact, or a ticket's or run's folder with one inside. What is wrong with it is a verdict in the
+    outcome, not an error.
+
+    Raises:
+        FolderError: there is no artifact.
+    """
+    from edgeticket.measure.checks import MANIFEST, SUMS, NotAnArtifactError, check_artifact
+
+    path = Path(folder)
+    inside = path / "artifact"
+    if inside.is_dir() and not (path / SUMS).exists() and not (path / MANIFEST).exists():
+        path = inside
+    try:
+        return check_artifact(path, threads)
+    except NotAnArtifactError as error:
+        raise FolderError(f"{error}; `edgeticket export` makes one") from error

@@ -1,0 +1,48 @@
+"""How far the outputs of one network may lie apart on two hosts: both round in float32, each in its own order.
+
+The rule of graph/proof.py, for golden outputs: with e = max |y32 - y64| and s = max |y64| over a sample feed, outputs
+whose largest value is S may differ by (8 e / s + 16 * 2**-23) S.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgeticket import runtime
+from edgeticket.graph import reference
+from edgeticket.graph.proof import FACTOR, ULPS, ULPS_WITHOUT_REFERENCE
+from edgeticket.graph.storage import serialize
+
+Array = NDArray[Any]
+ULP = 2.0**-23
+
+
+def relative_tolerances(model: onnx.ModelProto, feed: Mapping[str, Array]) -> dict[str, float]:
+    """For each output of `model`, the share of its largest value by which it may differ; 0 for outputs not of floats.
+
+    `feed` should be small: it also goes through the float64 reference (see reference.rows_within_budget).
+    """
+    found = runtime.run(runtime.session(serialize(model)), feed)
+    exact = reference.evaluate(model, [feed]).outputs
+    shares: dict[str, float] = {}
+    for name, array in found.items():
+        if not isinstance(array, np.ndarray) or not np.issubdtype(array.dtype, np.floating):
+            shares[name] = 0.0
+        elif exact is None or exact[0][name].shape != array.shape:
+            shares[name] = ULPS_WITHOUT_REFERENCE * ULP
+        else:
+            wide: Array = exact[0][name]
+            error, scale = largest(array.astype(np.float64) - wide), largest(wide)
+            shares[name] = (FACTOR * error / scale if scale > 0 else 0.0) + ULPS * ULP
+    return shares
+
+
+def largest(array: Array) -> float:
+    """The largest finite |value|; 0 where there is none."""
+    values = np.abs(array.astype(np.float64))
+    return float(np.max(values, where=np.isfinite(values), initial=0.0))
