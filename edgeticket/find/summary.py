@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import msgspec
 
 from edgeticket import text
 from edgeticket.ticket import Control, Record, Round
@@ -100,19 +102,14 @@ def _where(at: str) -> str:
 
 
 def as_json(records: Sequence[Record]) -> dict[str, Any]:
-    """Everything a script wants: each trial's numbers and the table over all."""
+    """Everything a script wants: each trial's record (the contents of its ticket.json) and the table over all."""
     return {
         "task": records[0].task,
-        "trials": [
-            {
-                "ticket": record.ticket,
-                "choice": record.choice,
-                "settings": record.settings,
-                "provenance": record.provenance,
-                "rounds": [asdict(item) | {"density": item.density} for item in record.rounds],
-                "controls": [asdict(item) | {"density": item.density} for item in record.controls],
-            }
-            for record in records
-        ],
+        "trials": [msgspec.to_builtins(record) for record in records],
         "summary": [asdict(row) for row in rows(records)],
     }
+
+
+def from_json(document: Mapping[str, Any]) -> list[Record]:
+    """The records in what `as_json` gave."""
+    return [msgspec.convert(trial, Record) for trial in document["trials"]]
