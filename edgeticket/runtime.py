@@ -1,12 +1,17 @@
 """ONNX Runtime behind one door: the CPU provider, quiet, without telemetry, its errors mapped into ours.
 
 Only this file and `measure/checks.py` import onnxruntime.
+
+Sessions are made and run on a thread of their own. `session.set_denormal_as_zero` switches the processor to
+flush-to-zero on the very thread that makes a process's first session, for good (onnxruntime, inference_session.cc,
+`std::call_once`): made on the caller's thread, it would change what numpy computes and compares from then on.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,6 +38,8 @@ _LONGEST_REASON = 400
 _LARGEST_BYTES = 2**31 - 1  # protobuf's limit for a message in memory
 VERSION: str = ort.__version__
 Session: TypeAlias = ort.InferenceSession
+
+_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="onnxruntime")
 
 
 def session(
@@ -76,7 +83,7 @@ def session(
         )
     source = model if isinstance(model, bytes) else str(model)
     try:
-        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        return _thread.submit(ort.InferenceSession, source, options, providers=["CPUExecutionProvider"]).result()
     except _ORT_ERRORS as error:
         name = "the model" if isinstance(model, bytes) else str(model)
         raise ModelError(f"{name}: ONNX Runtime {VERSION} cannot load it: {_reason(error)}") from error
@@ -90,7 +97,7 @@ def run(running: Session, feed: Mapping[str, Array], outputs: Sequence[str] | No
     """
     names = list(outputs) if outputs is not None else [output.name for output in running.get_outputs()]
     try:
-        results = running.run(names, dict(feed))
+        results = _thread.submit(running.run, names, dict(feed)).result()
     except _ORT_ERRORS as error:
         shapes = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in feed.items())
         raise InputError(f"ONNX Runtime {VERSION} failed on the inputs {shapes}: {_reason(error)}") from error

@@ -101,7 +101,10 @@ def store(
         if left is None:
             notes.append("ONNX Runtime cannot load this model: that its weights fold at load was not verified")
             break
-        refused = [name for name, values in written.made_by.items() if values & left]
+        # What depends on a value that is not folded is not folded either; if a weight's own name is gone (fused into
+        # its reader), whatever else is left tells.
+        refused = [name for name in written.made_by if name in left]
+        refused = refused or [name for name, values in written.made_by.items() if values & left]
         if not refused:
             break
         for name in refused:

@@ -1,0 +1,87 @@
+"""probes.py: inputs that run, that differ, and that are the same each time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+from storage_models import convnet, lenet, model, node, product
+
+from edgeticket.errors import InputError
+from edgeticket.graph.probes import probes
+from edgeticket.graph.proof import prove_feeds
+from edgeticket.graph.storage import store
+
+
+def test_every_kind_and_several_batches() -> None:
+    found = {probe.name: probe.feed["input"] for probe in probes(lenet())}
+    assert [found[f"normal, batch {n}"].shape for n in (1, 2, 7)] == [(1, 784), (2, 784), (7, 784)]
+    assert {array.dtype for array in found.values()} == {np.dtype(np.float32)}
+    assert np.all(found["zeros"] == 0)
+    assert np.all(found["negative"] < 0)
+    assert np.max(np.abs(found["large"])) > 1e4
+    assert 0 < np.max(np.abs(found["denormal"])) < np.finfo(np.float32).tiny
+
+
+def test_they_are_the_same_each_time() -> None:
+    first, second = probes(convnet()), probes(convnet())
+    assert [p.name for p in first] == [p.name for p in second]
+    assert all(a.feed["x"].tobytes() == b.feed["x"].tobytes() for a, b in zip(first, second, strict=True))
+
+
+def test_a_stored_model_is_proved_on_them() -> None:
+    for proto in (lenet(), convnet()):
+        feeds = [probe.feed for probe in probes(proto)]
+        assert prove_feeds(proto, store(proto).serialized(), feeds, samples=feeds).proved
+
+
+def test_open_dimensions_are_guessed_until_the_model_runs() -> None:
+    proto = convnet()
+    dims = proto.graph.input[0].type.tensor_type.shape.dim
+    for axis, name in ((1, "channels"), (2, "height"), (3, "width")):
+        dims[axis].dim_param = name
+    assert probes(proto)[0].feed["x"].shape == (2, 3, 32, 32)
+    given = probes(proto, {"x": (4, 3, 20, 24)})
+    assert {probe.feed["x"].shape for probe in given} == {(4, 3, 20, 24)}
+
+
+def test_a_fixed_batch_is_kept() -> None:
+    proto = lenet()
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 5
+    assert {probe.feed["input"].shape for probe in probes(proto)} == {(5, 784)}
+
+
+def test_integers_stay_inside_the_table_they_index() -> None:
+    nodes = [node("Gather", ["table", "x"], ["y"])]
+    proto = model(nodes, {"table": np.ones((9, 4), np.float32)}, {"x": ["n"]})
+    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
+    found = probes(proto)
+    assert max(int(probe.feed["x"].max()) for probe in found) <= 8
+    assert any(probe.feed["x"].max() > 1 for probe in found)
+
+
+def test_booleans_are_drawn_and_strings_are_not() -> None:
+    nodes = [node("Cast", ["x"], ["y"], to=TensorProto.FLOAT)]
+    proto = model(nodes, {}, {"x": ["n", 3]})
+    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.BOOL
+    assert {probe.feed["x"].dtype for probe in probes(proto)} == {np.dtype(np.bool_)}
+    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
+    assert probes(proto) == ()
+
+
+def test_no_guess_that_runs_gives_none() -> None:
+    proto = product(np.ones((77, 5), np.float32))
+    proto.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "features"
+    assert probes(proto) == ()
+    assert probes(proto, {"x": (3, 77)})
+
+
+def test_a_shape_for_no_input_is_refused() -> None:
+    with pytest.raises(InputError, match="no input 'image'.* x"):
+        probes(convnet(), {"image": (1, 3, 16, 16)})
+
+
+def test_inputs_with_a_default_are_left_to_it() -> None:
+    proto = product(np.ones((30, 5), np.float32))
+    proto.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [30, 5]))
+    assert set(probes(proto)[0].feed) == {"x"}

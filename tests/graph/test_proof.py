@@ -1,0 +1,186 @@
+"""proof.py: rounding passes, a moved output does not, and what cannot be compared is not called proved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from storage_models import convnet, lenet, model, node, product, pruned
+
+from edgeticket.graph import proof, reference
+from edgeticket.graph.proof import prove, prove_feeds
+from edgeticket.graph.storage import serialize, store
+
+Array = NDArray[Any]
+RNG = np.random.default_rng(5)
+
+
+def _images(n: int = 500) -> dict[str, Array]:
+    return {"input": RNG.normal(size=(n, 784)).astype(np.float32)}
+
+
+def _changed(proto: onnx.ModelProto, name: str, change: Array) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    for tensor in copy.graph.initializer:
+        if tensor.name == name:
+            tensor.CopyFrom(numpy_helper.from_array(change, name))
+    return copy
+
+
+def _weight(proto: onnx.ModelProto, name: str) -> Array:
+    return next(numpy_helper.to_array(tensor) for tensor in proto.graph.initializer if tensor.name == name)
+
+
+def test_stored_weights_are_proved_bit_by_bit() -> None:
+    found = prove(lenet(), store(lenet()).serialized(), _images())
+    assert found.proved
+    assert (found.max_abs_delta, found.top1_agreement, found.samples) == (0.0, 1.0, 500)
+    assert found.float64_error is not None and found.tolerance is not None
+    assert 0 < found.float64_error < found.tolerance < 1e-4
+
+
+def test_another_order_of_summation_is_proved() -> None:
+    """Hidden units in another order: the same function, other roundings."""
+    proto = lenet()
+    order = RNG.permutation(300)
+    other = _changed(proto, "fc1.weight", _weight(proto, "fc1.weight")[order])
+    other = _changed(other, "fc1.bias", _weight(proto, "fc1.bias")[order])
+    other = _changed(other, "fc2.weight", _weight(proto, "fc2.weight")[:, order])
+    found = prove(proto, serialize(other), _images())
+    assert found.proved
+    assert found.max_abs_delta is not None and found.tolerance is not None
+    assert 0 < found.max_abs_delta <= found.tolerance
+
+
+@pytest.mark.parametrize("share", [1e-3, 1e-4])
+def test_a_weight_that_moved_is_refuted(share: float) -> None:
+    proto = lenet()
+    weight = _weight(proto, "fc3.weight").copy()
+    weight[np.nonzero(weight)[0][0]] *= 1 + share
+    found = prove(proto, serialize(_changed(proto, "fc3.weight", weight)), _images())
+    assert found.verdict == "refuted"
+    assert "more than rounding explains" in found.reason
+
+
+def test_a_dropped_weight_is_refuted_in_a_convolution() -> None:
+    proto = convnet()
+    weight = _weight(proto, "c2").copy()
+    weight[tuple(axis[0] for axis in np.nonzero(weight))] = 0
+    images = {"x": RNG.normal(size=(20, 3, 16, 16)).astype(np.float32)}
+    assert prove(proto, store(proto).serialized(), images).proved
+    assert prove(proto, serialize(_changed(proto, "c2", weight)), images).verdict == "refuted"
+
+
+def test_int8_is_measured_and_not_judged() -> None:
+    found = prove(lenet(), store(lenet(), weights="int8").serialized(), _images(), exact=False)
+    assert (found.verdict, found.tolerance, found.float64_error) == ("measured", None, None)
+    assert found.max_abs_delta is not None and found.max_abs_delta > 1e-4
+    assert found.top1_agreement is not None and found.top1_agreement > 0.9
+
+
+def test_a_fixed_batch_is_filled_up() -> None:
+    proto = lenet()
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 8
+    found = prove(proto, store(proto).serialized(), _images(21))
+    assert found.proved
+    assert found.samples == 21
+
+
+def test_several_inputs_and_outputs() -> None:
+    weight = pruned(RNG, (30, 40), 100)
+    nodes = [
+        node("MatMul", ["a", "w"], ["y"]),
+        node("Mul", ["y", "b"], ["z"]),
+        node("ArgMax", ["z"], ["k"], axis=1),
+    ]
+    proto = model(nodes, {"w": weight}, {"a": ["n", 30], "b": ["n", 40]}, ["y", "z"])
+    proto.graph.output.append(helper.make_tensor_value_info("k", TensorProto.INT64, None))
+    inputs = {"a": RNG.normal(size=(50, 30)).astype(np.float32), "b": RNG.normal(size=(50, 40)).astype(np.float32)}
+    assert prove(proto, store(proto).serialized(), inputs).proved
+    moved = prove(proto, serialize(_changed(proto, "w", -weight)), inputs)
+    assert moved.verdict == "refuted"
+
+
+def test_nan_and_infinite_outputs_agree_with_themselves() -> None:
+    nodes = [node("MatMul", ["x", "w"], ["a"]), node("Log", ["a"], ["y"])]
+    proto = model(nodes, {"w": pruned(RNG, (30, 40), 300)}, {"x": ["n", 30]})
+    found = prove(proto, store(proto).serialized(), {"x": RNG.normal(size=(50, 30)).astype(np.float32)})
+    assert found.proved
+    assert found.nonfinite > 0
+    assert found.nonfinite_differ == 0
+
+
+def test_a_finite_output_that_became_nan_is_refuted() -> None:
+    weight = pruned(RNG, (30, 40), 300)
+    broken = weight.copy()
+    broken[3, 4] = np.nan
+    found = prove(product(weight), serialize(product(broken)), {"x": np.ones((4, 30), np.float32)})
+    assert found.verdict == "refuted"
+    assert "became NaN or infinite in 4 entries" in found.reason
+
+
+def test_a_removed_zero_no_longer_passes_on_an_infinity() -> None:
+    """0 * inf is NaN in the original; counted, and told, but not held against the exported model."""
+    with_zero = model([node("MatMul", ["x", "w"], ["y"])], {"w": np.array([[0], [1]], np.float32)}, {"x": ["n", 2]})
+    without = model(
+        [node("Slice", ["x", "s", "e", "d"], ["y"])],
+        {"s": np.array([1]), "e": np.array([2]), "d": np.array([1])},
+        {"x": ["n", 2]},
+    )
+    found = prove(with_zero, serialize(without), {"x": np.array([[1, 2], [np.inf, 3]], np.float32)})
+    assert found.proved
+    assert (found.nonfinite, found.nonfinite_differ) == (1, 1)
+    assert "1 of 1 NaN or infinite outputs became others" in found.reason
+
+
+def test_another_shape_is_refuted() -> None:
+    nodes = [node("MatMul", ["x", "w"], ["a"]), node("Transpose", ["a"], ["y"])]
+    other = model(nodes, {"w": np.ones((30, 40), np.float32)}, {"x": ["n", 30]})
+    found = prove(product(np.ones((30, 40), np.float32)), serialize(other), {"x": np.ones((4, 30), np.float32)})
+    assert found.verdict == "refuted"
+    assert "float32(40, 4), not float32(4, 40)" in found.reason
+
+
+def test_an_unknown_operator_is_not_proved() -> None:
+    proto = product(np.ones((30, 40), np.float32))
+    proto.graph.node[0].domain = "com.example"
+    proto.opset_import.append(helper.make_opsetid("com.example", 1))
+    found = prove(proto, serialize(proto), {"x": np.ones((4, 30), np.float32)})
+    assert (found.verdict, found.max_abs_delta) == ("not proved", None)
+    assert "com.example" in found.reason
+
+
+def test_an_exported_file_that_does_not_run_is_refuted() -> None:
+    proto = product(np.ones((30, 40), np.float32))
+    found = prove(proto, b"no model", {"x": np.ones((4, 30), np.float32)})
+    assert found.verdict == "refuted"
+    assert "the original runs, the exported model does not" in found.reason
+
+
+def test_inputs_that_do_not_fit_are_not_proved() -> None:
+    proto = product(np.ones((30, 40), np.float32))
+    found = prove(proto, serialize(proto), {"x": np.ones((4, 31), np.float32)})
+    assert found.verdict == "not proved"
+    assert "float32[4, 31]" in found.reason
+    assert prove_feeds(proto, serialize(proto), [], samples=[]).verdict == "not proved"
+
+
+def test_random_operators_are_not_proved() -> None:
+    nodes = [node("RandomNormalLike", ["x"], ["r"]), node("Add", ["x", "r"], ["y"])]
+    proto = model(nodes, {}, {"x": ["n", 30]})
+    found = prove(proto, serialize(proto), {"x": np.ones((4, 30), np.float32)})
+    assert found.verdict == "not proved"
+    assert "random" in found.reason
+
+
+def test_without_a_float64_reference_the_tolerance_is_wider_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof.float64, "evaluate", lambda *_: reference.Reference(None, "Frobnicate is unknown to it"))
+    found = prove(lenet(), store(lenet()).serialized(), _images())
+    assert found.proved
+    assert found.float64_error is None
+    assert "1024 units in the last place, as Frobnicate is unknown to it" in found.reason

@@ -1,0 +1,82 @@
+"""reference.py: everything is evaluated in float64, within a budget, or a reason is given."""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+from storage_models import convnet, lenet, model, node, product, pruned
+
+from edgeticket import runtime
+from edgeticket.graph import reference
+from edgeticket.graph.storage import serialize
+
+RNG = np.random.default_rng(11)
+
+
+def test_a_product_in_float64() -> None:
+    weight, x = pruned(RNG, (30, 40), 300), RNG.normal(size=(4, 30)).astype(np.float32)
+    found = reference.evaluate(product(weight), [{"x": x}])
+    assert found.outputs is not None
+    y = found.outputs[0]["y"]
+    assert y.dtype == np.float64
+    np.testing.assert_allclose(y, x.astype(np.float64) @ weight.astype(np.float64), rtol=1e-14)
+
+
+def test_it_agrees_with_the_runtime_within_float32() -> None:
+    for proto, shape in ((lenet(), (3, 784)), (convnet(), (3, 3, 16, 16))):
+        name = proto.graph.input[0].name
+        x = RNG.normal(size=shape).astype(np.float32)
+        found = reference.evaluate(proto, [{name: x}])
+        assert found.outputs is not None
+        y32 = runtime.run(runtime.session(serialize(proto)), {name: x})["y"]
+        np.testing.assert_allclose(y32, found.outputs[0]["y"], atol=1e-5)
+
+
+def test_constants_casts_and_subgraphs_are_widened() -> None:
+    third = np.array(1 / 3, np.float32)
+    branch = helper.make_graph(
+        [node("Add", ["c", "one"], ["o"])],
+        "branch",
+        [],
+        [helper.make_tensor_value_info("o", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(third, "one")],
+    )
+    nodes = [
+        node("Constant", [], ["t"], value=numpy_helper.from_array(third)),
+        node("Constant", [], ["f"], value_float=0.1),
+        node("Cast", ["x"], ["i"], to=TensorProto.INT64),
+        node("Cast", ["i"], ["j"], to=TensorProto.FLOAT),
+        node("ConstantOfShape", ["shape"], ["z"]),
+        helper.make_node("Sum", ["t", "f", "j", "z"], ["c"]),
+        node("Constant", [], ["yes"], value=numpy_helper.from_array(np.array(True))),
+        helper.make_node("If", ["yes"], ["y"], then_branch=branch, else_branch=branch),
+    ]
+    proto = model(nodes, {"shape": np.array([1, 1])}, {"x": ["n", 1]})
+    found = reference.evaluate(proto, [{"x": np.array([[2]], np.float32)}])
+    assert found.outputs is not None, found.reason
+    y = found.outputs[0]["y"]
+    assert y.dtype == np.float64
+    assert y.item() == 2 + 2 * float(third) + float(np.float32(0.1))
+
+
+def test_macs_and_rows() -> None:
+    assert reference.macs(lenet()) == 784 * 300 + 300 * 100 + 100 * 10
+    first, second, third = 16 * 16 * 16 * 27, 7 * 7 * 32 * 144, 5 * 5 * 32 * 72
+    assert reference.macs(convnet()) == first + second + third + 320
+    assert reference.rows_within_budget(lenet()) == reference.MOST_ROWS
+
+
+def test_what_it_cannot_run_has_a_reason() -> None:
+    proto = product(np.ones((3, 4), np.float32))
+    proto.graph.node[0].domain = "com.example"
+    proto.opset_import.append(helper.make_opsetid("com.example", 1))
+    found = reference.evaluate(proto, [{"x": np.ones((1, 3), np.float32)}])
+    assert found.outputs is None
+    assert "reference evaluator cannot run it" in found.reason
+
+
+def test_the_model_given_is_not_changed() -> None:
+    proto = lenet()
+    before = serialize(proto)
+    reference.widened(proto)
+    assert serialize(proto) == before
