@@ -196,10 +196,10 @@ def export_table(shown: dict[str, Any]) -> list[str]:
         f"| dense, fp32 | {text.size(dense)} | {text.size(first['sizes']['original.gz'])} | 1 | {tested(first, 'dense')} | | |",
     ]
     for weights, report in shown.items():
-        sizes_, proof = report["sizes"], report["manifest"]["proof"]
+        sizes_, proof, test = report["sizes"], report["manifest"]["proof"], tested(report, "exported file")
         lines.append(
             f"| {report['manifest']['storage']}, {weights} | {text.size(sizes_['exported'])} | "
-            f"{text.size(sizes_['exported.gz'])} | {dense / sizes_['exported']:.1f} | {tested(report, "exported file")} | "
+            f"{text.size(sizes_['exported.gz'])} | {dense / sizes_['exported']:.1f} | {test} | "
             f"{100 * proof['top1_agreement']:.2f} % | {proof['max_abs_delta']:.2g} |"
         )
     sparse = first["sizes"]["sparse-initializer"]

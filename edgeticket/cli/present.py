@@ -21,7 +21,10 @@ def find(wanted: run.Request, *, quiet: bool, to_stderr: bool) -> api.Found:
     with Screen(console, quiet, task.iterations, wanted.trials) as screen:
         screen.print(f"{task.name}: {task.iterations:,} iterations a round, into {wanted.folder}")
         found = api.find(wanted, screen.watcher)
-    if not quiet and (len(found.records) > 1 or any(record.controls for record in found.records)):
+    results = sum(len(record.rounds) + len(record.controls) for record in found.records)
+    if not quiet and (
+        len(found.records) > 1 or any(record.controls for record in found.records) or screen.rows < results
+    ):
         console.print()
         Console(stderr=to_stderr, highlight=False, width=max(console.width, 130)).print(_table(found.rows()))
     for number, sentence in enumerate(found.verdicts):

@@ -32,7 +32,7 @@ class Screen:
     iterations: int
     trials: int
     _bars: Progress = field(init=False)
-    _header: bool = field(init=False, default=False)
+    rows: int = field(init=False, default=0)
     _total: TaskID | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -70,9 +70,9 @@ class Screen:
 
     def row(self, *cells: str) -> None:
         """One row of the table of rounds; the header comes before the first."""
-        if not self._header:
-            self._header = True
+        if not self.rows:
             self.print(_cells(*_HEADER))
+        self.rows += 1
         self.print(_cells(*cells))
 
     def expect(self, iterations: int, done: int) -> None:
