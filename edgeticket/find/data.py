@@ -122,14 +122,15 @@ def _cifar10_folder(data_dirs: Sequence[Path]) -> Path:
 def _download(url: str, md5: str, wanted: str, data_dirs: Sequence[Path], unpack: bool = False) -> list[Path]:
     import pooch
 
-    looked = ", ".join(str(folder) for folder in folders(data_dirs)) or "no folder (none was given)"
+    looked = ", ".join(str(folder) for folder in folders(data_dirs))
+    looked = f"not in {looked}" if looked else "no folder was given to look in"
     try:
         found = pooch.retrieve(
             url, f"md5:{md5}", path=pooch.os_cache("edgeticket"), processor=pooch.Untar() if unpack else None
         )
     except Exception as error:
         raise DataError(
-            f"{wanted}: not in {looked}, and the download of {url} failed ({type(error).__name__}). "
+            f"{wanted}: {looked}, and the download of {url} failed ({type(error).__name__}). "
             f"Name the folder that holds it with --data-dir or {VARIABLE}"
         ) from error
     return [Path(name) for name in found] if isinstance(found, list) else [Path(found)]
