@@ -63,12 +63,12 @@ def test_the_optimised_graph_is_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damaged", [b"", b"no model", _model()[:-20]])
 def test_a_damaged_model_is_a_model_error(damaged: bytes) -> None:
-    with pytest.raises(ModelError, match="ONNX Runtime .* cannot load it"):
+    with pytest.raises(ModelError, match=r"ONNX Runtime .* cannot load it"):
         runtime.session(damaged)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="nothing.onnx"):
+    with pytest.raises(ModelError, match=r"nothing.onnx"):
         runtime.session(tmp_path / "nothing.onnx")
 
 
@@ -82,7 +82,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_inputs_are_an_input_error(feed: dict[str, runtime.Array]) -> None:
-    with pytest.raises(InputError, match="ONNX Runtime .* failed on the inputs"):
+    with pytest.raises(InputError, match=r"ONNX Runtime .* failed on the inputs"):
         runtime.run(runtime.session(_model()), feed)
 
 

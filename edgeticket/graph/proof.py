@@ -23,16 +23,14 @@ from numpy.typing import NDArray
 from edgeticket import runtime
 from edgeticket.errors import InputError, ModelError
 from edgeticket.graph import reference as float64
+from edgeticket.graph.comparison import FACTOR, ULPS, ULPS_WITHOUT_REFERENCE, Tally, Yardstick, add, is_float, same
 from edgeticket.graph.storage import serialize
+
+__all__ = ["FACTOR", "ULPS", "ULPS_WITHOUT_REFERENCE", "Proof", "Verdict", "prove", "prove_feeds"]
 
 Array = NDArray[np.generic]
 Feed = Mapping[str, Array]
 Verdict = Literal["proved", "refuted", "not proved", "measured"]
-
-FACTOR = 8.0
-ULPS = 16.0
-ULPS_WITHOUT_REFERENCE = 1024.0
-_ULP = 2.0**-23
 
 
 @dataclass(frozen=True)
@@ -65,35 +63,6 @@ class Proof:
         return self.verdict == "proved"
 
 
-@dataclass
-class _Tally:
-    """What the batches so far came to."""
-
-    max_delta: float = 0.0
-    worst_share: float = -1.0  # of its tolerance
-    worst: tuple[float, float, float, str] = (0.0, 0.0, 0.0, "")  # delta, tolerance, float64 error, output
-    agreeing: int = 0
-    ranked: int = 0
-    samples: int = 0
-    nonfinite: int = 0
-    nonfinite_differ: int = 0
-    refutation: str = ""
-
-
-@dataclass(frozen=True)
-class _Yardstick:
-    """Per output: r, and e itself; `missing` says why there is no float64 reference."""
-
-    relative: Mapping[str, float]
-    absolute: Mapping[str, float]
-    missing: str = ""
-
-    def tolerance(self, name: str, scale: float) -> float:
-        if self.missing:
-            return ULPS_WITHOUT_REFERENCE * _ULP * scale
-        return (FACTOR * self.relative.get(name, 0.0) + ULPS * _ULP) * scale
-
-
 def prove(
     original: onnx.ModelProto, exported: bytes, inputs: Feed, *, batch: int = 256, exact: bool = True, threads: int = 1
 ) -> Proof:
@@ -104,8 +73,9 @@ def prove(
     fixed = _fixed_batch(original)
     feeds = list(_batches(inputs, fixed or batch, pad=fixed is not None))
     count = min(len(array) for array in inputs.values())
-    rows = np.unique(np.linspace(0, count - 1, float64.rows_within_budget(original)).astype(np.int64)) if count else ()
-    samples = list(_batches({k: v[rows] for k, v in inputs.items()}, fixed or len(rows), pad=True)) if count else []
+    rows = np.unique(np.linspace(0, max(count - 1, 0), float64.rows_within_budget(original)).astype(np.int64))
+    spread = {name: array[rows] for name, array in inputs.items()} if count else {}
+    samples = list(_batches(spread, fixed or len(rows), pad=True)) if count and len(rows) else []
     return prove_feeds(original, exported, feeds, samples=samples, exact=exact, threads=threads, count=count)
 
 
@@ -114,12 +84,18 @@ def prove_feeds(
     exported: bytes,
     feeds: Sequence[Feed],
     *,
-    samples: Sequence[Feed],
+    samples: Sequence[Feed] | None = None,
     exact: bool = True,
     threads: int = 1,
     count: int | None = None,
 ) -> Proof:
-    """Compare over single feeds, which need no common batch size; `samples` go through float64 as well."""
+    """Compare over single feeds, which need no common batch size.
+
+    `samples` go through float64 as well; without them, as many of the feeds as the reference's budget allows.
+    `count` is the number of samples to report; without it, the rows of all feeds.
+    """
+    if samples is None:
+        samples = _within_budget(feeds, float64.rows_within_budget(original))
     try:
         before = runtime.session(serialize(original), threads=threads)
     except ModelError as error:
@@ -130,11 +106,11 @@ def prove_feeds(
         after = runtime.session(exported, threads=threads)
     except ModelError as error:
         return Proof("refuted", f"the original runs, the exported model does not: {error}")
-    tally = _Tally()
+    tally = Tally()
     try:
-        yardstick = _yardstick(original, before, samples) if exact else _Yardstick({}, {})
+        yardstick = _yardstick(original, before, samples) if exact else Yardstick({}, {})
         first = runtime.run(before, feeds[0])
-        if not _same(first, runtime.run(before, feeds[0])):
+        if not same(first, runtime.run(before, feeds[0])):
             return Proof("not proved", "the original gives other outputs each time it runs (random operators)")
         for feed in feeds:
             expected = runtime.run(before, feed)
@@ -142,14 +118,14 @@ def prove_feeds(
                 found = runtime.run(after, feed, list(expected))
             except InputError as error:
                 return Proof("refuted", f"the original runs, the exported model does not: {error}")
-            tally.samples += max((len(array) for array in feed.values() if array.ndim), default=1)
-            _add(tally, expected, found, yardstick)
+            tally.samples += _rows(feed)
+            add(tally, expected, found, yardstick)
     except InputError as error:
         return Proof("not proved", str(error))
     return _judge(tally, yardstick, exact, count)
 
 
-def _judge(tally: _Tally, yardstick: _Yardstick, exact: bool, count: int | None) -> Proof:
+def _judge(tally: Tally, yardstick: Yardstick, exact: bool, count: int | None) -> Proof:
     delta, tolerance, error, name = tally.worst
     verdict: Verdict
     if tally.refutation:
@@ -179,17 +155,19 @@ def _judge(tally: _Tally, yardstick: _Yardstick, exact: bool, count: int | None)
     )
 
 
-def _yardstick(original: onnx.ModelProto, before: runtime.Session, samples: Sequence[Feed]) -> _Yardstick:
+def _yardstick(original: onnx.ModelProto, before: runtime.Session, samples: Sequence[Feed]) -> Yardstick:
     """How far float32 lies from float64 on the samples."""
+    if not samples:
+        return Yardstick({}, {}, "the model is too large for a float64 reference")
     found = float64.evaluate(original, samples)
     if found.outputs is None:
-        return _Yardstick({}, {}, found.reason)
+        return Yardstick({}, {}, found.reason)
     relative: dict[str, float] = {}
     absolute: dict[str, float] = {}
     for feed, exact in zip(samples, found.outputs, strict=True):
         for name, array in runtime.run(before, feed).items():
             wide = exact[name]
-            if not _is_float(array) or array.shape != wide.shape:
+            if not is_float(array) or array.shape != wide.shape:
                 continue
             finite = np.isfinite(array) & np.isfinite(wide)
             if not finite.any():
@@ -199,57 +177,16 @@ def _yardstick(original: onnx.ModelProto, before: runtime.Session, samples: Sequ
             absolute[name] = max(absolute.get(name, 0.0), error)
             if scale > np.finfo(np.float32).tiny:
                 relative[name] = max(relative.get(name, 0.0), error / scale)
-    return _Yardstick(relative, absolute)
+    return Yardstick(relative, absolute)
 
 
-def _add(tally: _Tally, expected: Mapping[str, Array], found: Mapping[str, Array], yardstick: _Yardstick) -> None:
-    """One batch's outputs."""
-    ranked = False
-    for name, before in expected.items():
-        after = found[name]
-        if not isinstance(before, np.ndarray):
-            if before != after:
-                tally.refutation = f"output {name!r}, which is not a tensor, changed"
-        elif before.shape != after.shape or before.dtype != after.dtype:
-            tally.refutation = f"output {name!r} is {after.dtype}{after.shape}, not {before.dtype}{before.shape}"
-        elif not _is_float(before):
-            if not np.array_equal(before, after):
-                tally.refutation = f"output {name!r} changed in {int(np.sum(before != after))} of {before.size} entries"
-        else:
-            _add_floats(tally, name, before, after, yardstick)
-            if not ranked and before.ndim == 2 and before.shape[1] > 1:
-                ranked = True
-                tally.agreeing += int(np.sum(before.argmax(axis=1) == after.argmax(axis=1)))
-                tally.ranked += len(before)
+def _within_budget(feeds: Sequence[Feed], rows: int) -> list[Feed]:
+    ends = np.cumsum([_rows(feed) for feed in feeds])
+    return [feed for feed, end in zip(feeds, ends, strict=True) if end <= rows] or list(feeds[: min(rows, 1)])
 
 
-def _add_floats(tally: _Tally, name: str, before: Array, after: Array, yardstick: _Yardstick) -> None:
-    finite = np.isfinite(before)
-    strange = ~finite
-    tally.nonfinite += int(np.sum(strange))
-    tally.nonfinite_differ += int(np.sum(strange & ~((before == after) | (np.isnan(before) & np.isnan(after)))))
-    old, new = before[finite].astype(np.float64), after[finite].astype(np.float64)
-    if not np.all(np.isfinite(new)):
-        tally.refutation = f"output {name!r} became NaN or infinite in {int(np.sum(~np.isfinite(new)))} entries"
-        return
-    delta = float(np.max(np.abs(old - new), initial=0.0))
-    tolerance = yardstick.tolerance(name, float(np.max(np.abs(old), initial=0.0)))
-    tally.max_delta = max(tally.max_delta, delta)
-    share = delta / tolerance if tolerance > 0 else (np.inf if delta > 0 else 0.0)
-    if share > tally.worst_share:
-        tally.worst_share = share
-        tally.worst = (delta, tolerance, yardstick.absolute.get(name, 0.0), name)
-
-
-def _is_float(array: Array) -> bool:
-    return bool(np.issubdtype(array.dtype, np.floating))
-
-
-def _same(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
-    return all(
-        a.tobytes() == second[name].tobytes() if isinstance(a, np.ndarray) else a == second[name]
-        for name, a in first.items()
-    )
+def _rows(feed: Feed) -> int:
+    return max((len(array) for array in feed.values() if array.ndim), default=1)
 
 
 def _fixed_batch(model: onnx.ModelProto) -> int | None:

@@ -33,6 +33,7 @@ class Resting:
     weights: Weights
     scale: NDArray[np.float16] | Float32 | None = None
     note: str = ""
+    original_nonzeros: int = 0
     original_bytes: int = 0  # the initializer's entry in the file
 
     @property
@@ -44,17 +45,24 @@ class Resting:
 def rest(name: str, array: Float32, weights: Weights, channel_axis: int | None) -> Resting:
     """`array` of any shape as it rests; `channel_axis` None means that int8 does not suit it (biases and the like)."""
     flat = array.reshape(-1)
+    codes, at_rest, scale, note = _codes(flat, array, weights, channel_axis)
+    return Resting(name, array.shape, codes, at_rest, scale, note, int(np.count_nonzero(flat)))
+
+
+def _codes(
+    flat: Float32, array: Float32, weights: Weights, channel_axis: int | None
+) -> tuple[Array, Weights, NDArray[np.float16] | Float32 | None, str]:
     if weights == "fp32":
-        return Resting(name, array.shape, flat, "fp32")
+        return flat, "fp32", None, ""
     if not np.all(np.isfinite(flat)):
-        return Resting(name, array.shape, flat, "fp32", note="holds NaN or infinity, kept as fp32")
+        return flat, "fp32", None, "holds NaN or infinity, kept as fp32"
     if weights == "int8" and channel_axis is not None:
         scale = _scale(array, channel_axis)
         codes = np.clip(np.rint(array / scale.astype(np.float32)), -127, 127).astype(np.int8)
-        return Resting(name, array.shape, codes.reshape(-1), "int8", scale)
+        return codes.reshape(-1), "int8", scale, ""
     if float(np.max(np.abs(flat), initial=0)) > float(_FP16.max):
-        return Resting(name, array.shape, flat, "fp32", note="holds values above the largest fp16 number, kept as fp32")
-    return Resting(name, array.shape, flat.astype(np.float16), "fp16")
+        return flat, "fp32", None, "holds values above the largest fp16 number, kept as fp32"
+    return flat.astype(np.float16), "fp16", None, ""
 
 
 def _scale(array: Float32, channel_axis: int) -> NDArray[np.float16] | Float32:

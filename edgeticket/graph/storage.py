@@ -11,17 +11,15 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import pairwise
 from typing import Literal, get_args
 
 import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from edgeticket import gaps
 from edgeticket.graph import folding, rebuild
-from edgeticket.graph.rebuild import CODINGS, Coding, Writer, entry_bytes
+from edgeticket.graph.layout import Layout, TensorStorage, groups, pays
+from edgeticket.graph.rebuild import Writer, entry_bytes
 from edgeticket.graph.resting import Float32, Resting, Weights, channel_axes, rest
 
 Storage = Literal["dense", "gaps", "sparse-initializer", "auto"]
@@ -29,27 +27,12 @@ STORAGES: tuple[Storage, ...] = get_args(Storage)
 Unfolded = Callable[[onnx.ModelProto, Iterable[str]], frozenset[str] | None]
 
 SMALLEST = 17  # elements; shapes, scales and the like stay as they are
-GROUP_ELEMENTS = 1 << 22  # a chain's vector, and its copy, are in memory once at load: 16 MB each
-_MEMBER_BYTES = 55  # Split's output and size, Reshape and its shape: what one more tensor adds to a chain
 _OLDEST_IR = 4  # before, every initializer had to be a graph input too
 
 NOTE_SPARSE_INITIALIZER = (
     "ONNX Runtime densifies a sparse initializer at load: it saves bytes on disk only, neither memory nor time, and "
     "its int64 positions cost more than they save below 66.7 % zeros"
 )
-
-
-@dataclass(frozen=True)
-class TensorStorage:
-    """How one tensor rests. `size_bytes` holds its share of the nodes and constants; `nonzeros` are those at rest."""
-
-    name: str
-    shape: tuple[int, ...]
-    nonzeros: int
-    storage: str  # 'dense', 'gaps' or 'sparse-initializer'
-    weights: Weights
-    size_bytes: int
-    note: str
 
 
 @dataclass(frozen=True)
@@ -177,136 +160,42 @@ def _write(model: onnx.ModelProto, storage: Storage, weights: Weights, dense_not
         resting = rest(tensor.name, array, at_rest, axes.get(tensor.name) if array.ndim > 1 else None)
         note = dense_notes.get(tensor.name, resting.note)
         tensors.append(replace(resting, note=note, original_bytes=entry_bytes(tensor.ByteSize())))
-    sparse = [tensor for tensor in tensors if tensor.name not in dense_notes and _wants_sparse(tensor, storage)]
+    free = [tensor for tensor in tensors if tensor.name not in dense_notes]
     taken, opset = rebuild.all_names(model.graph), _opset(model)
-    plans = []
-    for by_low_bits in (False, True):
-        plan = _Plan(Writer(taken, opset))
-        if storage == "sparse-initializer":
-            plan.write_sparse_initializers(sparse)
-        else:
-            for group in _groups(sparse, by_low_bits):
-                plan.write_group(group, may_be_dense=storage == "auto")
-        plan.write_dense([tensor for tensor in tensors if tensor.name not in plan.stored])
-        plans.append(plan)
-    best = min(plans, key=_Plan.size_bytes)
+    layouts = []
+    for sparse in _choices(free, storage):
+        for by_density in (False, True):
+            layout = Layout(Writer(taken, opset))
+            if storage == "sparse-initializer":
+                layout.write_sparse_initializers(sparse)
+            else:
+                for group in groups(sparse, by_density):
+                    layout.write_group(group, may_be_dense=storage == "auto")
+            layout.write_dense([tensor for tensor in tensors if tensor.name not in layout.stored])
+            layouts.append(layout)
+    best = min(layouts, key=Layout.size_bytes)
     return _Written(_rewritten(model, best), tuple(best.stored[tensor.name] for tensor in tensors), best.made_by)
 
 
-def _rewritten(model: onnx.ModelProto, plan: _Plan) -> onnx.ModelProto:
-    """A copy of `model` in which the plan's nodes and constants stand for the initializers that it replaces."""
+def _choices(tensors: Sequence[Resting], storage: Storage) -> list[list[Resting]]:
+    """Which tensors to store sparsely: for 'auto' several choices, of which the smallest file decides."""
+    if storage == "dense":
+        return [[]]
+    paying = [tensor for tensor in tensors if pays(tensor)]
+    asked = [t for t in tensors if pays(t) or (len(t.shape) > 1 and t.nonzeros < t.codes.size)]
+    if storage != "auto":
+        return [asked]
+    return [[], paying, asked] if len(asked) > len(paying) else [[], paying]
+
+
+def _rewritten(model: onnx.ModelProto, layout: Layout) -> onnx.ModelProto:
+    """A copy of `model` in which the layout's nodes and constants stand for the initializers that it replaces."""
     written = onnx.ModelProto()
     written.CopyFrom(model)
     graph = written.graph
     del graph.initializer[:], graph.node[:]
-    graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name not in plan.replaced)
-    graph.initializer.extend(plan.writer.initializers)
-    graph.sparse_initializer.extend(plan.writer.sparse)
-    graph.node.extend([*plan.writer.nodes, *model.graph.node])
+    graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name not in layout.replaced)
+    graph.initializer.extend(layout.writer.initializers)
+    graph.sparse_initializer.extend(layout.writer.sparse)
+    graph.node.extend([*layout.writer.nodes, *model.graph.node])
     return written
-
-
-def _wants_sparse(tensor: Resting, storage: Storage) -> bool:
-    """Asked for by name: any matrix with a zero in it. 'auto', and vectors: where it pays once there is a chain."""
-    nonzeros = tensor.nonzeros
-    if storage == "dense" or nonzeros == tensor.codes.size:
-        return False
-    if storage != "auto" and len(tensor.shape) > 1:
-        return True
-    positions = np.flatnonzero(tensor.codes)
-    stream_bytes = gaps.packed_bytes(positions, gaps.best_low_bits(positions))
-    return (tensor.codes.size - nonzeros) * tensor.codes.itemsize > stream_bytes + _MEMBER_BYTES
-
-
-def _groups(tensors: Sequence[Resting], by_low_bits: bool) -> list[list[Resting]]:
-    """Tensors that share a chain, in the model's order: of one type, of like density if asked, not too large."""
-    groups: dict[tuple[str, int, int], list[Resting]] = {}
-    filled: dict[tuple[str, int], tuple[int, int]] = {}
-    for tensor in tensors:
-        kind = (tensor.weights, gaps.best_low_bits(np.flatnonzero(tensor.codes)) if by_low_bits else 0)
-        number, elements = filled.get(kind, (0, 0))
-        if elements and elements + tensor.codes.size > GROUP_ELEMENTS:
-            number, elements = number + 1, 0
-        filled[kind] = number, elements + tensor.codes.size
-        groups.setdefault((*kind, number), []).append(tensor)
-    return list(groups.values())
-
-
-class _Plan:
-    """One way to write all tensors down, as it grows."""
-
-    def __init__(self, writer: Writer) -> None:
-        self.writer = writer
-        self.stored: dict[str, TensorStorage] = {}
-        self.made_by: dict[str, frozenset[str]] = {}  # a tensor -> every value its rebuilding computes
-        self.replaced: set[str] = set()  # initializers that leave the model
-        self._left_bytes = 0  # of initializers that stay
-
-    def size_bytes(self) -> int:
-        return self.writer.size_bytes() + self._left_bytes
-
-    def write_group(self, group: Sequence[Resting], *, may_be_dense: bool) -> None:
-        """In the coding that takes the fewest bytes; not at all where `may_be_dense` and dense takes fewer."""
-        filled = [tensor for tensor in group if tensor.nonzeros]
-        ways: list[tuple[int, Coding]] = []
-        for coding in CODINGS:
-            trial = self.writer.fresh()
-            if filled:
-                rebuild.write_group(trial, filled, coding)
-            ways.append((trial.size_bytes(), coding))
-        size_bytes, coding = min(ways, key=lambda way: way[0])
-        if may_be_dense and filled and size_bytes >= sum(_dense_bytes(self.writer, tensor) for tensor in filled):
-            filled = []
-        for tensor in group:
-            if not tensor.nonzeros:
-                self._record([tensor], "gaps", partial(rebuild.write_zeros, self.writer, tensor), "nothing but zeros")
-        if filled:
-            note = "positions as uint8 gaps" if coding == "uint8" else "packed positions (Golomb-Rice)"
-            self._record(filled, "gaps", partial(rebuild.write_group, self.writer, filled, coding), note)
-
-    def write_sparse_initializers(self, tensors: Sequence[Resting]) -> None:
-        """The standard's own form, each tensor by itself."""
-        for tensor in tensors:
-            write = partial(rebuild.write_sparse_initializer, self.writer, tensor)
-            self._record([tensor], "sparse-initializer", write, "int64 positions")
-
-    def write_dense(self, tensors: Sequence[Resting]) -> None:
-        """As fp16 or int8 where that saves bytes; else the initializer stays as it is."""
-        for tensor in tensors:
-            original_bytes = tensor.original_bytes
-            if tensor.weights != "fp32" and _dense_bytes(self.writer, tensor) < original_bytes:
-                self._record([tensor], "dense", partial(rebuild.write_dense, self.writer, tensor), "")
-            else:
-                self._left_bytes += original_bytes
-                self.stored[tensor.name] = TensorStorage(
-                    tensor.name, tensor.shape, tensor.nonzeros, "dense", "fp32", original_bytes, tensor.note
-                )
-
-    def _record(self, tensors: Sequence[Resting], storage: str, write: Callable[[], None], note: str) -> None:
-        nodes, size_bytes = len(self.writer.nodes), self.writer.size_bytes()
-        write()
-        values = frozenset(value for node in self.writer.nodes[nodes:] for value in node.output)
-        shares = _shares(self.writer.size_bytes() - size_bytes, [tensor.nonzeros for tensor in tensors])
-        for tensor, share_bytes in zip(tensors, shares, strict=True):
-            self.replaced.add(tensor.name)
-            if values:
-                self.made_by[tensor.name] = values
-            text = "; ".join(part for part in (note, tensor.note) if part)
-            self.stored[tensor.name] = TensorStorage(
-                tensor.name, tensor.shape, tensor.nonzeros, storage, tensor.weights, share_bytes, text
-            )
-
-
-def _dense_bytes(writer: Writer, tensor: Resting) -> int:
-    """What the tensor takes dense, in the smaller of its own type and fp32."""
-    trial = writer.fresh()
-    rebuild.write_dense(trial, tensor)
-    return min(trial.size_bytes(), tensor.original_bytes)
-
-
-def _shares(total: int, weights: Sequence[int]) -> list[int]:
-    """`total` divided in proportion, in integers that add up to it."""
-    ends = [0, *np.cumsum(weights).tolist()]
-    cuts = [total * end // max(ends[-1], 1) for end in ends]
-    cuts[-1] = total
-    return [after - before for before, after in pairwise(cuts)]

@@ -77,7 +77,7 @@ def test_no_guess_that_runs_gives_none() -> None:
 
 
 def test_a_shape_for_no_input_is_refused() -> None:
-    with pytest.raises(InputError, match="no input 'image'.* x"):
+    with pytest.raises(InputError, match=r"no input 'image'.* x"):
         probes(convnet(), {"image": (1, 3, 16, 16)})
 
 

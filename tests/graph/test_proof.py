@@ -40,7 +40,8 @@ def test_stored_weights_are_proved_bit_by_bit() -> None:
     found = prove(lenet(), store(lenet()).serialized(), _images())
     assert found.proved
     assert (found.max_abs_delta, found.top1_agreement, found.samples) == (0.0, 1.0, 500)
-    assert found.float64_error is not None and found.tolerance is not None
+    assert found.float64_error is not None
+    assert found.tolerance is not None
     assert 0 < found.float64_error < found.tolerance < 1e-4
 
 
@@ -53,7 +54,8 @@ def test_another_order_of_summation_is_proved() -> None:
     other = _changed(other, "fc2.weight", _weight(proto, "fc2.weight")[:, order])
     found = prove(proto, serialize(other), _images())
     assert found.proved
-    assert found.max_abs_delta is not None and found.tolerance is not None
+    assert found.max_abs_delta is not None
+    assert found.tolerance is not None
     assert 0 < found.max_abs_delta <= found.tolerance
 
 
@@ -79,8 +81,10 @@ def test_a_dropped_weight_is_refuted_in_a_convolution() -> None:
 def test_int8_is_measured_and_not_judged() -> None:
     found = prove(lenet(), store(lenet(), weights="int8").serialized(), _images(), exact=False)
     assert (found.verdict, found.tolerance, found.float64_error) == ("measured", None, None)
-    assert found.max_abs_delta is not None and found.max_abs_delta > 1e-4
-    assert found.top1_agreement is not None and found.top1_agreement > 0.9
+    assert found.max_abs_delta is not None
+    assert found.max_abs_delta > 1e-4
+    assert found.top1_agreement is not None
+    assert found.top1_agreement > 0.9
 
 
 def test_a_fixed_batch_is_filled_up() -> None:
@@ -176,6 +180,13 @@ def test_random_operators_are_not_proved() -> None:
     found = prove(proto, serialize(proto), {"x": np.ones((4, 30), np.float32)})
     assert found.verdict == "not proved"
     assert "random" in found.reason
+
+
+def test_too_large_for_float64_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference, "MOST_MACS", 1000)
+    found = prove(lenet(), store(lenet()).serialized(), _images(20))
+    assert found.proved
+    assert "too large for a float64 reference" in found.reason
 
 
 def test_without_a_float64_reference_the_tolerance_is_wider_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

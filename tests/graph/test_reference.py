@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 from storage_models import convnet, lenet, model, node, product, pruned
 
@@ -63,7 +64,14 @@ def test_macs_and_rows() -> None:
     assert reference.macs(lenet()) == 784 * 300 + 300 * 100 + 100 * 10
     first, second, third = 16 * 16 * 16 * 27, 7 * 7 * 32 * 144, 5 * 5 * 32 * 72
     assert reference.macs(convnet()) == first + second + third + 320
+
+
+def test_rows_follow_from_the_size_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reference.rows_within_budget(lenet()) == reference.MOST_ROWS
+    monkeypatch.setattr(reference, "BUDGET_MACS", 10 * reference.macs(lenet()))
+    assert reference.rows_within_budget(lenet()) == 10
+    monkeypatch.setattr(reference, "MOST_MACS", 1000)
+    assert reference.rows_within_budget(lenet()) == 0
 
 
 def test_what_it_cannot_run_has_a_reason() -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 from storage_models import convnet, lenet, model, node, product, pruned
 
 from edgeticket import runtime
-from edgeticket.graph import folding, storage
+from edgeticket.graph import folding, layout, storage
 from edgeticket.graph.storage import STORAGES, Stored, store
 
 Array = NDArray[Any]
@@ -57,6 +62,19 @@ def test_fp32_outputs_are_bit_identical(kind: storage.Storage, opset: int) -> No
         assert stored.model.ir_version == proto.ir_version
         # onnx infers a sparse type where a sparse initializer stands, and refuses its own form to Gemm
         onnx.checker.check_model(stored.model, full_check=kind != "sparse-initializer")
+
+
+@pytest.mark.parametrize("opset", [11, 18])
+@pytest.mark.parametrize("proto", [lenet, convnet])
+def test_the_standards_reference_rebuilds_the_same_weights(proto: Callable[[int], onnx.ModelProto], opset: int) -> None:
+    """The chain is standard ONNX, not something that only one runtime understands so."""
+    original = proto(opset)
+    name = original.graph.input[0].name
+    x = RNG.normal(size=(2, 784) if name == "input" else (2, 3, 16, 16)).astype(np.float32)
+    before, after = (
+        ReferenceEvaluator(p).run(None, {name: x})[0] for p in (original, store(original, storage="gaps").model)
+    )
+    assert before.tobytes() == after.tobytes()
 
 
 @pytest.mark.parametrize("weights", ["fp32", "fp16", "int8"])
@@ -102,6 +120,28 @@ def test_auto_is_never_larger_than_what_can_be_asked_for(weights: Any) -> None:
 def test_same_model_and_options_same_bytes() -> None:
     for weights in ("fp32", "int8"):
         assert store(convnet(), weights=weights).serialized() == store(convnet(), weights=weights).serialized()
+
+
+@pytest.mark.parametrize("weights", ["fp32", "int8"])
+def test_same_bytes_in_another_process(weights: str, tmp_path: Path) -> None:
+    """Sets of names iterate in another order there."""
+    (tmp_path / "m.onnx").write_bytes(storage.serialize(convnet()))
+    code = (
+        "import hashlib, onnx, sys; from edgeticket.graph.storage import store\n"
+        "print(hashlib.sha256(store(onnx.load(sys.argv[1]), weights=sys.argv[2]).serialized()).hexdigest())"
+    )
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "m.onnx"), weights],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }
+    expected = store(convnet(), weights=weights).serialized()  # type: ignore[arg-type]
+    assert hashes == {hashlib.sha256(expected).hexdigest() + "\n"}
 
 
 def test_the_model_given_is_not_changed() -> None:
@@ -317,7 +357,7 @@ def test_an_unknown_operator_is_stored_but_not_verified() -> None:
 
 
 def test_large_chains_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "GROUP_ELEMENTS", 40_000)
+    monkeypatch.setattr(layout, "GROUP_ELEMENTS", 40_000)
     proto = lenet()
     stored = store(proto, storage="gaps")
     chains = [entry for entry in stored.model.graph.node if entry.op_type == "ScatterElements"]
