@@ -4,7 +4,7 @@ Tensors stored sparsely share one chain for a group: their flattened codes stand
     values    -> Cast unless fp32                                                             [n]
     positions -> uint8 gaps: Cast, CumSum; packed: bits by BitShift and Mod, then TopK, ...   [n]
     ConstantOfShape [size], ScatterElements, Split, and for each tensor Reshape, for int8 Mul by its scale.
-What ONNX Runtime 1.24 - 1.31 does not fold, and is therefore not used: NonZero, Compress, DequantizeLinear.
+What ONNX Runtime 1.31.1 was seen not to fold, and is therefore not used: NonZero, Compress, DequantizeLinear.
 """
 
 from __future__ import annotations
