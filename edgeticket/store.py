@@ -75,7 +75,7 @@ def read_record(folder: Path) -> Record:
 def encode_arrays(arrays: Mapping[str, Array], note: Mapping[str, Any] | None = None) -> bytes:
     """Arrays as safetensors, the same bytes every time (one metadata entry at most: their order is not fixed)."""
     metadata = {"edgeticket": json.dumps(note, sort_keys=True)} if note is not None else None
-    return safetensors.save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata)
+    return safetensors.save({name: np.asarray(array, order="C") for name, array in arrays.items()}, metadata)
 
 
 def decode_arrays(data: bytes, path: Path) -> dict[str, Array]:
