@@ -24,12 +24,19 @@ def _top5(outputs: Array, targets: Array) -> float:
     return 100.0 * float(np.mean((best == targets[:, None]).any(axis=1)))
 
 
+def _error(outputs: Array, targets: Array) -> Array:
+    if outputs.shape != targets.shape:  # [n, 1] beside [n] would broadcast to [n, n]
+        raise ValueError(f"outputs have shape {list(outputs.shape)}, targets {list(targets.shape)}; make them the same")
+    difference: Array = outputs.astype(np.float64) - targets
+    return difference
+
+
 def _mean_absolute_error(outputs: Array, targets: Array) -> float:
-    return float(np.mean(np.abs(outputs.astype(np.float64) - targets)))
+    return float(np.mean(np.abs(_error(outputs, targets))))
 
 
 def _mean_squared_error(outputs: Array, targets: Array) -> float:
-    return float(np.mean((outputs.astype(np.float64) - targets) ** 2))
+    return float(np.mean(_error(outputs, targets) ** 2))
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Metric:
     unit: str = "%"
 
     def __call__(self, outputs: Array, targets: Array) -> float:
-        return self.function(outputs, targets)
+        return float(self.function(outputs, targets))
 
     def loss_against(self, value: float, dense: float) -> float:
         """By how much `value` is worse than `dense`; negative where it is better."""
