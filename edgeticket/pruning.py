@@ -7,6 +7,7 @@ so a count is always met exactly.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -45,13 +46,21 @@ def densities(layers: Sequence[Layer], scope: str, rounds: int) -> list[float]:
 
 
 def rounds_until(layers: Sequence[Layer], scope: str, density: float) -> int:
-    """The first round whose density is at most `density`, give or take 0.005 points (half of the last digit typed)."""
+    """The first round whose density is at most `density`, give or take 0.005 points (half of the last digit typed).
+
+    Below 1 % the last digit typed is a smaller one, so it is 0.5 % of `density` there. Where `density` is out of reach,
+    the first round that leaves nothing to prune.
+    """
     total = sum(layer.size for layer in layers)
+    rates = [layer.rate for layer in layers if layer.rate > 0]
+    # after so many rounds no pool has more than its last weight
+    end = max((math.ceil(math.log(2 * total) / -math.log1p(-rate)) for rate in rates), default=0)
+    floor = sum(kept_counts(layers, scope, end).values())
     n = 0
-    while (left := sum(kept_counts(layers, scope, n).values())) / total > density + 5e-5:
+    while (left := sum(kept_counts(layers, scope, n).values())) > floor:
+        if left / total <= density + min(5e-5, 5e-3 * density):
+            break
         n += 1
-        if sum(kept_counts(layers, scope, n).values()) == left and n > 1:
-            break  # nothing is left to prune
     return n
 
 
