@@ -113,7 +113,11 @@ def find(
         device=device,
     )
     if dry_run:
-        present.show_forecast(api.forecast(wanted))
+        predicted = api.forecast(wanted)
+        if json_target:
+            write_json(json_target, predicted.as_json())
+        if json_target != "-":
+            present.show_forecast(predicted)
         return
     found = present.find(wanted, quiet=quiet, to_stderr=json_target == "-")
     if json_target:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,10 @@ class Forecast:
         """All trainings of one trial, one after another."""
         return self.trainings * self.seconds_per_round
 
+    def as_json(self) -> dict[str, Any]:
+        """Every number."""
+        return {**asdict(self), "folder": str(self.folder), "seconds": self.seconds}
+
 
 def request(
     task: str | Task = "lenet-digits",
@@ -70,7 +74,7 @@ def request(
     data_dirs: Sequence[Path] = (),
     rounds: int | None = None,
     until: float | None = None,
-    rewind: str = "init",
+    rewind: str | int = "init",
     one_shot: bool = False,
     seed: int = 0,
     trials: int = 1,
@@ -100,7 +104,7 @@ def request(
         folder=out or default_folder(task, load_task(task)),
         changes=dict(changes or {}),
         data_dirs=tuple(data_dirs),
-        settings=Settings(seed=seed, rewind=rewind, one_shot=one_shot, device=device),
+        settings=Settings(seed=seed, rewind=str(rewind), one_shot=one_shot, device=device),
         threads=threads,
         trials=trials,
         goal=Goal(

@@ -72,7 +72,11 @@ def mnist(data_dirs: Sequence[Path]) -> Data:
     Raises:
         DataError: a file is missing, truncated or has a wrong magic number.
     """
-    images, labels, test_images, test_labels = (_idx(_mnist_file(data_dirs, name)) for name in _MNIST_MD5)
+    paths = [_mnist_file(data_dirs, name) for name in _MNIST_MD5]
+    images, labels, test_images, test_labels = (_idx(path) for path in paths)
+    for path, part in ((paths[1], labels), (paths[3], test_labels)):
+        if part.max() > 9:
+            raise DataError(f"{path}: holds label {part.max()}, MNIST has 0 to 9: not MNIST's labels")
     return Data(
         train=(images.reshape(len(images), -1), labels.astype(np.int64)),
         test=(test_images.reshape(len(test_images), -1), test_labels.astype(np.int64)),

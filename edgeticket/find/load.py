@@ -67,7 +67,7 @@ def _module(place: str) -> ModuleType:
         raise
     except SyntaxError as error:
         raise TaskError(f"{error.filename}, line {error.lineno}: {error.msg}; the task file does not parse") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TaskError(f"{place}: does not import: {type(error).__name__}: {error}{_line(error, place)}") from error
     return module
 

@@ -11,6 +11,8 @@ everything else follows from the settings. So the same command on the same folde
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +27,7 @@ from numpy.typing import NDArray
 
 import edgeticket
 from edgeticket import store
-from edgeticket.errors import EdgeticketError, FolderError, TaskError
+from edgeticket.errors import EdgeticketError, FolderError, InputError, IntegrityError, TaskError
 from edgeticket.files import clean_temporaries, sha256, write_atomic
 from edgeticket.find import trace
 from edgeticket.find.network import derived_seed, digest, make_network, prunable_layers, weights_of
@@ -38,6 +40,7 @@ from edgeticket.ticket import FORMAT, VERSION, Control, Point, Record, Round
 
 Array = NDArray[Any]
 CONTROLS = ("reinit", "random-mask")
+CHECKPOINT_SECONDS = "EDGETICKET_CHECKPOINT_SECONDS"  # how often a running round is saved; 0: as often as it can be
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class Lottery:
             torch.use_deterministic_algorithms(True, warn_only=True)
         network = make_network(task, derived_seed(settings.seed, "init"))
         self.theta0 = weights_of(network)
-        example = torch.from_numpy(network_inputs(data, data.train[0][:2]))
+        example = torch.from_numpy(network_inputs(data, data.train[0][:2]).copy())  # a network may work in place
         self.layers: list[Layer] = prunable_layers(task, network, example)
         self.graph = trace.trace(network, example, task.name)
         self._check_traced()
@@ -120,6 +123,7 @@ class Lottery:
             IntegrityError: a file in it is truncated or altered.
             TrainingError: the loss is not finite; the finished rounds stay.
         """
+        self._refuse_foreign()
         clean_temporaries(self.folder)
         record = self._open()
         last = self.last_round()
@@ -151,7 +155,7 @@ class Lottery:
 
     def _settings(self) -> dict[str, Any]:
         """Everything that decides the result bit by bit; compared when a folder is opened again."""
-        return {
+        settings = {
             **{f"--{name.replace('_', '-')}": value for name, value in dataclasses.asdict(self.settings).items()},
             **{f"task.{name}": value for name, value in self.task.numbers().items() if name != "until"},
             "task.scope": self.task.scope,
@@ -164,6 +168,22 @@ class Lottery:
             "initial weights (sha256)": digest(self.theta0),
             "data (sha256)": _data_digest(self.data),
         }
+        return dict(json.loads(json.dumps(settings, default=str)))  # as they are read back: no tuples
+
+    def _refuse_foreign(self) -> None:
+        """A folder without ticket.json may hold what a killed `_create` left, and nothing else."""
+        if not self.folder.exists() or (self.folder / store.RECORD).exists():
+            return
+        begun = {"test.safetensors", "graph.onnx", "rewind.safetensors"}
+        names = sorted(path.name for path in self.folder.iterdir())
+        other = [name for name in names if name not in begun and not name.startswith(".tmp-")]
+        if any(name == "rounds" or name.startswith("checkpoint-") for name in other):
+            raise IntegrityError(
+                f"{self.folder / store.RECORD}: missing, though the folder holds rounds of a ticket. "
+                "Restore it from a copy, or delete the folder and start again"
+            )
+        if other:
+            raise FolderError(f"{self.folder}: holds something else ({other[0]}); choose another --out")
 
     def _open(self) -> Record:
         if not (self.folder / store.RECORD).exists():
@@ -315,6 +335,7 @@ class Lottery:
                 stop=stop,
                 progress=self.watcher.iteration,
                 checkpoint=lambda point: self._save_checkpoint(label, point),
+                checkpoint_seconds=_checkpoint_seconds(),
             )
         except (EdgeticketError, MemoryError):
             raise
@@ -424,6 +445,14 @@ class Lottery:
             part("best/"),
             float(note["seconds"]),
         )
+
+
+def _checkpoint_seconds() -> float:
+    text = os.environ.get(CHECKPOINT_SECONDS, "20")
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError(f"{CHECKPOINT_SECONDS}={text}: give seconds, or unset it") from error
 
 
 def _now() -> str:

@@ -50,15 +50,24 @@ def make_network(task: Task, seed: int) -> nn.Module:
 def prunable_layers(task: Task, network: nn.Module, example: Tensor) -> list[Layer]:
     """Every Linear and Conv weight, in the order the network runs them; the last one run is the output layer.
 
+    A weight that several modules share is one layer, under its first name.
+
     Raises:
         TaskError: the network does not run on `example` [n, ...], or holds no such weight.
     """
-    order: list[str] = []
-    names = {module: name for name, module in network.named_modules() if type(module) in _KINDS}
+    order: dict[str, nn.Module] = {}
+    last = ""
+    parameters = {id(parameter): name for name, parameter in network.named_parameters()}
+    names = {
+        module: parameters[id(module.weight)]
+        for module in network.modules()
+        if type(module) in _KINDS and id(module.weight) in parameters  # not one that is computed from others
+    }
 
     def note(module: nn.Module, _inputs: object, _output: object) -> None:
-        if names[module] not in order:
-            order.append(names[module])
+        nonlocal last
+        last = names[module]
+        order.setdefault(last, module)
 
     hooks = [module.register_forward_hook(note) for module in names]
     network.eval()
@@ -76,13 +85,11 @@ def prunable_layers(task: Task, network: nn.Module, example: Tensor) -> list[Lay
     if not order:
         raise TaskError(f"task {task.name!r}: no Linear or Conv layer ran: there is nothing to prune")
     layers = []
-    modules = {name: module for module, name in names.items()}
-    for path in order:
-        weight = modules[path].get_parameter("weight")
-        name = f"{path}.weight" if path else "weight"
-        kind = _KINDS[type(modules[path])]
+    for name, module in order.items():
+        weight = module.get_parameter("weight")
+        kind = _KINDS[type(module)]
         rate = float(task.rates.get(kind, 0.0))
-        if path == order[-1]:  # the output layer, at half its kind's rate unless the task says otherwise
+        if name == last:  # the output layer, at half its kind's rate unless the task says otherwise
             kind, rate = "output", float(task.rates.get("output", rate / 2))
         if any(fnmatch(name, pattern) for pattern in task.keep):
             rate = 0.0
@@ -101,7 +108,7 @@ def load_weights(network: nn.Module, weights: Mapping[str, Array]) -> None:
     """Copy weights into the network in place, so that memory and strides stay what they were."""
     with torch.no_grad():
         for name, value in network.state_dict().items():
-            value.copy_(torch.from_numpy(np.array(weights[name])))
+            value.copy_(torch.from_numpy(np.array(weights[name])).reshape(value.shape))
 
 
 def digest(weights: Mapping[str, Array]) -> str:

@@ -7,6 +7,7 @@ RUN/.lock                   held by the process that works here; the system lets
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import queue
@@ -58,16 +59,27 @@ def check(request: Request, task: Task) -> None:
         InputError: a value is out of its range.
     """
     rewind, goal = request.settings.rewind, request.goal
-    if rewind not in ("init", "lr") and not (rewind.isdigit() and 0 < int(rewind) < task.iterations):
+    if rewind not in ("init", "lr") and not (
+        rewind.isascii() and rewind.isdigit() and 0 < int(rewind) < task.iterations
+    ):
         raise InputError(f"--rewind {rewind}: give init, lr, or an iteration between 1 and {task.iterations - 1}")
     if request.trials < 1 or (request.threads is not None and request.threads < 1):
         raise InputError(f"--trials {request.trials} --threads {request.threads}: both count from 1")
-    if request.trials > 1 and isinstance(request.reference, Task):
-        raise InputError(
-            "several trials run in processes of their own: name the task as 'file.py:name' or 'module:name'"
-        )
     if goal.rounds is not None and goal.rounds < 0:
         raise InputError(f"--rounds {goal.rounds}: give 0 (dense only) or more")
+    if goal.until is not None and not 0 < goal.until <= 1:
+        raise InputError(f"--until {goal.until}: give a density above 0 and up to 1 (100 %)")
+    if not 0 <= goal.tolerance < math.inf:
+        raise InputError(f"--tolerance {goal.tolerance}: give points, 0 or more")
+    if goal.at not in ("early-stop", "end"):
+        raise InputError(f"--at {goal.at}: choose from early-stop, end")
+    if goal.control_trials < 1 or min(goal.control_rounds or (0,)) < 0:
+        raise InputError(
+            f"--control-trials {goal.control_trials} --control-rounds {goal.control_rounds}: "
+            "trials count from 1, rounds from 0"
+        )
+    if goal.keep_test is not None and goal.keep_test < 1:
+        raise InputError(f"--keep-test {goal.keep_test}: keep at least 1 example")
     if unknown := set(goal.controls) - set(CONTROLS):
         raise InputError(f"--control {', '.join(sorted(unknown))}: choose from {', '.join(CONTROLS)}")
     if request.settings.device == "cuda" and not torch.cuda.is_available():
@@ -127,6 +139,11 @@ def find(request: Request, watcher: Callable[[int], Watcher]) -> list[Record]:
         raise errors.StorageError(
             f"{request.folder}: can not be made ({error.strerror}); choose another --out"
         ) from error
+    count = max(request.trials, len(store.trials(request.folder)))
+    if count > 1 and isinstance(request.reference, Task):
+        raise InputError(
+            "several trials run in processes of their own: name the task as 'file.py:name' or 'module:name'"
+        )
     lock = filelock.FileLock(request.folder / ".lock")
     try:
         lock.acquire(timeout=0)
@@ -134,8 +151,11 @@ def find(request: Request, watcher: Callable[[int], Watcher]) -> list[Record]:
         raise FolderError(
             f"{request.folder}: another edgeticket find works in this folder; wait for it, or choose another --out"
         ) from error
+    except OSError as error:
+        raise errors.StorageError(
+            f"{request.folder}: can not be locked ({error.strerror or error}); free some space or choose another --out"
+        ) from error
     try:
-        count = max(request.trials, len(store.trials(request.folder)))
         if count == 1:
             return [_trial(request, task, 0, watcher(0)).run()]
         return _side_by_side(request, count, watcher)

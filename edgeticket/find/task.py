@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,20 +48,32 @@ class Data:
             object.__setattr__(self, part, (inputs, targets))
         if self.train[0].shape[1:] != self.test[0].shape[1:]:
             raise DataError(f"train inputs have shape {self.train[0].shape[1:]}, test inputs {self.test[0].shape[1:]}")
+        for part in ("train", "test"):
+            for array, first, what in zip(getattr(self, part), self.train, ("inputs", "targets"), strict=True):
+                if array.dtype != first.dtype or array.dtype.kind not in "fiub":
+                    raise DataError(
+                        f"{part} {what} are {array.dtype} (train: {first.dtype}); give both sets numbers of one type"
+                    )
         if (self.scale is None) != (self.offset is None):
             raise DataError("scale and offset go together: give both or neither")
         if self.scale is not None and self.train[0].dtype != np.uint8:
             raise DataError(f"scale and offset are for uint8 inputs; these are {self.train[0].dtype}")
         for name in ("scale", "offset"):
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, np.asarray(getattr(self, name), np.float32))
+                value = np.asarray(getattr(self, name), np.float32)
+                object.__setattr__(self, name, value)
+                if value.ndim > 1 or (value.ndim and (self.train[0].ndim < 2 or len(value) != self.train[0].shape[1])):
+                    raise DataError(
+                        f"{name} has shape {list(value.shape)}, inputs {list(self.train[0].shape)}: "
+                        "give a number, or one value a channel (the second axis)"
+                    )
 
 
 def _array(value: Any) -> Array:
     array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
     if array.dtype == np.float64:
         array = array.astype(np.float32)
-    return np.ascontiguousarray(array)
+    return np.require(array, requirements=["C", "W"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,13 +126,26 @@ class Task:
             if not condition:
                 raise TaskError(f"task {self.name!r}: {name} is {getattr(self, name)!r}; it must be {rule}")
 
+        need(isinstance(self.name, str) and bool(self.name), "name", "a text")
         for name in ("model", "data", "loss", "optimizer"):
             need(callable(getattr(self, name)), name, "callable")
+        for name in ("schedule", "augment"):
+            need(getattr(self, name) is None or callable(getattr(self, name)), name, "callable, or None")
+        for name in ("optimizer_args", "rates"):
+            need(isinstance(getattr(self, name), Mapping), name, "a mapping from names to numbers")
+        for name, kind, rule in (("milestones", int, "iterations, as (20_000, 25_000)"), ("keep", str, "patterns")):
+            value = getattr(self, name)
+            need(
+                isinstance(value, tuple | list) and all(isinstance(item, kind) for item in value),
+                name,
+                f"a tuple of {rule}",
+            )
+            object.__setattr__(self, name, tuple(value))
         for name in ("iterations", "batch_size", "eval_every", "validation"):
             need(_is_number(getattr(self, name), int) and getattr(self, name) > 0, name, "a whole number above 0")
         need(_is_number(self.warmup, int) and self.warmup >= 0, "warmup", "a whole number of iterations")
         for name in ("lr", "gamma"):
-            need(_is_number(getattr(self, name)) and getattr(self, name) > 0, name, "a number above 0")
+            need(_is_number(getattr(self, name)) and 0 < getattr(self, name) < math.inf, name, "a number above 0")
         need(_is_number(self.until) and 0 < self.until <= 1, "until", "a density between 0 and 1")
         need(self.scope in ("layer", "global"), "scope", "'layer' or 'global'")
         need(
@@ -179,7 +205,7 @@ class Task:
             if name not in known:
                 raise TaskError(f"--set {name}: task {self.name!r} has no such number; it has {', '.join(known)}")
             if isinstance(known[name], int) and not isinstance(known[name], bool):
-                if value != int(value):
+                if not float(value).is_integer():
                     raise TaskError(f"--set {name}={value}: it must be a whole number")
                 value = int(value)
             head, _, key = name.partition(".")

@@ -10,14 +10,14 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import ModelProto, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 from torch import Tensor, nn
 
 from edgeticket.errors import TaskError
@@ -88,18 +88,32 @@ def _strip(model: ModelProto) -> None:
     model.ir_version = min(model.ir_version, IR_VERSION)
     del model.metadata_props[:]
     graph = model.graph
-    graph.name, graph.doc_string = "network", ""
+    graph.name = "network"
+    _strip_graph(graph)
+    for function in model.functions:
+        function.doc_string = ""
+        del function.metadata_props[:]
+        del function.value_info[:]
+        _strip_nodes(function.node)
+
+
+def _strip_graph(graph: GraphProto) -> None:
+    graph.doc_string = ""
     del graph.metadata_props[:]
     del graph.value_info[:]
-    for node in graph.node:
+    for part in (*graph.initializer, *graph.input, *graph.output):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    _strip_nodes(graph.node)
+
+
+def _strip_nodes(nodes: Iterable[NodeProto]) -> None:
+    for node in nodes:
         node.doc_string = ""
         del node.metadata_props[:]
-    for tensor in graph.initializer:
-        tensor.doc_string = ""
-        del tensor.metadata_props[:]
-    for value in (*graph.input, *graph.output):
-        value.doc_string = ""
-        del value.metadata_props[:]
+        for attribute in node.attribute:
+            for branch in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+                _strip_graph(branch)
 
 
 def _check_interface(model: ModelProto, task_name: str) -> None:
@@ -110,7 +124,10 @@ def _check_interface(model: ModelProto, task_name: str) -> None:
             "find takes networks of one input and one output tensor"
         )
     for value in (graph.input[0], graph.output[0]):
-        batch = value.type.tensor_type.shape.dim[0]
+        dims = value.type.tensor_type.shape.dim
+        if not dims:
+            raise TaskError(f"task {task_name!r}: {value.name!r} is a single number; return one row an example")
+        batch = dims[0]
         if batch.HasField("dim_value"):
             raise TaskError(
                 f"task {task_name!r}: the batch of {value.name!r} is fixed to {batch.dim_value} in its forward; "

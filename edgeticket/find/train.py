@@ -4,8 +4,9 @@ Nothing random is carried along: the batch of iteration i, its augmentation and 
 (seed, i). What is carried (weights, optimiser, torch's random state for dropout, the best point) is the Snapshot.
 
 The mask is kept by zeroing the gradient of every pruned weight before the optimiser's step: weight, gradient and
-moments are then 0, and an element-wise optimiser moves 0 to 0. Optimisers that are not known to be element-wise
-have weights and moments zeroed after each step as well. `check_zeros` proves it after every training.
+moments are then 0, and an element-wise optimiser moves 0 to 0. Optimisers that are not known to do so (Adamax adds
+its epsilon to a moment) have weights and moments zeroed after each step as well. `check_zeros` proves it after every
+training.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ _ELEMENTWISE = (
     torch.optim.AdamW,
     torch.optim.NAdam,
     torch.optim.RAdam,
-    torch.optim.Adamax,
     torch.optim.RMSprop,
     torch.optim.Adagrad,
 )
@@ -146,6 +146,9 @@ class Trainer:
     ) -> Snapshot:
         """Train from `snapshot` to iteration `stop` (default: to the end) and return where it then stands.
 
+        Args:
+            checkpoint_seconds: how long `checkpoint` is not called again; 0 calls it every few iterations.
+
         Raises:
             TrainingError: the loss is not finite.
         """
@@ -159,7 +162,7 @@ class Trainer:
         _zero(masked, optimizer)
         _set_random_state(snapshot.random_state, device)
         batches = Batches(len(self.data.train[0]), task.batch_size, seed)
-        reset = not isinstance(optimizer, _ELEMENTWISE)
+        reset = type(optimizer) not in _ELEMENTWISE  # a subclass may do anything
         inputs, targets = self.data.train
         loss_function, augment, constant = task.loss, task.augment, task.lr_is_constant
         generator = torch.Generator(device=device)
@@ -211,8 +214,9 @@ class Trainer:
                 checkpoint(
                     self._snapshot(iteration, optimizer, parameters, curve, best, snapshot.seconds + now - began)
                 )
-                cost = time.perf_counter() - now
-                saved, checkpoint_seconds = time.perf_counter(), max(checkpoint_seconds, 50 * cost)
+                saved = time.perf_counter()
+                if checkpoint_seconds > 0:  # writing takes 2 % of the time at most
+                    checkpoint_seconds = max(checkpoint_seconds, 50 * (saved - now))
         seconds = snapshot.seconds + time.perf_counter() - began
         final = self._snapshot(iteration, optimizer, parameters, curve, best, seconds)
         check_zeros(mask, final, parameters_of(network))
@@ -222,20 +226,23 @@ class Trainer:
         """Loss and metric over one set, in batches, in evaluation mode; the network is left in training mode.
 
         Raises:
-            TrainingError: the loss is not finite.
+            TrainingError: the loss or the metric is not finite.
         """
         self.network.eval()
         outputs, losses = [], []
         with torch.no_grad():
             for x, y in zip(*(torch.split(tensor, _EVALUATION_BATCH) for tensor in part), strict=True):
-                output = self.network(x)
+                output = self.network(x.clone())  # a network may work in place
                 losses.append(self.task.loss(output, y).item() * len(x))
                 outputs.append(output.cpu().numpy())
         self.network.train()
         loss = math.fsum(losses) / len(part[0])
         if not math.isfinite(loss):
             raise TrainingError(f"task {self.task.name!r}: the validation loss is {loss}; lower the learning rate")
-        return Evaluation(loss, self.task.metric_of(np.concatenate(outputs), part[1].cpu().numpy()))
+        metric = self.task.metric_of(np.concatenate(outputs), part[1].cpu().numpy())
+        if not math.isfinite(metric):
+            raise TrainingError(f"task {self.task.name!r}: the metric {self.task.metric_of.name!r} is {metric}")
+        return Evaluation(loss, metric)
 
     def evaluate_weights(self, weights: Mapping[str, Array], part: tuple[Tensor, Tensor]) -> Evaluation:
         """As `evaluate`, with other weights."""
@@ -315,6 +322,8 @@ def _optimizer_arrays(optimizer: torch.optim.Optimizer, parameters: list[nn.Para
 def _load_optimizer(
     optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], arrays: Mapping[str, Array]
 ) -> None:
+    # torch keeps the step count beside the parameter where the step runs there as a whole, else on the CPU
+    whole = any(group.get("fused") or group.get("capturable") for group in optimizer.param_groups)
     for key, array in arrays.items():
         number, _, name = key.partition("/")
         parameter = parameters[int(number)]
@@ -322,8 +331,9 @@ def _load_optimizer(
             optimizer.state[parameter][name[:-1]] = array.item()
             continue
         value = torch.from_numpy(array.copy())
-        same = value.shape == parameter.shape
-        optimizer.state[parameter][name] = torch.empty_like(parameter).copy_(value) if same else value
+        if name != "step" and value.shape == parameter.shape:
+            value = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
+        optimizer.state[parameter][name] = value if name == "step" and not whole else value.to(parameter.device)
 
 
 def _random_state(device: torch.device) -> Array:
