@@ -66,7 +66,10 @@ def read_record(folder: Path) -> Record:
         raise FolderError(
             f"{path}: format version {version}, this edgeticket reads {VERSION}; use the version that wrote it"
         )
-    record = msgspec.json.decode(sealed[1], type=Record)
+    try:
+        record = msgspec.json.decode(sealed[1], type=Record)
+    except msgspec.ValidationError as error:
+        raise IntegrityError(f"{path}: its fields are not a ticket's ({error}); find the ticket again") from error
     if record.format != FORMAT:
         raise FolderError(f"{path}: holds {record.format!r}, not {FORMAT!r}")
     return record
