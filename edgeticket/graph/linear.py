@@ -102,7 +102,10 @@ def reading(linear: Linear, bias: Floats) -> Reading:
 
 def _finish(state: State, draft: Linear, bias: Floats) -> bool:
     """Record the layer and what it makes constant; `draft.result` is recorded already, without constants."""
-    result = state.write(draft.node.outputs[0], draft.result.axis, draft.result.units, reading(draft, bias).constant)
+    output, weight = draft.node.outputs[0], constant(draft.weight)
+    result = state.write(output, draft.result.axis, draft.result.units, reading(draft, bias).constant)
+    if output.shape is None and weight is not None:  # behind an operator that shape inference does not know
+        output.shape = ir.Shape([result.count if axis == result.axis else None for axis in range(weight.ndim)])
     state.linears.append(replace(draft, result=result))
     return True
 

@@ -69,6 +69,8 @@ def elementwise(state: State, node: ir.Node) -> bool:
         state.tie(tied[0].units, other.units)
     state.cuts += [Cut(cut.node, cut.index, cut.axis, tied[0].units) for cut in cuts]
     state.write(output, rank + behind, tied[0].units, _through(state, node, operands, rank, behind, total))
+    if output.shape is None and len(node.inputs) == 1 and node.inputs[0] is not None:
+        output.shape = node.inputs[0].shape
     return True
 
 

@@ -41,32 +41,33 @@ def infer_shapes(model: ir.Model) -> None:
         logger.setLevel(level)
 
 
-def name_dimensions(model: ir.Model) -> list[tuple[ir.Value, int]]:
-    """Give each unnamed dimension of the inputs a name, so that inference can follow it. Returns where."""
+def name_dimensions(model: ir.Model) -> list[tuple[ir.Value, ir.Shape]]:
+    """Give each unnamed dimension of the inputs a name, so that inference can follow it. Returns what they were."""
     named = []
     for value in model.graph.inputs:
-        for axis, dim in enumerate(value.shape or ()):
-            if value.shape is not None and not isinstance(dim, int) and dim.value is None:
-                value.shape[axis] = f"{value.name}/{axis}"
-                named.append((value, axis))
+        dims = list(value.shape or ())
+        unnamed = [axis for axis, dim in enumerate(dims) if not isinstance(dim, int) and dim.value is None]
+        if unnamed:
+            named.append((value, ir.Shape(dims)))
+            value.shape = ir.Shape([f"{value.name}/{axis}" if axis in unnamed else d for axis, d in enumerate(dims)])
     return named
 
 
-def unname_dimensions(named: list[tuple[ir.Value, int]]) -> None:
+def unname_dimensions(named: list[tuple[ir.Value, ir.Shape]]) -> None:
     """Take those names away again."""
-    for value, axis in named:
-        assert value.shape is not None
-        value.shape[axis] = None
+    for value, shape in named:
+        value.shape = shape
 
 
-def forget_shapes(model: ir.Model) -> None:
-    """Drop the annotations of what standard operators return, except for graph outputs."""
+def forget_shapes(model: ir.Model, *, types: bool = False) -> None:
+    """Drop the shapes of what standard operators return; with `types`, inner values lose their types as well."""
     version = opset(model)
     for node in model.graph:
         if is_standard(node, version):
             for output in node.outputs:
-                if not output.is_graph_output():
-                    output.shape = None
+                output.shape = None
+                if types and not output.is_graph_output():
+                    output.type = None
 
 
 def vector(value: ir.Value | None) -> Vector | None:

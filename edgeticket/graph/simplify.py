@@ -25,6 +25,7 @@ from edgeticket.text import listing
 
 __all__ = ["Layer", "Note", "Simplified", "simplify"]
 
+UNCHANGED = "nothing was changed"
 OLDEST_OPSET = 7  # before it, broadcasting, Dropout and BatchNormalization meant other things
 
 
@@ -44,21 +45,42 @@ def simplify(model: onnx.ModelProto) -> Simplified:
         ModelError: the graph cannot be read into an intermediate representation.
     """
     proto, notes = inline_functions(model)
-    try:
-        work = ir.from_proto(proto)
-    except Exception as error:
-        raise ModelError(
-            f"the ONNX graph {model.graph.name!r} cannot be read: {error}. Check it with onnx.checker.check_model."
-        ) from error
-    assert isinstance(work, ir.Model)
+    inlined = tuple(notes)
+    work = _read(proto)
     version = opset(work)
     if not OLDEST_OPSET <= version <= onnx.defs.onnx_opset_version():
         known = f"{OLDEST_OPSET} to {onnx.defs.onnx_opset_version()}"
-        notes.append(Note("simplify", 0, f"nothing was changed: opset {version} is not one of those known ({known})"))
-        before = _survey(work)
-        return Simplified(ir.to_proto(work), tuple(notes), _plan(before, before))
+        notes.append(Note("simplify", 0, f"{UNCHANGED}: opset {version} is not one of those known ({known})"))
+        return _untouched(proto, notes)
+    try:
+        layers = _passes(work, notes)
+        return Simplified(_to_proto(work), _merged(notes), layers)
+    except Exception as error:  # a graph we have never seen must not keep anyone from exporting it
+        reason = f"a pass failed on this graph ({type(error).__name__}: {str(error)[:200]})"
+        return _untouched(proto, [*inlined, Note("simplify", 0, f"{UNCHANGED}: {reason}; please report it")])
+
+
+def _read(proto: onnx.ModelProto) -> ir.Model:
+    try:
+        model = ir.from_proto(proto)
+        assert isinstance(model, ir.Model)
+        _survey(model)  # a weight of a type that numpy cannot hold is found here
+    except Exception as error:  # onnx-ir and numpy raise what they like on a damaged graph
+        raise ModelError(
+            f"the ONNX graph {proto.graph.name!r} cannot be read: {error}. Check it with onnx.checker.check_model."
+        ) from error
+    return model
+
+
+def _untouched(proto: onnx.ModelProto, notes: list[Note]) -> Simplified:
+    """The model as it came, but for inlined functions; the plan is that nothing changes."""
+    survey = _survey(_read(proto))
+    return Simplified(proto, tuple(notes), _plan(survey, survey))
+
+
+def _passes(work: ir.Model, notes: list[Note]) -> tuple[Layer, ...]:
     strip_debugging(work)
-    unnamed = name_dimensions(work)
+    unnamed, declared = name_dimensions(work), [output.shape for output in work.graph.outputs]
     notes += fold_constants(work) + canonicalise(work) + fold_constants(work) + remove_unused(work)
     before = _survey(work)
     notes += _left_alone(work)
@@ -69,9 +91,21 @@ def simplify(model: onnx.ModelProto) -> Simplified:
     layers = _plan(before, _survey(work))
     if layers and all(layer.nonzeros_before == _size(layer.shape_before) for layer in layers):
         notes.append(Note("simplify", 0, "the weights hold no zeros: there is nothing to remove, export is dense"))
-    forget_shapes(work)
+    forget_shapes(work, types=True)
     unname_dimensions(unnamed)
-    return Simplified(ir.to_proto(work), _merged(notes), layers)
+    for output, shape in zip(work.graph.outputs, declared, strict=True):
+        output.shape = shape
+    return layers
+
+
+def _to_proto(model: ir.Model) -> onnx.ModelProto:
+    """The model as a proto, without the annotations that repeat what initializers say of themselves."""
+    proto: onnx.ModelProto = ir.to_proto(model)
+    stored = {tensor.name for tensor in proto.graph.initializer}
+    kept = [entry for entry in proto.graph.value_info if entry.name not in stored]
+    del proto.graph.value_info[:]
+    proto.graph.value_info.extend(kept)
+    return proto
 
 
 def strip_debugging(model: ir.Model) -> None:

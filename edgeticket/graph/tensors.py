@@ -43,7 +43,7 @@ def _of_node(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
 
 
 def expected_bytes(tensor: onnx.TensorProto) -> int | None:
-    """What the raw data of this type and shape take; None for strings and types we do not know."""
+    """What the raw data of this type and shape take; None for strings and unknown types."""
     if tensor.data_type == onnx.TensorProto.STRING:
         return None
     bits = _BITS.get(tensor.data_type)
@@ -54,11 +54,16 @@ def checked(tensor: onnx.TensorProto, where: str) -> None:
     """Refuse a tensor whose bytes do not fit its shape.
 
     Raises:
-        ModelError: a negative dimension, no type, or too few or too many bytes.
+        ModelError: a negative dimension, an unknown type, or too few or too many bytes.
     """
     name, shape = tensor.name or "(unnamed)", list(tensor.dims)
     if any(dim < 0 for dim in shape):
         raise ModelError(f"{where}: the tensor {name!r} has the impossible shape {shape}. Export the model again.")
+    if tensor.data_type not in onnx.TensorProto.DataType.values() or not tensor.data_type:
+        raise ModelError(
+            f"{where}: the tensor {name!r} has the type {tensor.data_type}, which onnx {onnx.__version__} does not know. "
+            "Export the model with an older opset, or install a newer onnx."
+        )
     expected = expected_bytes(tensor)
     if expected is None:
         return

@@ -66,6 +66,17 @@ def all_values(graph: ir.Graph) -> Iterator[ir.Value]:
             yield from node.outputs
 
 
+def stand_in(old: ir.Value, new: ir.Value) -> None:
+    """`new` stands wherever `old` stood; where that is the graph's output, under its name."""
+    if old.is_graph_output():
+        name, new.type, new.shape = old.name, old.type, old.shape
+        old.replace_all_uses_with(new, replace_graph_outputs=True)
+        old.name = None
+        new.name = name
+    else:
+        old.replace_all_uses_with(new)
+
+
 def owned(node: ir.Node, index: int) -> ir.Value:
     """The constant at a node's input, made the node's own: copied where another node or the graph's output reads it."""
     value = node.inputs[index]

@@ -18,7 +18,7 @@ import onnx_ir as ir
 
 from edgeticket.graph.plan import Note
 from edgeticket.graph.shapes import Entry, Symbol, infer_shapes, vector
-from edgeticket.graph.values import Array, attribute, constant, is_standard, new_constant, opset, shape_of
+from edgeticket.graph.values import Array, attribute, constant, is_standard, new_constant, opset, shape_of, stand_in
 
 NAME = "canonicalise"
 
@@ -114,7 +114,7 @@ def _matmul(graph: ir.Graph, node: ir.Node) -> bool:
     gemm = ir.Node("", "Gemm", [left, weight, bias], [ir.AttrInt64("transB", 0)], num_outputs=1, name=node.name)
     result = gemm.outputs[0]
     graph.insert_after(add, gemm)
-    _rename(add.outputs[0], result)
+    stand_in(add.outputs[0], result)
     graph.remove([add, node], safe=True)
     return True
 
@@ -122,15 +122,6 @@ def _matmul(graph: ir.Graph, node: ir.Node) -> bool:
 def _is_row(bias: Array | None, width: int) -> bool:
     """[M], [1, M] or one number."""
     return bias is not None and bias.ndim <= 2 and bias.shape[-1:] in ((), (1,), (width,)) and bias.size in (1, width)
-
-
-def _rename(old: ir.Value, new: ir.Value) -> None:
-    """`new` stands wherever `old` stood, under its name, as a graph output too."""
-    name = old.name
-    new.type, new.shape = old.type, old.shape
-    old.replace_all_uses_with(new, replace_graph_outputs=True)
-    old.name = None
-    new.name = name
 
 
 _REWRITES = {"Identity": _bypass, "Dropout": _bypass, "Reshape": _reshape, "MatMul": _matmul}

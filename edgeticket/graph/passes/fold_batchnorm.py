@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from edgeticket.graph.linear import bias_of, set_bias
 from edgeticket.graph.plan import Note
-from edgeticket.graph.values import Array, attribute, constant, is_standard, opset, set_constant, to_dtype
+from edgeticket.graph.values import Array, attribute, constant, is_standard, opset, set_constant, stand_in, to_dtype
 from edgeticket.text import listing
 
 NAME = "fold-batchnorm"
@@ -71,9 +71,7 @@ def _fold(graph: ir.Graph, node: ir.Node) -> str:
         raise Declined("the folded weights would not be finite")
     set_constant(weight, new_weight)
     set_bias(graph, layer, new_bias)
-    node.outputs[0].replace_all_uses_with(output, replace_graph_outputs=False)
-    if node.outputs[0].is_graph_output():
-        _take_over_output(graph, node.outputs[0], output)
+    stand_in(node.outputs[0], output)
     graph.remove(node, safe=True)
     return weight.name or "?"
 
@@ -90,14 +88,3 @@ def _affine(node: ir.Node) -> tuple[Array, Array]:
     with np.errstate(all="ignore"):
         scale = gamma / np.sqrt(variance + np.float64(np.float32(attribute(node, "epsilon", 1e-5))))
         return scale, beta - mean * scale
-
-
-def _take_over_output(graph: ir.Graph, old: ir.Value, new: ir.Value) -> None:
-    """`new` becomes the graph output that `old` was, under the same name."""
-    name = old.name
-    old.name = None
-    new.name = name
-    new.shape, new.type = old.shape, old.type
-    for index, output in enumerate(graph.outputs):
-        if output is old:
-            graph.outputs[index] = new

@@ -1,0 +1,89 @@
+"""The same function in plainer operators; a Reshape whose target cannot be proved stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from nets import Net, ops, same
+
+Flat = Callable[[Net, str, int], str]
+
+
+def _dynamo(net: Net, maps: str, whole: int) -> str:
+    batch = net.op("Reshape", net.op("Squeeze", net.op("Shape", "x", start=0, end=1)), net.const(np.array([-1])))
+    target = net.op("Concat", batch, net.op("Constant", value_ints=[whole]), axis=0)
+    return net.op("Reshape", maps, target, allowzero=1)
+
+
+def _script(net: Net, maps: str, whole: int) -> str:
+    batch = net.op("Gather", net.op("Shape", maps), net.const(np.array(0)), axis=0)
+    batch = net.op("Unsqueeze", batch, net.const(np.array([0])))
+    return net.op("Reshape", maps, net.op("Concat", batch, net.const(np.array([-1])), axis=0))
+
+
+def _sliced(net: Net, maps: str, whole: int) -> str:
+    start, end, axes = (net.const(np.array([number])) for number in (0, 1, 0))
+    batch = net.op("Cast", net.op("Slice", net.op("Shape", maps), start, end, axes), to=7)
+    product = net.op("Mul", net.const(np.array([whole // 16])), net.op("Shape", "k", start=0))
+    return net.op("Reshape", maps, net.op("Concat", batch, product, axis=0))
+
+
+def _literal(target: list[int]) -> Flat:
+    return lambda net, maps, whole: net.op(
+        "Reshape", maps, net.const(np.array([whole if entry == 99 else entry for entry in target]))
+    )
+
+
+@pytest.mark.parametrize("batch", ["n", 2])
+@pytest.mark.parametrize("flat", [_dynamo, _script, _sliced, _literal([-1, 99]), _literal([0, -1]), _literal([0, 99])])
+def test_flattening_in_many_ways(flat: Flat, batch: int | str) -> None:
+    net = Net((batch, 3, 6, 6), np.float64)
+    net.inputs["k"] = (16,)
+    maps = net.conv("x", net.normal(4, 3, 3, 3))
+    assert ops(same(net.model(net.gemm(flat(net, maps, 64), net.normal(2, 64))))) == ["Conv", "Flatten", "Gemm"]
+
+
+@pytest.mark.parametrize("target", [[2, -1], [-1, 32], [64, -1], [4, 4, 8], [-1, 2, 32]])
+def test_a_reshape_that_is_not_a_flattening_stays(target: list[int]) -> None:
+    net = Net(("n", 3, 6, 6), np.float64)
+    maps = net.conv("x", net.normal(4, 3, 3, 3))
+    result = same(net.model(net.op("Relu", net.op("Reshape", maps, net.const(np.array(target))))))
+    assert ops(result) == ["Conv", "Reshape", "Relu"]
+
+
+def test_the_first_two_dimensions_are_copied() -> None:
+    net = Net(("n", 8), np.float64)
+    rows = net.op("Relu", net.gemm("x", net.normal(4, 8) * [[1], [0], [1], [1]]))
+    maps = net.op("Reshape", rows, net.const(np.array([-1, 4, 1, 1])))
+    result = same(net.model(net.conv(maps, net.normal(2, 4, 1, 1), name="b")))
+    assert result.layers[-1].shape_after == (2, 3, 1, 1)
+
+
+@pytest.mark.parametrize("bias", [(5,), (1, 5), (1,), ()])
+def test_matmul_and_addition(bias: tuple[int, ...]) -> None:
+    net = Net(("n", 8), np.float64)
+    rows = net.op("MatMul", "x", net.const(net.normal(8, 5)))
+    assert ops(same(net.model(net.op("Add", net.const(net.normal(*bias)), rows)))) == ["Gemm"]
+
+
+@pytest.mark.parametrize("bias", [(2, 5), (2, 1), (1, 1, 5)])
+def test_an_addition_that_is_no_bias(bias: tuple[int, ...]) -> None:
+    net = Net(("n", 8), np.float64)
+    rows = net.op("MatMul", "x", net.const(net.normal(8, 5)))
+    assert ops(same(net.model(net.op("Add", net.const(net.normal(*bias)), rows)))) == ["MatMul", "Add"]
+
+
+def test_matmul_whose_sum_is_not_the_only_reader() -> None:
+    net = Net(("n", 8), np.float64)
+    rows = net.op("MatMul", "x", net.const(net.normal(8, 5)))
+    assert ops(same(net.model(net.op("Add", rows, net.const(net.normal(5))), rows))) == ["MatMul", "Add"]
+
+
+def test_identity_and_dropout() -> None:
+    net = Net(("n", 8), np.float64)
+    rows = net.op("Dropout", net.op("Identity", net.op("Relu", "x")), net.const(0.5), net.const(np.array(False)))
+    assert ops(same(net.model(net.op("Neg", rows)))) == ["Relu", "Neg"]
+    net = Net(("n", 8), np.float64)
+    assert ops(same(net.model(net.op("Identity", "x")))) == ["Identity"]
