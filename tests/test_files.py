@@ -53,7 +53,7 @@ def test_the_system_refuses_a_write(tmp_path: Path) -> None:
 
 def test_a_folder_in_the_way_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StorageError, match="File exists|Not a directory"):
+    with pytest.raises(StorageError, match=r"File exists|Not a directory"):
         write_atomic(tmp_path / "file" / "a.bin", b"x")
     (tmp_path / "folder").mkdir()
     with pytest.raises(StorageError, match="Is a directory"):

@@ -23,9 +23,8 @@ def make(
 ) -> Record:
     """A small ticket, written as `find` writes it."""
     inputs = np.arange(12, dtype=np.uint8).reshape(4, 3)
-    test = {"inputs": inputs if uint8 else inputs.astype(np.float32), "targets": np.array([0, 1, 0, 1])}
-    if uint8:
-        test |= {"scale": np.float32(0.5).reshape(()), "offset": np.float32(-1).reshape(())}
+    test = {"inputs": inputs, "targets": np.array([0, 1, 0, 1])}
+    test |= {"scale": np.float32(0.5).reshape(()), "offset": np.float32(-1).reshape(())}
     files = dict([store.write_arrays(folder, "test.safetensors", test)])
     files["graph.onnx"] = write_atomic(folder / "graph.onnx", b"a graph")
     results = []

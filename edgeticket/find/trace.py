@@ -41,14 +41,19 @@ def trace(network: nn.Module, example: Tensor, task_name: str) -> bytes:
     try:
         model = _export(network, example)
     except Exception as error:
-        reason = str(error).strip().splitlines()
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = str(cause).strip().splitlines()
         raise TaskError(
             f"task {task_name!r}: its network can not be traced to ONNX, so no ticket of it could be exported: "
-            f"{type(error).__name__}: {reason[0] if reason else ''}. "
-            "Rewrite what depends on the data (if, loops over tensors, .item()) in its forward"
+            f"{type(cause).__name__}: {reason[0] if reason else ''}. "
+            "Rewrite what depends on the data (if, loops over tensors, .item()) or fixes the batch "
+            "(write x.shape[0] or -1) in its forward"
         ) from error
     _strip(model)
     _check_interface(model, task_name)
+    _rename_shared(model, network)
     weights = {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
     _parameters_to_inputs(model, weights)
     onnx.checker.check_model(model)
@@ -56,12 +61,12 @@ def trace(network: nn.Module, example: Tensor, task_name: str) -> bytes:
 
 
 def _export(network: nn.Module, example: Tensor) -> ModelProto:
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript")]
-    levels = [logger.level for logger in loggers]
+    """The exporter's own model. What it says meanwhile is for its makers: an error says it again."""
+    logged = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    said = io.StringIO()
     try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 network,
@@ -76,8 +81,7 @@ def _export(network: nn.Module, example: Tensor) -> ModelProto:
                 verbose=False,
             )
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logging.disable(logged)
     assert program is not None
     return program.model_proto
 
@@ -111,9 +115,8 @@ def _strip_nodes(nodes: Iterable[NodeProto]) -> None:
     for node in nodes:
         node.doc_string = ""
         del node.metadata_props[:]
-        for attribute in node.attribute:
-            for branch in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-                _strip_graph(branch)
+        for branch in _branches(node):
+            _strip_graph(branch)
 
 
 def _check_interface(model: ModelProto, task_name: str) -> None:
@@ -134,6 +137,30 @@ def _check_interface(model: ModelProto, task_name: str) -> None:
                 "write shapes as x.shape[0] or -1"
             )
         batch.dim_param = "batch"
+
+
+def _rename_shared(model: ModelProto, network: nn.Module) -> None:
+    """A parameter that several modules share has the first of its names, as in the masks; the exporter takes the last."""
+    first = {id(parameter): name for name, parameter in network.named_parameters()}
+    names = {name: first[id(parameter)] for name, parameter in network.named_parameters(remove_duplicate=False)}
+    for tensor in model.graph.initializer:
+        tensor.name = names.get(tensor.name, tensor.name)
+    _rename_inputs(model.graph, names)
+
+
+def _rename_inputs(graph: GraphProto, names: Mapping[str, str]) -> None:
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        for branch in _branches(node):
+            _rename_inputs(branch, names)
+
+
+def _branches(node: NodeProto) -> list[GraphProto]:
+    return [
+        graph
+        for attribute in node.attribute
+        for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else []))
+    ]
 
 
 def _parameters_to_inputs(model: ModelProto, weights: Mapping[str, Array]) -> None:
