@@ -82,9 +82,9 @@ def encode_arrays(arrays: Mapping[str, Array], note: Mapping[str, Any] | None = 
 
 
 def decode_arrays(data: bytes, path: Path) -> dict[str, Array]:
-    """The arrays of safetensors bytes that came from `path`."""
+    """The arrays of safetensors bytes that came from `path`, by name."""
     try:
-        return dict(safetensors.load(data))
+        return dict(sorted(safetensors.load(data).items()))  # safetensors gives them in another order every time
     except SafetensorError as error:
         raise IntegrityError(f"{path}: not a whole safetensors file ({error})") from error
 

@@ -283,7 +283,7 @@ def test_frozen_weights_can_be_masked_too() -> None:
     assert np.array_equal(final.weights["0.weight"], start.weights["0.weight"] * mask["0.weight"])
 
 
-# -- data ----------------------------------------------------------------------------------------------------------------
+# -- data --------------------------------------------------------------------------------------------------------------
 
 
 def test_the_split_is_of_the_seed_and_holds_every_example_once() -> None:
