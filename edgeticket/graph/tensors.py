@@ -61,7 +61,7 @@ def checked(tensor: onnx.TensorProto, where: str) -> None:
         raise ModelError(f"{where}: the tensor {name!r} has the impossible shape {shape}. Export the model again.")
     if tensor.data_type not in onnx.TensorProto.DataType.values() or not tensor.data_type:
         raise ModelError(
-            f"{where}: the tensor {name!r} has the type {tensor.data_type}, which onnx {onnx.__version__} does not know. "
+            f"{where}: the tensor {name!r} has the type {tensor.data_type}, unknown to onnx {onnx.__version__}. "
             "Export the model with an older opset, or install a newer onnx."
         )
     expected = expected_bytes(tensor)

@@ -56,9 +56,10 @@ def test_every_truncation_and_flipped_bytes_are_refused_or_a_model(data: st.Data
     try:
         simplify(parse_model(bytes(whole), "cut.onnx"))
     except ModelError as error:
-        if "cannot be read" in str(error):
-            return
-        assert "cut.onnx" in str(error)
+        said = str(error)
+    else:
+        return
+    assert "cut.onnx" in said or "cannot be read" in said
 
 
 def test_half_a_file(tmp_path: Path) -> None:
@@ -163,11 +164,8 @@ def test_every_kind_of_tensor_that_onnx_writes_is_accepted() -> None:
         for raw in (False, True):
             model = _model()
             values = np.zeros(5, helper.tensor_dtype_to_np_dtype(kind))
-            if raw:
-                tensor = numpy_helper.from_array(values, "extra")
-            else:
-                tensor = helper.make_tensor("extra", kind, [5], values)
-            model.graph.initializer.append(tensor)
+            typed = helper.make_tensor("extra", kind, [5], values)
+            model.graph.initializer.append(numpy_helper.from_array(values, "extra") if raw else typed)
             parse_model(model.SerializeToString(), "kinds.onnx")
 
 

@@ -76,8 +76,9 @@ def _traced(make: Callable[[], object]) -> onnx.ModelProto:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            network, (torch.randn(2, 3, 8, 8),), dynamo=True, optimize=False, opset_version=18, input_names=["input"],
-            output_names=["output"], dynamic_shapes=({0: torch.export.Dim.DYNAMIC},), external_data=False, verbose=False,
+            network, (torch.randn(2, 3, 8, 8),), dynamo=True, optimize=False, opset_version=18,
+            input_names=["input"], output_names=["output"], dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+            external_data=False, verbose=False,
         )  # fmt: skip
     model: onnx.ModelProto = program.model_proto
     rng = np.random.default_rng(0)

@@ -69,5 +69,5 @@ def test_a_weight_that_depends_on_the_input_is_no_constant() -> None:
     total = onnx.helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0)
     model.graph.node.insert(0, onnx.helper.make_node("Mul", ["hidden", "sum"], ["a"]))
     model.graph.node.insert(0, total)
-    with pytest.raises(ProofError, match="not as a constant|does not hold"):
+    with pytest.raises(ProofError, match="not as a constant"):
         check_plan(model.SerializeToString(), plan.layers)
