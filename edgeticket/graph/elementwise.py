@@ -1,4 +1,4 @@
-"""The rule for operators that broadcast: channels are tied where an operand has them all, constants are carried through.
+"""The rule for operators that broadcast: channels are tied where an operand has them all, constants carried through.
 
 Constants are computed by onnx.reference in float64, on one element for each channel.
 """

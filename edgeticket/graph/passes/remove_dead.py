@@ -106,7 +106,9 @@ def _settle_one(state: State, linear: Linear, tally: _Tally) -> bool:
     kept = ~found.foldable & ~np.isnan(source if not linear.depthwise else np.repeat(source, channels // len(source)))
     reads = found.used[:, 0] if linear.depthwise else found.used.any(axis=0)
     if (kept & reads).any():
-        state.decline("a constant other than 0 enters their zero-padded convolution, so it stays", linear.weight.name)
+        state.decline(
+            "they read constants other than 0 through zero padding, so those channels stay", linear.weight.name
+        )
     gone = found.foldable & reads
     if not gone.any():
         return False
