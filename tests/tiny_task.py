@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,7 +53,8 @@ def convnet() -> nn.Module:
 
 
 def noise(inputs: Tensor, generator: torch.Generator) -> Tensor:
-    """Augmentation."""
+    """Augmentation; TINY_SLEEP makes a training last long enough to be killed in the middle."""
+    time.sleep(float(os.environ.get("TINY_SLEEP", "0")))
     return inputs + 0.1 * torch.randn(inputs.shape, generator=generator)
 
 

@@ -14,7 +14,6 @@ from tiny_task import rich, tiny
 
 from edgeticket import store
 from edgeticket.errors import FolderError, IntegrityError, TaskError, TrainingError
-from edgeticket.find import trace
 from edgeticket.find.lottery import Goal, Lottery, Settings
 from edgeticket.find.network import derived_seed
 from edgeticket.find.run import Silent
@@ -26,30 +25,14 @@ from edgeticket.metrics import Metric
 from edgeticket.pruning import kept_counts, prune
 from edgeticket.ticket import Record
 
+pytestmark = pytest.mark.usefixtures("traced_once")
+
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
-
-
-GRAPHS: dict[str, bytes] = {}
-
-
-@pytest.fixture(autouse=True)
-def _traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A graph does not depend on the weights (test_trace.py), and tracing takes longer than these trainings."""
-    trace_anew = trace.trace
-
-    def traced(network: torch.nn.Module, example: torch.Tensor, name: str) -> bytes:
-        key = f"{network}{example.shape}"
-        if key not in GRAPHS:
-            GRAPHS[key] = trace_anew(network, example, name)
-        network.eval()
-        return GRAPHS[key]
-
-    monkeypatch.setattr(trace, "trace", traced)
 
 
 class Spy(Silent):
@@ -113,7 +96,7 @@ def strip(record: Record) -> Record:
     )
 
 
-# -- what each round starts from -----------------------------------------------------------------------------------------
+# -- what each round starts from ---------------------------------------------------------------------------------------
 
 
 def test_every_round_starts_from_theta0_and_prunes_the_trained_weights(tmp_path: Path) -> None:
@@ -201,7 +184,7 @@ def test_the_invariant_holds_in_every_file_with_momentum_and_a_global_scope(tmp_
             assert all(np.count_nonzero(weights[layer][~mask[layer]]) == 0 for layer in mask)
 
 
-# -- controls ------------------------------------------------------------------------------------------------------------
+# -- controls ----------------------------------------------------------------------------------------------------------
 
 
 def test_controls_train_the_same_counts_from_other_weights(tmp_path: Path) -> None:
@@ -246,7 +229,7 @@ def test_controls_can_be_added_later_and_raised(tmp_path: Path) -> None:
     assert more.controls[:2] == record.controls
 
 
-# -- the choice ----------------------------------------------------------------------------------------------------------
+# -- the choice --------------------------------------------------------------------------------------------------------
 
 
 def test_the_ticket_is_the_sparsest_round_within_the_tolerance(tmp_path: Path) -> None:
@@ -294,7 +277,7 @@ def test_less_is_better_for_an_error(tmp_path: Path) -> None:
     assert lottery(tmp_path, task, goal={"tolerance": 1.0}).run() == record
 
 
-# -- the same folder again -----------------------------------------------------------------------------------------------
+# -- the same folder again ---------------------------------------------------------------------------------------------
 
 
 def test_a_finished_run_repeated_trains_and_writes_nothing(tmp_path: Path) -> None:
@@ -377,7 +360,7 @@ def test_other_package_versions_are_said(tmp_path: Path) -> None:
     assert "Other package versions" in spy.notes[0]
 
 
-# -- what goes wrong -----------------------------------------------------------------------------------------------------
+# -- what goes wrong ---------------------------------------------------------------------------------------------------
 
 
 def test_a_nan_loss_keeps_the_rounds_so_far(tmp_path: Path) -> None:
@@ -455,7 +438,7 @@ def test_a_graph_that_does_not_read_a_masked_weight_is_refused_before_training(t
     assert list(tmp_path.iterdir()) == []
 
 
-# -- resuming inside a round -----------------------------------------------------------------------------------------------
+# -- resuming inside a round -------------------------------------------------------------------------------------------
 
 
 class Killed(BaseException):

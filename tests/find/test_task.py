@@ -232,7 +232,7 @@ def test_a_task_is_found_by_name_file_or_module(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("text", "name", "sentence"),
     [
-        ("import nonexistent_package_xyz\n", "mine", "ModuleNotFoundError: No module named 'nonexistent_package_xyz' (line 1)"),
+        ("import not_there_xyz\n", "mine", "ModuleNotFoundError: No module named 'not_there_xyz' (line 1)"),
         ("x = 1\nraise ValueError('boom')\n", "mine", "does not import: ValueError: boom (line 2)"),
         ("import sys\nsys.exit(0)\n", "mine", "does not import: SystemExit"),
         ("def f(:\n", "mine", "line 1: invalid syntax; the task file does not parse"),
@@ -240,7 +240,8 @@ def test_a_task_is_found_by_name_file_or_module(tmp_path: Path, monkeypatch: pyt
         (HEAD + "mine = 3\n", "mine", "is a int, not an edgeticket.Task nor a function that returns one"),
         (HEAD + "class mine: pass\n", "mine", "is a type, not an edgeticket.Task"),
         (HEAD + "def mine():\n    raise KeyError('k')\n", "mine", "calling mine() failed: KeyError: 'k'"),
-        (HEAD + "mine = Task(name='m', model=mlp, data=blobs, lr=-1, iterations=1, batch_size=1, validation=1)\n", "mine", "lr is -1"),
+        (HEAD + "mine = Task(name='m', model=mlp, data=blobs, lr=-1, iterations=1, batch_size=1, validation=1)\n",
+         "mine", "lr is -1"),
         (HEAD + "mine = Task(name='m')\n", "mine", "TypeError"),
         ("from tiny_task import tiny as one, rich as two\n", "mine", "it holds one, two"),
     ],
