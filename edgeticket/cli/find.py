@@ -157,4 +157,4 @@ def tasks() -> None:
     for name, task in TASKS.items():
         note = f"{task.description}{' (the default)' if name == DEFAULT else ''}"
         table.add_row(name, f"{task.iterations:,}", str(task.batch_size), text.percent(task.until, 1), note)
-    Console(width=130, highlight=False).print(table)
+    Console(width=200, highlight=False).print(table)  # the table is as wide as its words; none are cut
