@@ -8,11 +8,12 @@ SHARED := $(abspath ../shared/data)
 export EDGETICKET_DATA ?= $(CURDIR)/data:$(SHARED)
 export ORT_DISABLE_TELEMETRY = 1
 
-.PHONY: help install install-dev demo test lint bench-find data results lock clean
+.PHONY: help install install-dev demo test test-oldest lint bench-find data results lock clean
 
 help:
 	@echo "make demo        install, then find, export and check a ticket on embedded data"
 	@echo "make test        install what the tests need and run them all"
+	@echo "make test-oldest  export and check on the oldest versions allowed"
 	@echo "make lint        ruff and mypy --strict"
 	@echo "make bench-find  an iteration of find beside a bare loop"
 	@echo "make data        CIFAR-10: unpacked into data/ from the shared archive, or downloaded"
@@ -40,6 +41,14 @@ demo: install
 
 test: install-dev
 	$(BIN)/python -m pytest -n 2 --dist loadscope --timeout 600 -q
+
+# The lower bounds of pyproject.toml, where a newer version could hide that an older one lacks something.
+OLDEST := onnxruntime==1.24.3 onnx==1.21.0 onnx-ir==0.1.12 msgspec==0.19.0 safetensors==0.5.0 click==8.1.0 rich==13.7.0
+test-oldest:
+	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check $(OLDEST) -e '.[export]' pytest hypothesis
+	.venv-oldest/bin/python -m pytest -q tests/graph tests/test_gaps.py tests/test_artifact.py tests/test_api_export.py \
+		--ignore tests/graph/test_torch_traces.py -p no:cacheprovider
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -7,22 +7,7 @@ from typing import Any
 
 import click
 
-from edgeticket.cli.options import write_json
-
-
-class InputShape(click.ParamType[tuple[str, tuple[int, ...]]]):
-    """An input's name and its shape: 'x=1x3x32x32'."""
-
-    name = "name=shape"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, tuple[int, ...]]:
-        name, _, axes = str(value).rpartition("=")
-        parts = axes.lower().split("x")
-        if not name or not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
-            self.fail(f"{value!r} is not an input's shape; write NAME=1x3x32x32", param, ctx)
-        return name, tuple(int(part) for part in parts)
+from edgeticket.cli.options import input_shape, write_json
 
 
 @click.command()
@@ -62,7 +47,7 @@ class InputShape(click.ParamType[tuple[str, tuple[int, ...]]]):
 @click.option(
     "--input-shape",
     "input_shapes",
-    type=InputShape(),
+    type=input_shape,
     multiple=True,
     metavar="NAME=1x3x32x32",
     help="For free axes of an ONNX file; repeatable.",
@@ -115,6 +100,8 @@ def export(
 
 
 def _print(exported: Any) -> None:
+    import sys
+
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -124,7 +111,7 @@ def _print(exported: Any) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     for card in view.cards(exported.content):
         table.add_row(card.label, Text(card.value, "bold"), Text(card.detail))
-    console = Console(highlight=False)
-    console.print(table, width=None if console.is_terminal else 200)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    console.print(table)
     console.print(f"{view.zeros_sentence(exported.content)}\n", soft_wrap=True, markup=False)
     console.print(f"report: {exported.folder / 'report.html'}", soft_wrap=True, markup=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgeticket.cli.options import Density, write_json
+from edgeticket.cli.options import density, write_json
 
 
 @click.command()
@@ -16,7 +16,7 @@ from edgeticket.cli.options import Density, write_json
     "--data-dir", type=click.Path(path_type=Path), multiple=True, help="Where data lie; also EDGETICKET_DATA."
 )
 @click.option("--rounds", type=click.IntRange(min=0), help="Stop after this many rounds of pruning.")
-@click.option("--until", type=Density(), help="Stop at this density: 3.6% or 0.036.  [default: the task's]")
+@click.option("--until", type=density, help="Stop at this density: 3.6% or 0.036.  [default: the task's]")
 @click.option(
     "--rewind", default="init", show_default=True, metavar="init|K|lr", help="To θ0, to iteration K, or the rate only."
 )

@@ -1,27 +1,31 @@
-"""Parameter types that several commands share."""
+"""Parameter types (functions: click's own class of them is generic in new versions only) and JSON output."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 
-class Density(click.ParamType[float]):
+def density(value: str) -> float:
     """A share of the weights: '3.6%' or '0.036'."""
+    text = value.strip()
+    try:
+        share = float(text.rstrip("% ")) / (100 if text.endswith("%") else 1)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not a density; write 3.6% or 0.036") from error
+    if not 0 < share <= 1:
+        raise click.BadParameter(f"{value!r} is not between 0 and 100 %; write 3.6% or 0.036")
+    return share
 
-    name = "density"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        text = str(value).strip()
-        try:
-            share = float(text.rstrip("% ")) / (100 if text.endswith("%") else 1)
-        except ValueError:
-            self.fail(f"{value!r} is not a density; write 3.6% or 0.036", param, ctx)
-        if not 0 < share <= 1:
-            self.fail(f"{value!r} is not between 0 and 100 %; write 3.6% or 0.036", param, ctx)
-        return share
+def input_shape(value: str) -> tuple[str, tuple[int, ...]]:
+    """An input's name and its shape: 'x=1x3x32x32'."""
+    name, _, axes = value.rpartition("=")
+    parts = axes.lower().split("x")
+    if not name or not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise click.BadParameter(f"{value!r} is not an input's shape; write NAME=1x3x32x32")
+    return name, tuple(int(part) for part in parts)
 
 
 def write_json(target: str, document: object) -> None:

@@ -140,7 +140,7 @@ def _check_interface(model: ModelProto, task_name: str) -> None:
 
 
 def _rename_shared(model: ModelProto, network: nn.Module) -> None:
-    """A parameter that several modules share has the first of its names, as in the masks; the exporter takes the last."""
+    """A parameter that modules share gets the first of its names, as in the masks; the exporter takes the last."""
     first = {id(parameter): name for name, parameter in network.named_parameters()}
     names = {name: first[id(parameter)] for name, parameter in network.named_parameters(remove_duplicate=False)}
     for tensor in model.graph.initializer:

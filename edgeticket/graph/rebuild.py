@@ -196,6 +196,7 @@ def _positions_of_packed(writer: Writer, stored: gaps.Packed) -> str:
     low = ""
     if k:
         bits, low = _split(writer, bits, (writer.name(), writer.name()), (stored.bitmap_bits, n * k))
+    bits = writer.node("Cast", [bits], to=TensorProto.INT32)  # TopK of bytes came after ONNX Runtime 1.24
     ones, unary = writer.name(), writer.name()
     writer.nodes.append(helper.make_node("TopK", [bits, writer.integers(n)], [ones, unary]))
     if not k:
