@@ -1,0 +1,261 @@
+"""From a ticket or an ONNX file to an artifact: what is written, what is refused, and that nothing is half-written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import sample_artifacts
+from onnx import numpy_helper
+
+from edgeticket import api, exporter
+from edgeticket.errors import Exit, FolderError, InputError, IntegrityError, ModelError, ProofError
+from edgeticket.graph import proof
+
+
+def export(source: Path, **options: Any) -> exporter.Exported:
+    return api.export(source, bench=False, **options)
+
+
+@pytest.fixture(scope="module")
+def small_ticket(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ticket, never changed."""
+    return sample_artifacts.ticket(tmp_path_factory.mktemp("run") / "ticket")
+
+
+def test_a_ticket_becomes_an_artifact_inside_its_folder(tmp_path: Path) -> None:
+    folder = sample_artifacts.ticket(tmp_path / "ticket")
+    made = export(folder)
+    assert made.folder == folder / "artifact"
+    assert made.exit_code == Exit.YES
+    manifest = made.manifest
+    assert manifest.source["round"] == 1
+    assert manifest.proof["verdict"] == "proved"
+    assert manifest.proof["samples"] == 700
+    assert manifest.metric is not None
+    assert 90 < manifest.metric["whole_value"] < 100
+    assert manifest.size_bytes == (made.folder / "model.onnx").stat().st_size < manifest.dense_size_bytes
+    assert api.check(folder).exit_code == 0
+
+
+def test_the_slice_rests_as_bytes_where_that_is_exact(small_ticket: Path, tmp_path: Path) -> None:
+    made = export(small_ticket, out=tmp_path / "a")
+    with np.load(made.folder / "slice.npz") as arrays:
+        assert arrays["inputs"].dtype == np.uint8
+        assert len(arrays["inputs"]) == len(arrays["targets"]) == 500
+
+
+def test_an_onnx_file_becomes_an_artifact_beside_it(tmp_path: Path) -> None:
+    made = export(sample_artifacts.onnx_file(tmp_path))
+    assert made.folder == tmp_path / "small-artifact"
+    assert made.manifest.metric is None
+    assert not (made.folder / "slice.npz").exists()
+    used = sample_artifacts.weights(0, 0.2, dead=5)
+    alive = int(np.sum(used["fc1.weight"].any(axis=0) & used["fc2.weight"].any(axis=1)))
+    assert made.content.weights_held == (30 * (64 + 10), alive * (64 + 10))
+    assert api.check(made.folder).exit_code == 0
+
+
+@pytest.mark.parametrize("storage", ["dense", "gaps", "sparse-initializer"])
+@pytest.mark.parametrize("weights", ["fp32", "fp16", "int8"])
+def test_every_way_to_rest_is_checked_true(small_ticket: Path, tmp_path: Path, storage: str, weights: str) -> None:
+    made = export(small_ticket, out=tmp_path / "a", storage=storage, weights=weights)
+    assert made.manifest.proof["verdict"] == ("proved" if weights == "fp32" else "measured")
+    assert {check.verdict for check in api.check(made.folder).checks} == {"pass"}
+
+
+def test_the_same_ticket_gives_the_same_model(tmp_path: Path) -> None:
+    models = []
+    for name in ("one", "two"):
+        folder = sample_artifacts.ticket(tmp_path / name)
+        models.append((export(folder).folder / "model.onnx").read_bytes())
+    assert models[0] == models[1]
+
+
+def test_the_same_model_in_another_process(small_ticket: Path, tmp_path: Path) -> None:
+    here = export(small_ticket, out=tmp_path / "here")
+    script = "import sys; from edgeticket import api; api.export(sys.argv[1], out=sys.argv[2], bench=False)"
+    subprocess.run([sys.executable, "-c", script, str(small_ticket), str(tmp_path / "there")], check=True)
+    assert (here.folder / "model.onnx").read_bytes() == (tmp_path / "there" / "model.onnx").read_bytes()
+
+
+def test_provenance_is_one_short_line_without_dates_and_paths(small_ticket: Path, tmp_path: Path) -> None:
+    made = export(small_ticket, out=tmp_path / "a")
+    entries = {entry.key: entry.value for entry in onnx.load(made.folder / "model.onnx").metadata_props}
+    assert entries["edgeticket"].split()[:4] == ["0.1.0", "small", "round", "1"]
+    assert len(entries["edgeticket"]) < 70
+    assert str(tmp_path) not in (made.folder / "model.onnx").read_bytes().decode("latin-1")
+
+
+def test_a_run_gives_its_best_trial(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    for seed, metric in ((0, 97.0), (1, 99.0), (2, 98.0)):
+        sample_artifacts.ticket(run / f"trial-{seed}", seed, metric=metric)
+    made = export(run)
+    assert made.folder == run / "artifact"
+    assert made.manifest.source["trial"] == "trial-1"
+    assert api.check(run).exit_code == 0
+
+
+def test_another_round(small_ticket: Path, tmp_path: Path) -> None:
+    made = export(small_ticket, out=tmp_path / "a", round=0)
+    assert made.manifest.source["density"] == 1
+
+
+def test_no_ticket_names_the_way_out(tmp_path: Path) -> None:
+    folder = sample_artifacts.ticket(tmp_path / "ticket", chosen=None)
+    with pytest.raises(InputError, match="--round"):
+        export(folder)
+    assert not (folder / "artifact").exists()
+
+
+def test_a_metric_of_the_users_own_is_not_invented(tmp_path: Path) -> None:
+    made = export(sample_artifacts.ticket(tmp_path / "ticket", builtin=False), weights="int8")
+    assert made.manifest.metric is not None
+    assert made.manifest.metric["slice_value"] is None
+    accuracy = next(check for check in api.check(made.folder).checks if check.name == "accuracy")
+    assert accuracy.verdict == "pass"
+    assert "'f1' is the task's own and was measured in find only" in accuracy.sentence
+
+
+def test_an_output_that_moves_too_far_writes_nothing(
+    small_ticket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = exporter.storage.store
+
+    def dishonest(model: onnx.ModelProto, **options: Any) -> Any:
+        changed = onnx.ModelProto()
+        changed.CopyFrom(model)
+        for tensor in changed.graph.initializer:
+            if tensor.name == "fc2.bias":
+                tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(1e-2), tensor.name))
+        return honest(changed, **options)
+
+    monkeypatch.setattr(exporter.storage, "store", dishonest)
+    with pytest.raises(ProofError, match=r"moved by 0\.01"):
+        export(small_ticket, out=tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_operators_pass_through_as_not_proved(tmp_path: Path) -> None:
+    made = export(sample_artifacts.onnx_file(tmp_path, domain="com.example"))
+    assert made.exit_code == Exit.INCONCLUSIVE
+    assert made.manifest.unproved
+    assert not (made.folder / "golden.npz").exists()
+    assert api.check(made.folder).exit_code == 3
+    assert "not proved" in (made.folder / "report.md").read_text()
+    assert [node.domain for node in onnx.load(made.folder / "model.onnx").graph.node if node.op_type == "Relu"] == [
+        "com.example"
+    ]
+
+
+def test_an_earlier_artifact_is_replaced(small_ticket: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a"
+    export(small_ticket, out=out)
+    export(sample_artifacts.onnx_file(tmp_path), out=out)
+    assert not (out / "slice.npz").exists()
+    assert api.check(out).exit_code == 0
+
+
+def test_a_foreign_folder_is_refused_before_any_work(
+    small_ticket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proof, "prove", None)
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(FolderError, match="something else"):
+        export(small_ticket, out=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [({"storage": "zip"}, "storage"), ({"weights": "int2"}, "weights"), ({"budget_ms": 0.0}, "budget")],
+)
+def test_an_unknown_option_is_refused(small_ticket: Path, tmp_path: Path, options: dict[str, Any], word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        export(small_ticket, out=tmp_path / "a", **options)
+
+
+def test_what_cannot_be_a_source_is_refused(small_ticket: Path, tmp_path: Path) -> None:
+    artifact = export(small_ticket, out=tmp_path / "a").folder
+    with pytest.raises(FolderError, match="is an artifact already"):
+        export(artifact)
+    with pytest.raises(InputError, match="there is nothing"):
+        export(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="--round"):
+        export(sample_artifacts.onnx_file(tmp_path), round=3)
+    (tmp_path / "noise.onnx").write_bytes(bytes(range(256)))
+    with pytest.raises(ModelError, match=r"noise\.onnx"):
+        export(tmp_path / "noise.onnx")
+
+
+def test_a_changed_bit_in_a_ticket_is_an_integrity_error(small_ticket: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(small_ticket, tmp_path / "t"))
+    path = folder / "rounds" / "01" / "mask.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(IntegrityError, match=r"mask\.safetensors"):
+        export(folder)
+    assert not (folder / "artifact").exists()
+
+
+def test_shapes_for_free_axes_are_used(tmp_path: Path) -> None:
+    made = export(sample_artifacts.onnx_file(tmp_path), input_shapes={"x": (4, 64)})
+    with np.load(made.folder / "golden.npz") as arrays:
+        assert arrays["0.input.0"].shape == (4, 64)
+    with pytest.raises(InputError, match="no input 'z'"):
+        export(sample_artifacts.onnx_file(tmp_path), input_shapes={"z": (4, 64)})
+
+
+def test_a_full_disk_leaves_nothing_behind(small_ticket: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a"
+    script = (
+        "import resource, sys\n"
+        "from edgeticket import api, exporter\n"
+        "from edgeticket.errors import StorageError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (12000, 12000))\n"
+        "try:\n"
+        "    api.export(sys.argv[1], out=sys.argv[2], bench=False)\n"
+        "except StorageError as error:\n"
+        "    print(error, int(error.exit_code))\n"
+    )
+    command = [sys.executable, "-c", script, str(small_ticket), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "cannot be written" in done.stdout
+    assert done.stdout.endswith(" 2\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_report_measures_both_models(tmp_path: Path) -> None:
+    made = api.export(sample_artifacts.onnx_file(tmp_path), budget_ms=1e6, budget_host="this", budget_threads=1)
+    document = json.loads((made.folder / "report.json").read_text())
+    assert {(m["what"], m["model"]) for m in document["measurements"]} == {
+        (what, model)
+        for what in ("latency", "load", "first-inference", "peak-memory")
+        for model in ("dense", "exported")
+    }
+    assert document["failures"] == []
+    assert api.check(made.folder).exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["export", "check"])
+def test_torch_is_never_imported(small_ticket: Path, tmp_path: Path, command: str) -> None:
+    out = tmp_path / "a"
+    if command == "check":
+        export(small_ticket, out=out)
+    call = "api.export(sys.argv[1], out=sys.argv[2], bench=False)" if command == "export" else "api.check(sys.argv[2])"
+    script = f"import sys; sys.modules['torch'] = None; from edgeticket import api; {call}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(small_ticket), str(out)], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "onnxruntime" in loaded
+    if command == "check":  # a device has the base install only
+        assert not loaded & {"onnx", "onnx_ir", "matplotlib", "jinja2", "safetensors", "msgspec"}
