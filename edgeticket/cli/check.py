@@ -25,6 +25,7 @@ def check(folder: Path, threads: int, json_target: str | None) -> None:
     DIR is an artifact, or a ticket's or run's folder with one inside. Needs numpy and onnxruntime alone.
     """
     import json
+    import sys
 
     from edgeticket import api
 
@@ -41,6 +42,5 @@ def check(folder: Path, threads: int, json_target: str | None) -> None:
         for each in outcome.checks:
             colour = colours.get(each.verdict, "red")
             table.add_row(each.name, Text(each.verdict, colour), Text(each.sentence))
-        console = Console(highlight=False)
-        console.print(table, width=None if console.is_terminal else 200)
+        Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
     raise SystemExit(outcome.exit_code)

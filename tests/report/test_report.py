@@ -1,0 +1,204 @@
+"""The report: every number in it, in three forms, and nothing that could reach the network or break out of the page."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from edgeticket import report
+from edgeticket.artifact import Manifest, Port
+from edgeticket.measurement import Measurement
+from edgeticket.report import Content, Score, view
+
+NASTY = '<script>alert("x")</script> | `a` $x$'
+
+
+def content(**changes: Any) -> Content:
+    """A ticket's report; `changes` are fields of the manifest."""
+    layer = {"name": "fc1.weight", "op": "MatMul", "shape_before": (64, 30), "shape_after": (64, 25)}
+    gone = {"name": "fc9.weight", "op": "MatMul", "shape_before": (9, 9), "shape_after": ()}
+    proof = {"max_abs_delta": 3e-6, "top1_agreement": 0.999, "tolerance": 4e-5, "delta": 3e-6, "float64_error": 2e-6}
+    manifest = Manifest(
+        name="small",
+        source={"kind": "ticket", "round": 3, "density": 0.0361},
+        storage="auto",
+        weights="fp32",
+        size_bytes=50_000,
+        dense_size_bytes=1_000_000,
+        inputs=(Port("x", "float32", (None, 64)),),
+        outputs=(Port("y", "float32", (None, 10)),),
+        preprocessing=None,
+        metric={"name": "accuracy", "unit": "%", "higher_is_better": True, "builtin": True},
+        slice=None,
+        golden={"outputs": [], "atol": [], "rtol": 0.0, "single": False},
+        proof={
+            "verdict": "proved",
+            "reason": "no output moved by more than rounding explains",
+            "samples": 700,
+            **proof,
+        },
+        budget=None,
+        layers=[
+            {**layer, "nonzeros_before": 160, "nonzeros_after": 160},
+            {**gone, "nonzeros_before": 0, "nonzeros_after": 0},
+        ],
+        tensors=[
+            {
+                "name": "fc1.weight",
+                "shape": (64, 25),
+                "nonzeros": 160,
+                "storage": "gaps",
+                "weights": "fp32",
+                "size_bytes": 800,
+                "note": "",
+            }
+        ],
+    )
+    samples = {
+        "dense": tuple(0.02 + 1e-5 * i for i in range(300)),
+        "exported": tuple(0.01 + 1e-5 * i for i in range(50)),
+    }
+    timed = tuple(
+        Measurement("latency", m, t, "ms", s, "in blocks", "host") for t in (1, 2) for m, s in samples.items()
+    )
+    loads = tuple(Measurement(w, "dense", 1, u, (3.0, 4.0, 5.0), "alone", "host") for w, u in (("load", "ms"),))
+    return Content(
+        manifest=dataclasses.replace(manifest, **changes),
+        created="2026-11-20T20:00:00+00:00",
+        passes=({"pass_name": "fold-batchnorm", "changed": 0, "sentence": "declined: there is none"},),
+        sizes={
+            "original": 1_000_000,
+            "original.gz": 900_000,
+            "gaps": 50_000,
+            "exported": 50_000,
+            "exported.gz": 49_000,
+        },
+        scores=(
+            Score("dense", "early stopping", True, 97.6, 97.51, 700),
+            Score("ticket", "early stopping", True, 98.3, 98.22, 700),
+            Score("exported file", "ONNX Runtime", True, None, 98.24, 700),
+        ),
+        measurements=timed + loads,
+        failures=("load time of exported: not measured, no answer within 120 s",),
+        host={"cpu": "a CPU", "fingerprint": "abc"},
+        remarks=("a remark of the export",),
+    )
+
+
+class Page(HTMLParser):
+    """Tags that are open, and every attribute seen."""
+
+    VOID = frozenset({"meta", "link", "br", "img", "path", "use", "rect", "line"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def parsed(page: str) -> Page:
+    parser = Page()
+    parser.feed(page)
+    parser.close()
+    assert parser.open == []
+    return parser
+
+
+def test_the_page_is_whole_and_asks_nobody_for_anything() -> None:
+    page = parsed(report.html(content()))
+    fetching = {"src", "srcset", "action", "data", "poster"}
+    assert not [item for item in page.attributes if item[1] in fetching]
+    assert all(value.startswith("#") for _, name, value in page.attributes if name.endswith("href"))
+    assert "script" not in {tag for tag, _, _ in page.attributes}
+    assert not re.search(r"@import|url\((?!#)", report.html(content()))
+
+
+def test_ids_are_unique_across_the_plots() -> None:
+    ids = [value for _, name, value in parsed(report.html(content())).attributes if name == "id"]
+    assert len(ids) == len(set(ids)) > 20
+
+
+def test_plots_take_their_colours_from_the_page() -> None:
+    page = report.html(content())
+    assert page.count("<svg") == 3
+    assert {"var(--ink)", "var(--plain)", "var(--strong)"} <= set(re.findall(r"var\(--\w+\)", page))
+    assert not re.search(r"#0102\d\d", page)
+
+
+@pytest.mark.parametrize("form", [report.html, report.markdown])
+def test_every_form_says_what_matters(form: Any) -> None:
+    text = parsed(form(content())).text if form is report.html else form(content()).replace("\\", "")
+    for needed in (
+        "20.0× smaller", "1,000 kB dense → 50.0 kB", "98.24 %", "dense 97.51 %, ticket 98.22 %", "91.67 %", "90.00 %",
+        "64×30", "64×25", "removed", "3e-06", "99.90 %", "declined: there is none", "a remark of the export",
+        "not measured, no answer within 120 s", "abc", "multiplies by them",
+    ):  # fmt: skip
+        assert needed in text, needed
+
+
+def test_a_percentile_without_samples_beyond_it_is_not_given() -> None:
+    section = next(s for s in view.sections(content()) if s.title.startswith("Latency"))
+    assert section.table is not None
+    exported = next(row for row in section.table.rows if row[0] == "exported")
+    assert exported[4:] == ("–", "50")
+
+
+def test_foreign_text_stays_text() -> None:
+    given = content(name=NASTY, layers=[{**content().manifest.layers[0], "name": NASTY}])
+    page = parsed(report.html(given))
+    assert "script" not in {tag for tag, _, _ in page.attributes}
+    assert NASTY in page.text
+    assert "<script" not in report.markdown(given).replace("\\<", "")
+
+
+def test_the_document_holds_every_sample() -> None:
+    document = json.loads(report.json_document(content()))
+    latency = document["measurements"][0]
+    assert (latency["count"], len(latency["samples"])) == (300, 300)
+    assert latency["p99"] == pytest.approx(0.02 + 1e-5 * 296)
+    assert document["manifest"]["layers"][0]["shape_after"] == [64, 25]
+
+
+def test_what_was_not_measured_is_said() -> None:
+    bare = dataclasses.replace(content(metric=None), measurements=(), scores=(), host=None)
+    text = parsed(report.html(bare)).text
+    assert "Latency was not measured" in text
+    assert "Accuracy" not in text
+
+
+def test_without_dead_units_no_speed_is_promised() -> None:
+    kept = [{**content().manifest.layers[0], "shape_after": (64, 30)}]
+    assert "No unit died" in view.zeros_sentence(content(layers=kept))
+    assert "the layers hold 1,600 of 2,001 weights" in view.zeros_sentence(content())
+
+
+def test_not_proved_is_the_headline() -> None:
+    proof = {"verdict": "not proved", "reason": "the runtime has no operator Foo", "max_abs_delta": None}
+    unproved = content(proof=proof)
+    assert view.cards(unproved)[-1].value == "not proved"
+    assert "no operator Foo" in report.markdown(unproved)
+
+
+def test_the_same_content_gives_the_same_page() -> None:
+    assert report.html(content()) == report.html(content())
