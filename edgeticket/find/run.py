@@ -14,6 +14,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import Queue
@@ -161,6 +162,15 @@ def find(request: Request, watcher: Callable[[int], Watcher]) -> list[Record]:
         return _side_by_side(request, count, watcher)
     finally:
         lock.release()
+        _leave_nothing(request.folder)
+
+
+def _leave_nothing(folder: Path) -> None:
+    """A search that was refused before its first file leaves no folder behind."""
+    with suppress(OSError):
+        if [path.name for path in folder.iterdir()] == [".lock"]:
+            (folder / ".lock").unlink()
+            folder.rmdir()
 
 
 def _trial(request: Request, task: Task, number: int, watcher: Watcher) -> Lottery:

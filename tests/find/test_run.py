@@ -18,7 +18,7 @@ import torch
 from tiny_task import tiny
 
 from edgeticket import store
-from edgeticket.errors import FolderError, InputError, IntegrityError, StorageError, TaskError
+from edgeticket.errors import DataError, FolderError, InputError, IntegrityError, StorageError, TaskError
 from edgeticket.find import api, run
 from edgeticket.ticket import Record
 
@@ -286,3 +286,12 @@ def _alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_a_refused_search_leaves_no_folder(tmp_path: Path) -> None:
+    def nothing(_folders: object) -> Any:
+        raise DataError("no data")
+
+    with pytest.raises(DataError, match="no data"):
+        run.find(request(tmp_path / "run", task=dataclasses.replace(tiny, data=nothing)), lambda _n: run.Silent())
+    assert not (tmp_path / "run").exists()
