@@ -113,7 +113,7 @@ def _svg(draw: Any, rows: float, title: str, legend: bool = False) -> str:
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         draw(axes)
-        axes.set_title(title, pad=16 if legend else 6, x=0, ha="left")
+        axes.set_title(title, pad=22 if legend else 6, x=0, ha="left")
         stream = io.StringIO()
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = stream.getvalue()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeticket import store
+from edgeticket.files import write_atomic
 from edgeticket.mask import Mask
 from edgeticket.ticket import FORMAT, VERSION, Point, Record, Round
 
@@ -71,7 +72,7 @@ def ticket(folder: Path, seed: int = 0, *, builtin: bool = True, chosen: int | N
     test = {"inputs": pixels, "targets": targets, "scale": np.asarray(scale), "offset": np.asarray(offset)}
     graph = folder / "graph.onnx"
     folder.mkdir(parents=True)
-    files["graph.onnx"] = store.write_atomic(graph, network(None).SerializeToString())
+    files["graph.onnx"] = write_atomic(graph, network(None).SerializeToString())
     files |= dict([store.write_arrays(folder, "test.safetensors", test)])
     for number, values in enumerate((dense, pruned)):
         kept: Arrays = {name: np.ones(SHAPES[name], np.bool_) if number == 0 else mask[name] for name in PRUNED}

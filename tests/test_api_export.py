@@ -17,7 +17,7 @@ from onnx import numpy_helper
 
 from edgeticket import api, exporter
 from edgeticket.errors import Exit, FolderError, InputError, IntegrityError, ModelError, ProofError
-from edgeticket.graph import proof
+from edgeticket.graph import proof, storage
 
 
 def export(source: Path, **options: Any) -> exporter.Exported:
@@ -128,7 +128,7 @@ def test_a_metric_of_the_users_own_is_not_invented(tmp_path: Path) -> None:
 def test_an_output_that_moves_too_far_writes_nothing(
     small_ticket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = exporter.storage.store
+    honest = storage.store
 
     def dishonest(model: onnx.ModelProto, **options: Any) -> Any:
         changed = onnx.ModelProto()
@@ -138,7 +138,7 @@ def test_an_output_that_moves_too_far_writes_nothing(
                 tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(1e-2), tensor.name))
         return honest(changed, **options)
 
-    monkeypatch.setattr(exporter.storage, "store", dishonest)
+    monkeypatch.setattr(storage, "store", dishonest)
     with pytest.raises(ProofError, match=r"moved by 0\.01"):
         export(small_ticket, out=tmp_path / "a")
     assert list(tmp_path.iterdir()) == []

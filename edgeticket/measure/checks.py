@@ -265,6 +265,11 @@ def run_batches(run: Callable[[Feed], Sequence[Any]], name: str, inputs: Array, 
 # --- Answers ---
 
 
+def plural(count: int, noun: str) -> str:
+    """1 -> '1 thread', 2 -> '2 threads'."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def max_delta(got: Array, wanted: Array) -> float:
     """The largest |difference|; 0 where both are NaN or the same infinity, infinite where shapes or kinds differ."""
     if got.shape != wanted.shape:
@@ -352,7 +357,7 @@ def check_golden(opened: Opened, running: Any) -> Check:
     worst, atol = max(beyond or found, key=lambda pair: pair[0], default=(0.0, 0.0))
     verdict = FAIL if beyond else PASS
     word = "within" if verdict == PASS else "beyond"
-    sentence = f"max |Δ| {worst:.3g} over {len(found)} golden outputs, {word} its tolerance of {atol:.3g}"
+    sentence = f"max |Δ| {worst:.3g} on {plural(len(found), 'golden output')}, {word} its tolerance of {atol:.3g}"
     return Check("golden", verdict, sentence, {"deltas": [d for d, _ in found], "atol": [a for _, a in found]})
 
 
@@ -403,7 +408,7 @@ def check_latency(opened: Opened) -> Check | None:
         feed = single(opened.manifest["inputs"], feed)
     samples, count = time_slots(lambda: running.run(None, feed))
     low, median, high = median_interval(samples)
-    measured = f"median {median:.4g} ms [{low:.4g}, {high:.4g}] at {threads} thread(s)"
+    measured = f"median {median:.4g} ms [{low:.4g}, {high:.4g}] at {plural(threads, 'thread')}"
     values: dict[str, Any] = {
         "median_ms": median,
         "low_ms": low,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from edgeticket import text
 from edgeticket.report.content import Content, elements
@@ -77,11 +78,21 @@ def cards(content: Content) -> list[Card]:
     if dense_ms and here_ms:
         detail = f"dense {text.latency(dense_ms.median)}; median of {here_ms.count:,} on this host"
         found.append(Card("Latency, one thread", text.latency(here_ms.median), detail))
-    delta = manifest.proof.get("max_abs_delta")
-    detail = (
-        "see the proof below" if delta is None else f"max |Δ| {delta:.2g} over {manifest.proof['samples']:,} inputs"
-    )
-    return [*found, Card("Same outputs", manifest.proof["verdict"], detail)]
+    return [*found, _outputs(manifest.proof, manifest.weights)]
+
+
+def _outputs(proof: Mapping[str, Any], weights: str) -> Card:
+    """The card about the outputs: the same, moved on purpose, or not compared."""
+    if proof["verdict"] == "not proved":
+        return Card("Same outputs", "not proved", "see the proof below")
+    inputs = f"over {proof['samples']:,} inputs"
+    if proof["verdict"] == "measured":
+        agreement = proof["top1_agreement"]
+        detail = f"{weights} at rest; " + (
+            f"top-1 agreement {text.percent(agreement)} " if agreement is not None else ""
+        )
+        return Card("Outputs moved by", f"{proof['max_abs_delta']:.2g}", detail + inputs)
+    return Card("Same outputs", proof["verdict"], f"max |Δ| {proof['max_abs_delta']:.2g} {inputs}")
 
 
 def score(value: float | None, unit: str) -> str:
@@ -124,8 +135,8 @@ def _sizes(content: Content) -> Section:
     table = Table(("The whole file", "bytes", "", "smaller"), rows, strong=keys.index("exported"))
     rest = (
         f"Storage: {content.manifest.storage}, weights at rest: {content.manifest.weights}. The runtime rebuilds every "
-        "tensor densely when it loads the file, so the memory it takes is that of a dense network. The other rows are "
-        "the same network after removal in every other storage; gzip is -9."
+        "tensor densely when it loads the file: that costs time and memory at load, and nothing per inference. "
+        "The other rows are the same network after removal in every other storage; gzip is -9."
     )
     return Section("Size", (rest,), table, "sizes")
 
@@ -267,5 +278,9 @@ def _provenance(content: Content) -> Section:
     if content.host:
         facts |= {f"host {key}": value for key, value in content.host.items()}
     facts["exported"] = content.created
-    rows = tuple((key.replace("_", " "), str(value)) for key, value in facts.items() if value is not None)
+    rows = tuple((key.replace("_", " "), _fact(value)) for key, value in facts.items() if value is not None)
     return Section("Provenance", content.remarks, Table(("", ""), rows, prose=(1,)))
+
+
+def _fact(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

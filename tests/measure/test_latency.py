@@ -25,7 +25,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def feed(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("feed") / "feed.npz"
-    np.savez(path, **{"names": np.array(json.dumps(["x"])), "input.0": FEED["x"]})
+    arrays: dict[str, Any] = {"names": np.array(json.dumps(["x"])), "input.0": FEED["x"]}
+    np.savez(path, **arrays)
     return str(path)
 
 
@@ -49,7 +50,12 @@ def test_a_worker_times_every_model_in_every_block(model: Path, feed: str) -> No
 def test_the_models_take_turns_in_random_order(model: Path, feed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     turns: list[str] = []
     monkeypatch.setattr(checks, "session", lambda path, threads: Path(path).stem)
-    monkeypatch.setattr(worker, "_slot", lambda running, _: turns.append(running) or [1.0])
+
+    def slot(running: str, _: checks.Feed) -> list[float]:
+        turns.append(running)
+        return [1.0]
+
+    monkeypatch.setattr(worker, "_slot", slot)
     models = {"a": "a.onnx", "b": "b.onnx"}
     worker.latency({"models": models, "feed": feed, "threads": 1, "seed": 0, "limit_s": 60.0})
     pairs = [tuple(turns[i : i + 2]) for i in range(0, len(turns), 2)]
