@@ -27,7 +27,8 @@ LOADS = 3  # fresh processes per model
 
 LATENCY_METHOD = (
     "one fresh process per thread count; both models in it, timed in up to 15 blocks of one slot each in random order; "
-    "a slot is at least 5 inferences and 20 ms, at most 200 inferences, after one discarded; batch 1; every inference is a sample"
+    "a slot is at least 5 inferences and 20 ms, at most 200 inferences, after one discarded; batch 1; every inference "
+    "is a sample"
 )
 LOAD_METHOD = (
     "three fresh processes per model, in random order, file in the page cache; an empty runtime is started first, and "
