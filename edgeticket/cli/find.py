@@ -54,7 +54,11 @@ from edgeticket.cli.options import density, write_json
     "--set", "changes", multiple=True, metavar="NAME=NUMBER", help="Change a number of the task: --set lr=0.01."
 )
 @click.option("--keep-test", type=click.IntRange(min=1), help="Keep only so many test examples in the ticket.")
-@click.option("--threads", type=click.IntRange(min=1), help="Per trial.  [default: the cores, shared by the trials]")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Per trial.  [default: the cores, shared by the trials; 1 for a small network]",
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--dry-run", is_flag=True, help="Say what would be done and how long it would take; write nothing.")
 @click.option("--json", "json_target", metavar="FILE|-", help="Write every number as JSON.")

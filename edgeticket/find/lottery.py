@@ -30,7 +30,7 @@ from edgeticket import store
 from edgeticket.errors import EdgeticketError, FolderError, InputError, IntegrityError, TaskError
 from edgeticket.files import clean_temporaries, sha256, write_atomic
 from edgeticket.find import trace
-from edgeticket.find.network import derived_seed, digest, make_network, prunable_layers, weights_of
+from edgeticket.find.network import derived_seed, digest, make_network, multiplications, prunable_layers, weights_of
 from edgeticket.find.task import Data, Task
 from edgeticket.find.train import Evaluation, Snapshot, Tensors, Trainer, network_inputs, split
 from edgeticket.mask import Mask
@@ -40,12 +40,16 @@ from edgeticket.ticket import FORMAT, VERSION, Control, Point, Record, Round
 
 Array = NDArray[Any]
 CONTROLS = ("reinit", "random-mask")
+WORTH_THREADS = 10**9  # multiplications a batch: LeNet-300-100 has 16 million, Conv-2 2.6 billion
 CHECKPOINT_SECONDS = "EDGETICKET_CHECKPOINT_SECONDS"  # how often a running round is saved; 0: as often as it can be
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the numbers of a trial, besides the task. `rewind` is 'init', 'lr' or an iteration."""
+    """What decides the numbers of a trial, besides the task.
+
+    `rewind` is 'init', 'lr' or an iteration. `threads` 0: the cores at hand where a batch is worth them, else 1.
+    """
 
     seed: int = 0
     rewind: str = "init"
@@ -98,9 +102,17 @@ class Watcher(Protocol):
 class Lottery:
     """One trial in its folder. `run()` does what is left to do and returns the Record."""
 
-    def __init__(self, task: Task, data: Data, folder: Path, settings: Settings, goal: Goal, watcher: Watcher) -> None:
-        self.task, self.folder, self.settings, self.goal, self.watcher = task, folder, settings, goal, watcher
-        torch.set_num_threads(settings.threads)
+    def __init__(
+        self,
+        task: Task,
+        data: Data,
+        folder: Path,
+        settings: Settings,
+        goal: Goal,
+        watcher: Watcher,
+        cores: int = 1,
+    ) -> None:
+        self.task, self.folder, self.goal, self.watcher = task, folder, goal, watcher
         self.device = torch.device(settings.device)
         if self.device.type == "cuda":
             torch.use_deterministic_algorithms(True, warn_only=True)
@@ -108,6 +120,11 @@ class Lottery:
         self.theta0 = weights_of(network)
         example = torch.from_numpy(network_inputs(data, data.train[0][:2]).copy())  # a network may work in place
         self.layers: list[Layer] = prunable_layers(task, network, example)
+        if settings.threads == 0:
+            worth = multiplications(network, example) * task.batch_size >= WORTH_THREADS
+            settings = dataclasses.replace(settings, threads=cores if worth else 1)
+        self.settings = settings
+        torch.set_num_threads(settings.threads)
         self.graph = trace.trace(network, example, task.name)
         self._check_traced()
         self.data = data

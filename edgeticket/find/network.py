@@ -99,6 +99,25 @@ def prunable_layers(task: Task, network: nn.Module, example: Tensor) -> list[Lay
     return layers
 
 
+def multiplications(network: nn.Module, example: Tensor) -> int:
+    """How many multiplications the Linear and Conv layers do for one of `example` [n, ...]: a rough measure of work."""
+    total = 0
+
+    def count(module: nn.Module, _inputs: object, output: Tensor) -> None:
+        nonlocal total
+        weight = module.get_parameter("weight")
+        total += output.numel() // len(example) * weight[0].numel()
+
+    hooks = [module.register_forward_hook(count) for module in network.modules() if type(module) in _KINDS]
+    try:
+        with torch.no_grad():
+            network(example)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return total
+
+
 def weights_of(network: nn.Module) -> dict[str, Array]:
     """A copy of every parameter and buffer, by its name in the state dict."""
     return {name: value.detach().cpu().numpy().copy() for name, value in network.state_dict().items()}

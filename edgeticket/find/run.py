@@ -95,13 +95,14 @@ def resolve(request: Request) -> Request:
     threads = request.threads
     if threads is None:
         there = store.trials(request.folder)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        threads = (
-            int(store.read_record(there[0]).settings["--threads"])
-            if there
-            else max(1, cores // min(request.trials, cores))
-        )
+        threads = int(store.read_record(there[0]).settings["--threads"]) if there else 0  # 0: by the work, see Lottery
     return replace(request, settings=replace(settings, threads=threads))
+
+
+def _share(request: Request) -> int:
+    """The cores that each trial may take."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // min(request.trials, cores))
 
 
 def refuse_foreign(folder: Path) -> None:
@@ -182,7 +183,8 @@ def _trial(request: Request, task: Task, number: int, watcher: Watcher) -> Lotte
         raise
     except Exception as error:
         raise TaskError(f"task {task.name!r}: its data could not be made: {type(error).__name__}: {error}") from error
-    return Lottery(task, data, request.folder / f"trial-{number}", settings, request.goal, watcher)
+    folder = request.folder / f"trial-{number}"
+    return Lottery(task, data, folder, settings, request.goal, watcher, _share(request))
 
 
 def forecast(request: Request, iterations: int = 60) -> tuple[Lottery, float]:
@@ -273,7 +275,7 @@ def _side_by_side(request: Request, count: int, watcher: Callable[[int], Watcher
     context = multiprocessing.get_context("spawn")
     events: Queue[Event] = context.Queue()
     cores = os.cpu_count() or 1
-    width = max(1, cores // request.settings.threads)
+    width = max(1, cores // (request.settings.threads or _share(request)))
     waiting = list(range(count))
     running: dict[int, BaseProcess] = {}
     watchers = {number: watcher(number) for number in range(count)}

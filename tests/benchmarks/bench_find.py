@@ -97,7 +97,9 @@ def main() -> None:
     low, _, high = statistics.quantiles(ratios, n=4)
     print(f"LeNet-300-100, batch 60, one thread, {source}; {BLOCKS} blocks of {ITERATIONS} iterations each, in turns")
     print(f"bare loop        {statistics.median(times['bare']):.3f} ms an iteration (median)")
-    print(f"edgeticket find  {statistics.median(times['find']):.3f} ms an iteration (median), {DENSITY:.0%} of the weights left")
+    print(
+        f"edgeticket find  {statistics.median(times['find']):.3f} ms an iteration (median), {DENSITY:.0%} of the weights left"
+    )
     print(f"ratio            {statistics.median(ratios):.3f} (quartiles {low:.3f} to {high:.3f}); the limit is 1.15")
 
 

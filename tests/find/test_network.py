@@ -13,7 +13,15 @@ from tiny_task import convnet, mlp, rich, tiny
 from torch import Tensor, nn
 
 from edgeticket.errors import TaskError
-from edgeticket.find.network import derived_seed, digest, load_weights, make_network, prunable_layers, weights_of
+from edgeticket.find.network import (
+    derived_seed,
+    digest,
+    load_weights,
+    make_network,
+    multiplications,
+    prunable_layers,
+    weights_of,
+)
 from edgeticket.find.task import Task
 from edgeticket.find.tasks import TASKS
 from edgeticket.pruning import Layer
@@ -164,3 +172,14 @@ def test_the_digest_sees_names_shapes_and_bits() -> None:
         )
     ]
     assert len(set(digests)) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "expected"),
+    [
+        ("lenet-mnist", (784,), 784 * 300 + 300 * 100 + 100 * 10),
+        ("conv2-cifar10", (3, 32, 32), (3 + 64) * 64 * 9 * 32 * 32 + 64 * 16 * 16 * 256 + 256 * 256 + 256 * 10),
+    ],
+)
+def test_multiplications_are_counted_for_one_example(name: str, shape: tuple[int, ...], expected: int) -> None:
+    assert multiplications(TASKS[name].model(), torch.zeros(2, *shape)) == expected

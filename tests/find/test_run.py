@@ -295,3 +295,8 @@ def test_a_refused_search_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no data"):
         run.find(request(tmp_path / "run", task=dataclasses.replace(tiny, data=nothing)), lambda _n: run.Silent())
     assert not (tmp_path / "run").exists()
+
+
+def test_a_small_network_takes_one_thread_however_many_cores_there_are(tmp_path: Path) -> None:
+    (record,) = run.find(request(tmp_path / "run", rounds=0, threads=None), lambda _n: run.Silent())
+    assert record.settings["--threads"] == 1
