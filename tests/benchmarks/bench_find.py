@@ -93,13 +93,12 @@ def main() -> None:
             loops[name].run(block * ITERATIONS, ITERATIONS)
             if block >= 2:  # the first two warm caches and allocators up
                 times[name].append((time.perf_counter() - began) / ITERATIONS * 1e3)
-    ratios = [ours / bare for ours, bare in zip(times["find"], times["bare"], strict=True)]
+    ratios = [mine / plain for mine, plain in zip(times["find"], times["bare"], strict=True)]
     low, _, high = statistics.quantiles(ratios, n=4)
     print(f"LeNet-300-100, batch 60, one thread, {source}; {BLOCKS} blocks of {ITERATIONS} iterations each, in turns")
-    print(f"bare loop        {statistics.median(times['bare']):.3f} ms an iteration (median)")
-    print(
-        f"edgeticket find  {statistics.median(times['find']):.3f} ms an iteration (median), {DENSITY:.0%} of the weights left"
-    )
+    bare, ours = (statistics.median(times[name]) for name in ("bare", "find"))
+    print(f"bare loop        {bare:.3f} ms an iteration (median)")
+    print(f"edgeticket find  {ours:.3f} ms an iteration (median), {DENSITY:.0%} of the weights left")
     print(f"ratio            {statistics.median(ratios):.3f} (quartiles {low:.3f} to {high:.3f}); the limit is 1.15")
 
 

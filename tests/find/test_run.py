@@ -19,7 +19,7 @@ from tiny_task import tiny
 
 from edgeticket import store
 from edgeticket.errors import DataError, FolderError, InputError, IntegrityError, StorageError, TaskError
-from edgeticket.find import api, run
+from edgeticket.find import api, lottery, run
 from edgeticket.ticket import Record
 
 pytestmark = pytest.mark.usefixtures("traced_once")
@@ -138,7 +138,11 @@ def test_threads_are_remembered_by_the_folder(tmp_path: Path) -> None:
 
 def test_cores_are_shared_by_the_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)), raising=False)
-    threads = {n: run.resolve(request(tmp_path, threads=None, trials=n)).settings.threads for n in (1, 2, 3, 8, 20)}
+    monkeypatch.setattr(lottery, "WORTH_THREADS", 1)
+    monkeypatch.setattr(torch, "set_num_threads", lambda _threads: None)
+    threads = {
+        n: api.forecast(request(tmp_path, task=REFERENCE, threads=None, trials=n)).threads for n in (1, 2, 3, 8, 20)
+    }
     assert threads == {1: 8, 2: 4, 3: 2, 8: 1, 20: 1}
 
 
