@@ -94,7 +94,8 @@ def golden(
 
     Each feed and output has a tolerance of its own: `shares` (graph/rounding.py) of its largest value.
     """
-    names = [port.name for port in outputs if port.dtype not in ("unknown", "object")]
+    comparable = (port.name for port in outputs if port.dtype not in ("unknown", "object"))
+    names = list(dict.fromkeys(comparable))  # a graph may list one value as two outputs
     arrays: dict[str, Array] = {}
     atol = []
     for number, feed in enumerate(feeds):
