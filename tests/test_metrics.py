@@ -42,9 +42,20 @@ def test_a_metric_of_ones_own_gives_a_plain_float() -> None:
     own = Metric("mine", lambda outputs, targets: (outputs - targets).mean())
     value = own(np.ones(3, np.float32), np.zeros(3, np.float32))
     assert type(value) is float
-    assert own.unit == "%"
+    assert own.unit == "", "only who says so is in percent"
     assert own.higher_is_better
 
 
 def test_the_registry_is_keyed_by_name() -> None:
     assert {name: metric.name for name, metric in METRICS.items()} == {name: name for name in METRICS}
+
+
+@pytest.mark.parametrize("name", ["accuracy", "top5"])
+@pytest.mark.parametrize(
+    ("outputs", "targets"),
+    [((5, 1), (5, 1)), ((5, 1), (5,)), ((5,), (5,)), ((5, 3), (5, 1))],
+    ids=["one logit", "one logit, flat targets", "no classes", "targets in a column"],
+)
+def test_classes_are_never_broadcast(name: str, outputs: tuple[int, ...], targets: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="a score for each class"):
+        METRICS[name](np.zeros(outputs, np.float32), np.zeros(targets, np.int64))

@@ -11,7 +11,7 @@ import edgeticket
 from edgeticket.cli.check import check
 from edgeticket.cli.export import export
 from edgeticket.cli.find import find, tasks
-from edgeticket.errors import EdgeticketError, Exit
+from edgeticket.errors import EdgeticketError, Exit, refusals_explained
 from edgeticket.extras import explain
 
 
@@ -20,7 +20,8 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with refusals_explained():
+                return super().invoke(ctx)
         except EdgeticketError as error:
             self._stop(ctx, str(error), error.exit_code)
         except ModuleNotFoundError as error:

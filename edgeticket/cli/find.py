@@ -39,9 +39,7 @@ from edgeticket.cli.options import density, write_json
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
-    default=0.5,
-    show_default=True,
-    help="Points of validation below dense.",
+    help="How far below dense on validation.  [default: 0.5 points, for a metric in percent]",
 )
 @click.option(
     "--at",
@@ -76,7 +74,7 @@ def find(
     controls: tuple[str, ...],
     control_trials: int,
     control_rounds: str | None,
-    tolerance: float,
+    tolerance: float | None,
     at: str,
     changes: tuple[str, ...],
     keep_test: int | None,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from edgeticket import text
+from edgeticket import store, text
 from edgeticket.cli.screen import Screen
 from edgeticket.find import api, run
 from edgeticket.find.load import load_task
@@ -18,7 +18,7 @@ def find(wanted: run.Request, *, quiet: bool, to_stderr: bool) -> api.Found:
     """Run the search with bars or lines, then print what came of it."""
     console = Console(stderr=to_stderr, highlight=False, soft_wrap=True)
     task = load_task(wanted.reference).with_numbers(wanted.changes)
-    with Screen(console, quiet, task.iterations, wanted.trials) as screen:
+    with Screen(console, quiet, task.iterations, max(wanted.trials, len(store.trials(wanted.folder)))) as screen:
         screen.print(f"{task.name}: {task.iterations:,} iterations a round, into {wanted.folder}")
         found = api.find(wanted, screen.watcher)
     results = sum(len(record.rounds) + len(record.controls) for record in found.records)
@@ -59,10 +59,13 @@ def show_forecast(forecast: api.Forecast) -> None:
     """What `--dry-run` says."""
     console = Console(highlight=False, soft_wrap=True)
     shares = ", ".join(text.percent(density) for density in forecast.densities)
+    threads = "1 thread" if forecast.threads == 1 else f"{forecast.threads} threads"
+    trials = (
+        f"in each of {forecast.trials} trials, {forecast.side_by_side} side by side, " if forecast.trials > 1 else ""
+    )
     console.print(f"Into {forecast.folder}: {len(forecast.densities) - 1} rounds; weights left: {shares}", markup=False)
     console.print(
-        f"{forecast.trainings} trainings of about {text.duration(forecast.seconds_per_round)} "
-        f"on {forecast.device} with {forecast.threads} thread(s): about {text.duration(forecast.seconds)}. "
-        "Nothing was written.",
+        f"{forecast.trainings} trainings of about {text.duration(forecast.seconds_per_round)} {trials}"
+        f"on {forecast.device} with {threads}: about {text.duration(forecast.seconds)}. Nothing was written.",
         markup=False,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -55,12 +56,14 @@ class Forecast:
     seconds_per_round: float
     threads: int
     device: str
-    trainings: int
+    trainings: int  # of one trial
+    trials: int
+    side_by_side: int
 
     @property
     def seconds(self) -> float:
-        """All trainings of one trial, one after another."""
-        return self.trainings * self.seconds_per_round
+        """All trainings of all trials."""
+        return self.trainings * self.seconds_per_round * math.ceil(self.trials / self.side_by_side)
 
     def as_json(self) -> dict[str, Any]:
         """Every number."""
@@ -81,7 +84,7 @@ def request(
     controls: Sequence[str] = (),
     control_trials: int = 3,
     control_rounds: Sequence[int] | None = None,
-    tolerance: float = 0.5,
+    tolerance: float | None = None,
     at: str = "early-stop",
     changes: Mapping[str, float] | None = None,
     keep_test: int | None = None,
@@ -96,7 +99,8 @@ def request(
         until: a density, 0.036 for 3.6 %.
         rewind: 'init' (θ0), an iteration K (θK), or 'lr' (learning-rate rewinding).
         controls: of 'reinit' and 'random-mask'.
-        tolerance: how far below dense, in points of the metric, a ticket may be on validation.
+        tolerance: how far below dense, in points of the metric, a ticket may be on validation; by default 0.5 for a
+            metric in percent, and to be given for any other.
         at: 'early-stop' or 'end': the iteration at which networks are compared.
     """
     return run.Request(
@@ -135,7 +139,8 @@ def forecast(wanted: run.Request) -> Forecast:
     """How long `find` would take here; nothing is written."""
     lottery, seconds = run.forecast(wanted)
     goal, last = wanted.goal, lottery.last_round()
-    controls = len(goal.controls) * goal.control_trials * len(goal.control_rounds or range(last))
+    rounds = [number for number in goal.control_rounds or range(1, last + 1) if number <= last]
+    controls = len(goal.controls) * goal.control_trials * len(rounds)
     return Forecast(
         wanted.folder,
         tuple(lottery.densities()),
@@ -143,4 +148,6 @@ def forecast(wanted: run.Request) -> Forecast:
         lottery.settings.threads,
         lottery.settings.device,
         last + 1 + controls,
+        wanted.trials,
+        run.lanes(wanted, lottery.settings.threads),
     )

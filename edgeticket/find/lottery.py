@@ -26,11 +26,20 @@ import torch
 from numpy.typing import NDArray
 
 import edgeticket
-from edgeticket import store
+from edgeticket import store, text
 from edgeticket.errors import EdgeticketError, FolderError, InputError, IntegrityError, TaskError
 from edgeticket.files import clean_temporaries, sha256, write_atomic
 from edgeticket.find import trace
-from edgeticket.find.network import derived_seed, digest, make_network, multiplications, prunable_layers, weights_of
+from edgeticket.find.fingerprint import code_of_task
+from edgeticket.find.network import (
+    derived_seed,
+    digest,
+    make_network,
+    multiplications,
+    prunable_layers,
+    uncovered_weights,
+    weights_of,
+)
 from edgeticket.find.task import Data, Task
 from edgeticket.find.train import Evaluation, Snapshot, Tensors, Trainer, network_inputs, split
 from edgeticket.mask import Mask
@@ -69,7 +78,7 @@ class Goal:
 
     rounds: int | None = None
     until: float | None = None
-    tolerance: float = 0.5
+    tolerance: float | None = None  # 0.5 points, where the metric is in percent
     at: str = "early-stop"
     controls: tuple[str, ...] = ()
     control_trials: int = 3
@@ -125,12 +134,15 @@ class Lottery:
             settings = dataclasses.replace(settings, threads=cores if worth else 1)
         self.settings = settings
         torch.set_num_threads(settings.threads)
+        self.uncovered = uncovered_weights(network, self.layers)
         self.graph = trace.trace(network, example, task.name)
         self._check_traced()
         self.data = data
         tensors: Tensors = split(data, task, settings.seed, self.device)
         self.trainer = Trainer(task, network, tensors, self.device)
         self._sequence = 0
+        self.tolerance = self._tolerance()
+        self._try_metric()
 
     def run(self) -> Record:
         """Go on from where the folder stands to the goal.
@@ -168,6 +180,31 @@ class Lottery:
         """The planned density of every round."""
         return densities(self.layers, self.task.scope, self.last_round())
 
+    def _tolerance(self) -> float:
+        """0.5 points by default, which mean something in percent only."""
+        metric = self.task.metric_of
+        if self.goal.tolerance is not None:
+            return self.goal.tolerance
+        if metric.unit != "%":
+            raise InputError(
+                f"task {self.task.name!r}: its metric {metric.name!r} is not in percent, so 0.5 points mean nothing "
+                "for it: say with --tolerance, in the metric's own unit, how much worse than dense a ticket may be"
+            )
+        return 0.5
+
+    def _try_metric(self) -> None:
+        """Loss and metric on a few examples, before anything is trained or written."""
+        inputs, targets = self.trainer.data.validation
+        try:
+            self.trainer.evaluate((inputs[:8], targets[:8]))
+        except EdgeticketError:
+            raise
+        except Exception as error:
+            raise TaskError(
+                f"task {self.task.name!r}: its loss or metric fails on the first validation examples: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
     # -- the folder ------------------------------------------------------------------------------------------------
 
     def _settings(self) -> dict[str, Any]:
@@ -185,6 +222,7 @@ class Lottery:
             "initial weights (sha256)": digest(self.theta0),
             "data (sha256)": _data_digest(self.data),
         }
+        settings |= code_of_task(self.task, self.trainer.network)
         return dict(json.loads(json.dumps(settings, default=str)))  # as they are read back: no tuples
 
     def _refuse_foreign(self) -> None:
@@ -206,7 +244,12 @@ class Lottery:
         if not (self.folder / store.RECORD).exists():
             return self._create()
         record = store.read_record(self.folder)
+        if not record.rounds and store.read_checkpoint(self.folder) is None:
+            return self._create()  # nothing was trained: nothing binds a second attempt to the first one's settings
         wanted = self._settings()
+        same_versions = record.provenance["versions"] == _versions()
+        if not same_versions:  # compiled code differs between versions of Python, the traced graph between exporters
+            wanted |= {key: value for key, value in record.settings.items() if key.startswith("code of ")}
         different = [
             f"  {key}: {record.settings.get(key)!r} there, {wanted.get(key)!r} asked for"
             for key in sorted({*record.settings, *wanted})
@@ -214,17 +257,22 @@ class Lottery:
         ]
         if record.task != self.task.name:
             different.insert(0, f"  task: {record.task!r} there, {self.task.name!r} asked for")
+        if not different and same_versions and sha256(self.graph) != record.files["graph.onnx"]:
+            different = ["  the network's forward: its traced graph is another one"]
         if different:
             raise FolderError(
                 f"{self.folder}: made with other settings; nothing was changed.\n"
                 + "\n".join(different)
                 + "\nUse the settings it was made with, or another --out"
             )
-        if record.provenance["versions"] != _versions():
+        if not same_versions:
             self.watcher.note(
                 "Other package versions than the finished rounds had: going on, but bits agree within one set only"
             )
         store.verify_all(self.folder, record)
+        kept = len(store.read_arrays(self.folder, record, "test.safetensors")["targets"])
+        if self.goal.keep_test is not None and kept != min(self.goal.keep_test, len(self.data.test[0])):
+            self.watcher.note(f"--keep-test is ignored: the folder was begun with {kept} test examples")
         return record
 
     def _create(self) -> Record:
@@ -242,11 +290,12 @@ class Lottery:
             version=VERSION,
             task=task.name,
             settings=self._settings(),
-            choice={"tolerance": self.goal.tolerance, "at": self.goal.at},
+            choice={"tolerance": self.tolerance, "at": self.goal.at},
             provenance={
                 "versions": _versions(),
                 "machine": platform.machine(),
                 "cpu": torch.backends.cpu.get_cpu_capability(),
+                "not covered by the mask": self.uncovered,
                 "created": _now(),
             },
             metric={
@@ -269,6 +318,11 @@ class Lottery:
             files=files,
         )
         store.write_record(self.folder, record)
+        if self.uncovered:
+            self.watcher.note(
+                f"not prunable, and not counted in 'weights left': {text.listing(self.uncovered)} "
+                "(only weights of Linear and Conv layers are)"
+            )
         return record
 
     def _check_traced(self) -> None:
@@ -329,14 +383,21 @@ class Lottery:
             return self.trainer.start(store.read_arrays(self.folder, record, store.round_file(source, "end")), seed)
         snapshot = self.trainer.start(store.read_arrays(self.folder, record, "rewind.safetensors"), seed, k)
         if k:
-            snapshot.optimizer = store.read_arrays(self.folder, record, "rewind-optimizer.safetensors")
+            arrays = store.read_arrays(self.folder, record, "rewind-optimizer.safetensors")
+            snapshot.random_state = arrays.pop("random_state")
+            snapshot.optimizer = arrays
         return snapshot
 
     def _keep_rewind_point(self, record: Record, snapshot: Snapshot) -> Record:
+        assert snapshot.random_state is not None
         files = dict(
             [
                 store.write_arrays(self.folder, "rewind.safetensors", snapshot.weights),
-                store.write_arrays(self.folder, "rewind-optimizer.safetensors", snapshot.optimizer),
+                store.write_arrays(
+                    self.folder,
+                    "rewind-optimizer.safetensors",
+                    {**snapshot.optimizer, "random_state": snapshot.random_state},
+                ),
             ]
         )
         record = dataclasses.replace(record, files={**record.files, **files})
@@ -375,11 +436,11 @@ class Lottery:
 
     def _choose(self, record: Record, write: bool = False) -> Record:
         """The ticket: the sparsest round within the tolerance of dense on validation; never round 0."""
-        choice = {"tolerance": self.goal.tolerance, "at": self.goal.at}
+        choice = {"tolerance": self.tolerance, "at": self.goal.at}
         metric, dense, chosen = self.task.metric_of, record.rounds[0].at(self.goal.at).validation_metric, None
-        for result in record.rounds[1 : self.last_round() + 1]:
+        for result in record.rounds[1:]:
             # a hair above the tolerance is the rounding of a percentage, not a worse network
-            if metric.loss_against(result.at(self.goal.at).validation_metric, dense) <= self.goal.tolerance + 1e-9:
+            if metric.loss_against(result.at(self.goal.at).validation_metric, dense) <= self.tolerance + 1e-9:
                 chosen = result.number
         changed = dataclasses.replace(record, choice=choice, ticket=chosen)
         if write or changed != record:

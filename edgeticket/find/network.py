@@ -44,6 +44,13 @@ def make_network(task: Task, seed: int) -> nn.Module:
         raise TaskError(f"task {task.name!r}: its model could not be made: {type(error).__name__}: {error}") from error
     if not isinstance(network, nn.Module):
         raise TaskError(f"task {task.name!r}: model() returned {type(network).__name__}, not a torch.nn.Module")
+    try:
+        weights_of(network)
+    except Exception as error:
+        raise TaskError(
+            f"task {task.name!r}: its network's weights can not be kept as arrays: {type(error).__name__}: {error}. "
+            "Give lazy layers their sizes, and use float32"
+        ) from error
     return network
 
 
@@ -61,7 +68,7 @@ def prunable_layers(task: Task, network: nn.Module, example: Tensor) -> list[Lay
     names = {
         module: parameters[id(module.weight)]
         for module in network.modules()
-        if type(module) in _KINDS and id(module.weight) in parameters  # not one that is computed from others
+        if isinstance(module, tuple(_KINDS)) and id(module.weight) in parameters  # not one that is computed from others
     }
 
     def note(module: nn.Module, _inputs: object, _output: object) -> None:
@@ -87,7 +94,7 @@ def prunable_layers(task: Task, network: nn.Module, example: Tensor) -> list[Lay
     layers = []
     for name, module in order.items():
         weight = module.get_parameter("weight")
-        kind = _KINDS[type(module)]
+        kind = next(kind for base, kind in _KINDS.items() if isinstance(module, base))
         rate = float(task.rates.get(kind, 0.0))
         if name == last:  # the output layer, at half its kind's rate unless the task says otherwise
             kind, rate = "output", float(task.rates.get("output", rate / 2))
@@ -99,6 +106,12 @@ def prunable_layers(task: Task, network: nn.Module, example: Tensor) -> list[Lay
     return layers
 
 
+def uncovered_weights(network: nn.Module, layers: list[Layer]) -> list[str]:
+    """Parameters of two axes or more that are no layer's weight: embeddings, transposed convolutions, ..."""
+    covered = {layer.name for layer in layers}
+    return [name for name, value in network.named_parameters() if value.ndim >= 2 and name not in covered]
+
+
 def multiplications(network: nn.Module, example: Tensor) -> int:
     """How many multiplications the Linear and Conv layers do for one of `example` [n, ...]: a rough measure of work."""
     total = 0
@@ -108,7 +121,7 @@ def multiplications(network: nn.Module, example: Tensor) -> int:
         weight = module.get_parameter("weight")
         total += output.numel() // len(example) * weight[0].numel()
 
-    hooks = [module.register_forward_hook(count) for module in network.modules() if type(module) in _KINDS]
+    hooks = [module.register_forward_hook(count) for module in network.modules() if isinstance(module, tuple(_KINDS))]
     try:
         with torch.no_grad():
             network(example)

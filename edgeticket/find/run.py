@@ -28,7 +28,7 @@ from edgeticket import errors, store
 from edgeticket.errors import EdgeticketError, FolderError, InputError, TaskError
 from edgeticket.find.load import load_task
 from edgeticket.find.lottery import CONTROLS, Goal, Lottery, Settings, Watcher
-from edgeticket.find.task import Task
+from edgeticket.find.task import Data, Task
 from edgeticket.mask import Mask
 from edgeticket.ticket import Control, Record, Round
 
@@ -70,7 +70,7 @@ def check(request: Request, task: Task) -> None:
         raise InputError(f"--rounds {goal.rounds}: give 0 (dense only) or more")
     if goal.until is not None and not 0 < goal.until <= 1:
         raise InputError(f"--until {goal.until}: give a density above 0 and up to 1 (100 %)")
-    if not 0 <= goal.tolerance < math.inf:
+    if goal.tolerance is not None and not 0 <= goal.tolerance < math.inf:
         raise InputError(f"--tolerance {goal.tolerance}: give points, 0 or more")
     if goal.at not in ("early-stop", "end"):
         raise InputError(f"--at {goal.at}: choose from early-stop, end")
@@ -101,8 +101,16 @@ def resolve(request: Request) -> Request:
 
 def _share(request: Request) -> int:
     """The cores that each trial may take."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // min(request.trials, cores))
+    return max(1, _cores() // min(request.trials, _cores()))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def lanes(request: Request, threads: int) -> int:
+    """How many trials run side by side."""
+    return max(1, min(request.trials, _cores() // (threads or _share(request))))
 
 
 def refuse_foreign(folder: Path) -> None:
@@ -115,6 +123,10 @@ def refuse_foreign(folder: Path) -> None:
         raise FolderError(f"{folder}: is a file; choose another --out")
     if not folder.exists():
         return
+    if (folder / store.RECORD).exists():
+        raise FolderError(f"{folder}: is one trial of a run; name the run's folder: --out {folder.parent}")
+    if store.trials(folder):
+        return  # ours: what else the user keeps in it is the user's
     names = sorted(path.name for path in folder.iterdir())
     foreign = [
         n
@@ -183,6 +195,8 @@ def _trial(request: Request, task: Task, number: int, watcher: Watcher) -> Lotte
         raise
     except Exception as error:
         raise TaskError(f"task {task.name!r}: its data could not be made: {type(error).__name__}: {error}") from error
+    if not isinstance(data, Data):
+        raise TaskError(f"task {task.name!r}: data() returned {type(data).__name__}, not an edgeticket.Data")
     folder = request.folder / f"trial-{number}"
     return Lottery(task, data, folder, settings, request.goal, watcher, _share(request))
 
@@ -191,6 +205,7 @@ def forecast(request: Request, iterations: int = 60) -> tuple[Lottery, float]:
     """Seconds a whole training would take, from a few iterations and one validation; nothing is written."""
     task = request.task()
     check(request, task)
+    refuse_foreign(request.folder)
     request = resolve(request)
     short = _trial(request, task, 0, Silent())
     trainer, seed = short.trainer, 0
@@ -274,8 +289,7 @@ def _child(request: Request, number: int, events: Queue[Event], parent: int) -> 
 def _side_by_side(request: Request, count: int, watcher: Callable[[int], Watcher]) -> list[Record]:
     context = multiprocessing.get_context("spawn")
     events: Queue[Event] = context.Queue()
-    cores = os.cpu_count() or 1
-    width = max(1, cores // (request.settings.threads or _share(request)))
+    width = lanes(replace(request, trials=count), request.settings.threads)
     waiting = list(range(count))
     running: dict[int, BaseProcess] = {}
     watchers = {number: watcher(number) for number in range(count)}

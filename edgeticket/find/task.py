@@ -199,7 +199,10 @@ class Task:
         Raises:
             TaskError: the task has no such number, or it must be whole.
         """
-        known = {name: value for name, value in self.numbers().items() if not isinstance(value, list)}
+        known: dict[str, Any] = {}
+        for name, value in self.numbers().items():
+            listed = isinstance(value, list) and all(_is_number(item) for item in value)
+            known.update({f"{name}.{place}": item for place, item in enumerate(value)} if listed else {name: value})
         updates: dict[str, Any] = {}
         for name, value in changes.items():
             if name not in known:
@@ -209,7 +212,13 @@ class Task:
                     raise TaskError(f"--set {name}={value}: it must be a whole number")
                 value = int(value)
             head, _, key = name.partition(".")
-            updates[head] = {**updates.get(head, getattr(self, head)), key: value} if key else value
+            before = updates.get(head, getattr(self, head))
+            if isinstance(before, Mapping):
+                updates[head] = {**before, key: value}
+            elif key:
+                updates[head] = tuple(value if place == int(key) else item for place, item in enumerate(before))
+            else:
+                updates[head] = value
         return dataclasses.replace(self, **updates)
 
 

@@ -155,7 +155,8 @@ class Trainer:
         task, network, device = self.task, self.network, self.device
         stop = task.iterations if stop is None else stop
         parameters = list(network.parameters())
-        optimizer = task.optimizer(parameters, lr=task.lr_at(snapshot.iteration), **dict(task.optimizer_args))
+        optimizer = task.optimizer(parameters, lr=task.lr, **dict(task.optimizer_args))
+        shares = [group["lr"] / task.lr for group in optimizer.param_groups]  # an optimiser may give layers their own
         masked = self._masked(mask)
         load_weights(network, snapshot.weights)
         _load_optimizer(optimizer, parameters, snapshot.optimizer)
@@ -178,8 +179,8 @@ class Trainer:
             for i in range(iteration, chunk_end):
                 if not constant:
                     lr = task.lr_at(i)
-                    for group in optimizer.param_groups:
-                        group["lr"] = lr
+                    for group, share in zip(optimizer.param_groups, shares, strict=True):
+                        group["lr"] = lr * share
                 index = batches(i, device)
                 batch = inputs.index_select(0, index)
                 if augment is not None:

@@ -113,7 +113,7 @@ def test_a_folder_that_can_not_be_locked_is_a_sentence(tmp_path: Path) -> None:
 # -- folders -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["thesis.tex", "trial-x", "ticket.json", ".git"])
+@pytest.mark.parametrize("name", ["thesis.tex", "trial-x", ".git"])
 def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine")
     with pytest.raises(FolderError, match=f"holds something else \\({name}\\); choose another --out"):
@@ -304,3 +304,33 @@ def test_a_refused_search_leaves_no_folder(tmp_path: Path) -> None:
 def test_a_small_network_takes_one_thread_however_many_cores_there_are(tmp_path: Path) -> None:
     (record,) = run.find(request(tmp_path / "run", rounds=0, threads=None), lambda _n: run.Silent())
     assert record.settings["--threads"] == 1
+
+
+def test_a_users_file_beside_finished_trials_does_not_block_the_run(tmp_path: Path) -> None:
+    api.find(request(tmp_path / "run"))
+    (tmp_path / "run" / "found.json").write_text("{}")
+    assert len(api.find(request(tmp_path / "run")).records[0].rounds) == 2
+
+
+def test_a_trial_named_as_the_run_says_which_folder_to_name(tmp_path: Path) -> None:
+    api.find(request(tmp_path / "run", rounds=0))
+    with pytest.raises(FolderError, match=r"is one trial of a run; name the run's folder: --out .*run$"):
+        api.find(request(tmp_path / "run" / "trial-0"))
+
+
+def test_data_that_are_no_data_are_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match=r"data\(\) returned tuple, not an edgeticket\.Data"):
+        api.find(request(tmp_path / "run", task=dataclasses.replace(tiny, data=lambda _folders: (1, 2))))
+
+
+def test_lazy_layers_are_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="Give lazy layers their sizes"):
+        api.find(request(tmp_path / "run", task=dataclasses.replace(tiny, model=lambda: torch.nn.LazyLinear(3))))
+
+
+def test_a_forecast_counts_all_trials_and_controls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1}, raising=False)
+    wanted = request(tmp_path, task=REFERENCE, rounds=3, trials=5, controls=["reinit"], control_rounds=[1, 2, 99])
+    forecast = api.forecast(wanted)
+    assert (forecast.trainings, forecast.trials, forecast.side_by_side) == (4 + 2 * 3, 5, 2)
+    assert forecast.seconds == pytest.approx(10 * 3 * forecast.seconds_per_round)

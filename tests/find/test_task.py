@@ -276,3 +276,11 @@ def test_the_default_folder_is_a_safe_name() -> None:
 def test_a_metric_of_ones_own() -> None:
     own = Metric("own", lambda o, t: 1.0)
     assert Task(**GOOD, metric=own).metric_of is own
+
+
+def test_set_reaches_the_numbers_in_a_list() -> None:
+    assert rich.with_numbers({"milestones.0": 30}).milestones == (30,)
+    with pytest.raises(TaskError, match="has no such number"):
+        rich.with_numbers({"milestones.1": 30})
+    with pytest.raises(TaskError, match="whole number"):
+        rich.with_numbers({"milestones.0": 30.5})
