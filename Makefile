@@ -8,7 +8,7 @@ SHARED := $(abspath ../shared/data)
 export EDGETICKET_DATA ?= $(CURDIR)/data:$(SHARED)
 export ORT_DISABLE_TELEMETRY = 1
 
-.PHONY: help install install-dev demo test test-oldest lint bench-find data results lock clean
+.PHONY: help install install-dev demo test test-oldest lint bench-find bench-masks data results lock clean
 
 help:
 	@echo "make demo        install, then find, export and check a ticket on embedded data"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-oldest  export and check on the oldest versions allowed"
 	@echo "make lint        ruff and mypy --strict"
 	@echo "make bench-find  an iteration of find beside a bare loop"
+	@echo "make bench-masks ways of keeping pruned weights at 0"
 	@echo "make data        CIFAR-10: unpacked into data/ from the shared archive, or downloaded"
 	@echo "make results     the runs behind docs/results.md (hours), then the document"
 	@echo "make lock        pin the newest versions that work"
@@ -57,6 +58,9 @@ lint: install-dev
 
 bench-find: install-dev
 	$(BIN)/python tests/benchmarks/bench_find.py
+
+bench-masks: install-dev
+	$(BIN)/python tests/benchmarks/bench_masks.py
 
 data: install
 	if test -f $(SHARED)/unpack_cifar10.py; then $(BIN)/python $(SHARED)/unpack_cifar10.py data; \
