@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeticket.errors import FolderError, InputError
+from edgeticket.errors import FolderError, InputError, refusals_explained
 
 if TYPE_CHECKING:
     from edgeticket.exporter import Exported
@@ -35,7 +36,7 @@ def export(
         round: another round than the ticket's.
         storage: 'auto', 'dense', 'gaps' or 'sparse-initializer'.
         weights: how values rest on disk: 'fp32', 'fp16' or 'int8'.
-        budget_ms: what the median inference may take; `check` judges it.
+        budget_ms: what the median inference may take; `check` judges it. The other two mean nothing without it.
         budget_host: 'any', 'this', or the fingerprint of the host that the budget is for.
         budget_threads: the threads that the budget is for.
         bench: measure latency, load time and memory for the report.
@@ -48,15 +49,25 @@ def export(
     """
     from edgeticket import exporter
     from edgeticket.artifact import Budget
-    from edgeticket.measure.checks import host
+    from edgeticket.measure.checks import host, plural
 
     budget = None
     if budget_ms is not None:
         if not budget_ms > 0 or budget_threads < 1:
-            raise InputError(f"a budget of {budget_ms} ms at {budget_threads} threads: both must be above 0")
+            raise InputError(f"a budget of {budget_ms} ms at {plural(budget_threads, 'thread')}: both must be above 0")
+        if not re.fullmatch("any|this|[0-9a-f]{12}", budget_host):
+            raise InputError(
+                f"--budget-host {budget_host!r}: give any, this, or the fingerprint of a host, 12 digits and letters "
+                f"(`edgeticket check DIR --json -` prints it; here it is {host()['fingerprint']})"
+            )
         budget = Budget(budget_ms, budget_threads, str(host()["fingerprint"]) if budget_host == "this" else budget_host)
+    elif (budget_host, budget_threads) != ("any", 1):
+        raise InputError("--budget-host and --budget-threads say where a budget holds; give the budget, --budget-ms")
     options = exporter.Options(round, storage, weights, budget, bench, input_shapes)
-    return exporter.run(Path(source), None if out is None else Path(out), options)
+    with refusals_explained():
+        if input_shapes and Path(source).is_dir():
+            raise InputError(f"{source}: --input-shape is for an ONNX file; a ticket has its test set, so leave it out")
+        return exporter.run(Path(source), None if out is None else Path(out), options)
 
 
 def check(folder: str | Path, *, threads: int = 1) -> Outcome:
@@ -67,14 +78,16 @@ def check(folder: str | Path, *, threads: int = 1) -> Outcome:
 
     Raises:
         FolderError: there is no artifact.
+        InputError: the system refuses to look there.
     """
     from edgeticket.measure.checks import MANIFEST, SUMS, NotAnArtifactError, check_artifact
 
     path = Path(folder)
     inside = path / "artifact"
-    if inside.is_dir() and not (path / SUMS).exists() and not (path / MANIFEST).exists():
-        path = inside
-    try:
-        return check_artifact(path, threads)
-    except NotAnArtifactError as error:
-        raise FolderError(f"{error}; `edgeticket export` makes one") from error
+    with refusals_explained():
+        if inside.is_dir() and not (path / SUMS).exists() and not (path / MANIFEST).exists():
+            path = inside
+        try:
+            return check_artifact(path, threads)
+        except NotAnArtifactError as error:
+            raise FolderError(f"{error}; `edgeticket export` makes one") from error

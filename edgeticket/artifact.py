@@ -17,6 +17,8 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -45,7 +47,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Budget:
-    """The latency allowed for the median inference at batch 1, and where that holds."""
+    """The latency allowed for the median inference (at batch 1 where the model takes it), and where that holds."""
 
     latency_ms: float
     threads: int = 1
@@ -118,23 +120,22 @@ class Manifest:
 
 
 def require_free(out: Path) -> None:
-    """Refuse an output folder that holds anything but an earlier artifact of ours, whole.
+    """Refuse an output folder that holds anything but an earlier artifact of ours, whole, or that lies inside of one.
 
     Raises:
-        FolderError: `out` is a file or a link, or holds files that an export would not have written.
+        FolderError: `out` is a file or a link, holds files that an export would not have written, or would add some to
+            another artifact, which is then no longer what its SHA256SUMS say.
     """
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise FolderError(f"{out}: exists and is not a folder; choose another --out")
+    around = next((folder for folder in Path(os.path.realpath(out)).parents if _is_ours(folder)), None)
+    if around is not None:
+        raise FolderError(f"{out}: lies inside the artifact {around}, which it would damage; choose another --out")
     if not out.exists() or not any(out.iterdir()):
         return
-    try:
-        ours = json.loads((out / MANIFEST).read_bytes())["format"] == FORMAT
-        lines = (out / SUMS).read_text(encoding="ascii").splitlines()
-    except (OSError, ValueError, KeyError, TypeError):
-        ours, lines = False, []
-    if not ours:
+    if not _is_ours(out):
         raise FolderError(f"{out}: holds something else than an artifact; empty it or choose another --out")
-    listed = {line[66:] for line in lines} | {SUMS}
+    listed = {line[66:] for line in (out / SUMS).read_text(encoding="ascii").splitlines()} | {SUMS}
     foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in listed | {"__pycache__"})
     if foreign:
         raise FolderError(
@@ -143,10 +144,20 @@ def require_free(out: Path) -> None:
         )
 
 
+def _is_ours(folder: Path) -> bool:
+    """Whether the folder is an artifact by its looks; its files may be damaged."""
+    try:
+        (folder / SUMS).read_text(encoding="ascii")
+        return bool(json.loads((folder / MANIFEST).read_bytes())["format"] == FORMAT)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def write_artifact(out: Path, files: Mapping[str, bytes]) -> None:
     """Write `files` and their SHA256SUMS as the folder `out`; an earlier artifact of ours is replaced as a whole.
 
-    The folder is built beside `out`, synced, and renamed into place: after a failure `out` is what it was.
+    The folder is built beside `out`, synced, and renamed into place: after a failure `out` is what it was. What a
+    killed export to the same place left behind is removed.
 
     Raises:
         FolderError: see require_free.
@@ -157,7 +168,8 @@ def write_artifact(out: Path, files: Mapping[str, bytes]) -> None:
     building: Path | None = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".tmp-{out.name}-"))
+        _remove_leftovers(out)
+        building = Path(tempfile.mkdtemp(dir=out.parent, prefix=f"{_temporary(out)}{os.getpid()}-"))
         building.chmod(0o755)
         for name, data in (dict(files) | {SUMS: sums.encode("ascii")}).items():
             _write_synced(building / name, data)
@@ -170,6 +182,37 @@ def write_artifact(out: Path, files: Mapping[str, bytes]) -> None:
     finally:
         if building is not None:
             shutil.rmtree(building, ignore_errors=True)
+
+
+def _temporary(out: Path) -> str:
+    """How the names of folders under construction begin: one place on one host, whatever the length of its name."""
+    place = f"{platform.node()}/{out.name}"
+    return f".tmp-artifact-{sha256(os.fsencode(place))[:12]}-"
+
+
+def _remove_leftovers(out: Path) -> None:
+    """Remove what exports to `out` left beside it whose process is gone, as after a SIGKILL.
+
+    An earlier artifact set aside ('-old') stays as long as nothing stands in its place.
+    """
+    pattern = re.compile(re.escape(_temporary(out)) + r"(\d+)-\w+" + ("(-old)?" if out.exists() else ""))
+    for entry in out.parent.iterdir():
+        found = pattern.fullmatch(entry.name)
+        if found and not _lives(int(found[1])):
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _lives(process: int) -> bool:
+    """Whether a process of this number runs; where that cannot be asked without harm (not POSIX), say yes."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _write_synced(path: Path, data: bytes) -> None:

@@ -17,6 +17,8 @@ A verdict (no ticket, over the budget, inconclusive) is a result, not an error.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 
@@ -78,3 +80,22 @@ class IntegrityError(EdgeticketError):
     """A file of ours is missing, truncated or altered."""
 
     exit_code = Exit.INTEGRITY
+
+
+@contextmanager
+def refusals_explained() -> Iterator[None]:
+    """What the system refuses (a name that is too long, a folder without permission) becomes a sentence.
+
+    Raises:
+        InputError: in place of an OSError that no closer place had words for.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # whoever read our output has gone: no one's mistake, and click's to handle
+        raise
+    except OSError as error:
+        where = [str(name)[:200] for name in (error.filename, error.filename2) if name is not None]
+        raise InputError(
+            f"{' -> '.join(where) or 'the system'}: {error.strerror or error}; give another path, or change what "
+            "stands in its way"
+        ) from error

@@ -214,6 +214,47 @@ def test_shapes_for_free_axes_are_used(tmp_path: Path) -> None:
         export(sample_artifacts.onnx_file(tmp_path), input_shapes={"z": (4, 64)})
 
 
+def test_a_ticket_brings_its_own_inputs(small_ticket: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--input-shape is for an ONNX file"):
+        export(small_ticket, out=tmp_path / "a", input_shapes={"x": (4, 64)})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_model_inside_an_artifact_is_exported_beside_it_only(tmp_path: Path) -> None:
+    first = export(sample_artifacts.onnx_file(tmp_path)).folder
+    for out in (None, first / "again" / "deeper"):
+        with pytest.raises(FolderError, match=r"lies inside the artifact .*choose another --out"):
+            export(first / "model.onnx", out=out)
+    assert api.check(first).exit_code == 0
+    assert export(first / "model.onnx", out=tmp_path / "again").exit_code == Exit.YES
+
+
+def test_a_value_listed_twice_is_one_golden_output(tmp_path: Path) -> None:
+    model = sample_artifacts.network(sample_artifacts.weights(0, 0.2))
+    model.graph.output.append(model.graph.output[0])
+    onnx.save(model, tmp_path / "twice.onnx")
+    made = export(tmp_path / "twice.onnx")
+    assert made.manifest.golden["outputs"] == ["y"]
+    assert api.check(made.folder).exit_code == 0
+
+
+def test_a_weight_without_elements_is_exported(tmp_path: Path) -> None:
+    nodes = [onnx.helper.make_node("MatMul", ["x", "w"], ["y"])]
+    ports = [onnx.helper.make_tensor_value_info(n, 1, ["n", size]) for n, size in (("x", 0), ("y", 5))]
+    weight = numpy_helper.from_array(np.zeros((0, 5), np.float32), "w")
+    graph = onnx.helper.make_graph(nodes, "empty", ports[:1], ports[1:], [weight])
+    opsets = [onnx.helper.make_opsetid("", 18)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=9), tmp_path / "empty.onnx")
+    assert export(tmp_path / "empty.onnx").exit_code == Exit.YES
+
+
+def test_what_the_system_refuses_is_a_sentence(small_ticket: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="File name too long; give another path"):
+        export(small_ticket, out=tmp_path / ("x" * 300))
+    with pytest.raises(InputError, match="File name too long"):
+        api.check("x" * 300)
+
+
 def test_a_full_disk_leaves_nothing_behind(small_ticket: Path, tmp_path: Path) -> None:
     out = tmp_path / "a"
     script = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -160,6 +162,59 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
     assert "cannot be written (File too large)" in done.stdout
     assert (out / "model.onnx").read_bytes() == b"model"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def killed_while_writing(out: Path) -> Path:
+    """The folder that an export to `out` leaves beside it when it is killed."""
+    script = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from edgeticket import artifact\n"
+        "artifact._write_synced = lambda path, data: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "artifact.write_artifact(Path(sys.argv[1]), {'manifest.json': b'{}', 'model.onnx': b''})\n"
+    )
+    before = set(out.parent.iterdir())
+    assert subprocess.run([sys.executable, "-c", script, str(out)], check=False).returncode == -signal.SIGKILL
+    (left,) = set(out.parent.iterdir()) - before
+    return left
+
+
+def test_what_a_killed_export_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    left = killed_while_writing(tmp_path / "a")
+    elsewhere = killed_while_writing(tmp_path / "b")
+    artifact.write_artifact(tmp_path / "a", FILES)
+    assert not left.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"a", elsewhere.name}
+
+
+def test_what_a_living_export_is_writing_stays(tmp_path: Path) -> None:
+    left = killed_while_writing(tmp_path / "a")
+    dead = left.name.rsplit("-", 2)[1]
+    living = left.rename(tmp_path / left.name.replace(f"-{dead}-", f"-{os.getppid()}-"))
+    artifact.write_artifact(tmp_path / "a", FILES)
+    assert living.exists()
+
+
+def test_an_artifact_set_aside_stays_while_nothing_stands_in_its_place(tmp_path: Path) -> None:
+    left = killed_while_writing(tmp_path / "a")
+    aside = left.rename(left.with_name(left.name + "-old"))
+    artifact.write_artifact(tmp_path / "a", FILES)
+    assert aside.exists()
+    artifact.write_artifact(tmp_path / "a", FILES)
+    assert not aside.exists()
+
+
+def test_a_name_as_long_as_the_system_takes_is_a_name(tmp_path: Path) -> None:
+    artifact.write_artifact(tmp_path / ("ä" * 127), FILES)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_no_artifact_is_written_into_another(tmp_path: Path) -> None:
+    artifact.write_artifact(tmp_path / "a", FILES)
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    for out in (tmp_path / "a" / "b", tmp_path / "a" / "b" / "c", tmp_path / "link" / "b"):
+        with pytest.raises(FolderError, match="lies inside the artifact"):
+            artifact.write_artifact(out, FILES)
 
 
 def test_a_parent_that_is_a_file_is_a_storage_error(tmp_path: Path) -> None:

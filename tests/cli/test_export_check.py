@@ -109,6 +109,9 @@ def test_unknown_operators_exit_3(tmp_path: Path) -> None:
         (["--budget-ms", "0"], "not in the range"),
         (["--budget-ms", "soon"], "not a valid"),
         (["--round", "1"], "leave it out"),
+        (["--budget-host", "this"], "give the budget, --budget-ms"),
+        (["--budget-threads", "2"], "give the budget, --budget-ms"),
+        (["--budget-ms", "3", "--budget-host", "typo"], "'typo': give any, this, or the fingerprint"),
     ],
 )
 def test_a_wrong_option_exits_2_and_writes_nothing(
@@ -133,3 +136,11 @@ def test_random_bytes_exit_2(tmp_path: Path) -> None:
     assert done.exit_code == 2
     assert "noise.onnx" in done.stderr
     assert not (tmp_path / "noise-artifact").exists()
+
+
+@pytest.mark.parametrize("command", ["export LONG", "export MODEL --no-bench --out LONG", "check LONG", "find LONG"])
+def test_a_name_too_long_for_the_system_exits_2(model: Path, command: str) -> None:
+    words = {"LONG": "x" * 300, "MODEL": str(model)}
+    done = run(*[words.get(word, word) for word in command.split()])
+    assert done.exit_code == 2
+    assert len(done.stderr.strip().splitlines()) == 1
