@@ -111,5 +111,7 @@ def _port(value: onnx.ValueInfoProto) -> Port:
     dtype = "unknown"
     if kind.elem_type:
         dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)).name
-    axes = tuple(axis.dim_value if axis.HasField("dim_value") else None for axis in kind.shape.dim)
+    axes = tuple(
+        axis.dim_value if axis.HasField("dim_value") and axis.dim_value >= 0 else None for axis in kind.shape.dim
+    )
     return Port(value.name, dtype, axes)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import ModelProto, TensorProto, helper
 from storage_models import convnet, lenet, model, node, product
 
-from edgeticket.errors import InputError
-from edgeticket.graph.probes import probes
+from edgeticket.errors import InputError, ModelError
+from edgeticket.graph.probes import MOST_ELEMENTS, probes
 from edgeticket.graph.proof import prove_feeds
 from edgeticket.graph.storage import store
 
@@ -85,3 +85,46 @@ def test_inputs_with_a_default_are_left_to_it() -> None:
     proto = product(np.ones((30, 5), np.float32))
     proto.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [30, 5]))
     assert set(probes(proto)[0].feed) == {"x"}
+
+
+def _wrong(op: str, inputs: list[str], weight: tuple[int, ...], dims: list[int | str], **attributes: int) -> ModelProto:
+    return model([node(op, inputs, ["y"], **attributes)], {"w": np.ones(weight, np.float32)}, {"x": dims})
+
+
+@pytest.mark.parametrize(
+    "proto",
+    [
+        _wrong("Conv", ["x", "w"], (4, 3, 3, 3), [4]),
+        _wrong("Conv", [], (4, 3, 3, 3), ["n", 3, 8, 8]),
+        _wrong("Conv", ["x"], (4, 3, 3, 3), ["n", 3, 8, 8]),
+        _wrong("Gather", [], (9, 4), ["n"]),
+        _wrong("Gather", ["w", "x"], (9, 4), ["n"], axis=7),
+    ],
+)
+def test_a_graph_that_makes_no_sense_is_for_the_runtime_to_refuse(proto: ModelProto) -> None:
+    with pytest.raises(ModelError, match="cannot load it"):
+        probes(proto)
+
+
+def test_a_graph_that_the_runtime_takes_is_read_with_care() -> None:
+    """Without shapes of its own to go by, the runtime finds out about the rank only when it runs."""
+    proto = _wrong("Conv", ["x", "w"], (4, 3, 3, 3), ["n", "channels", "height", "width"])
+    assert probes(proto)[0].feed["x"].shape[1] == 3
+    proto.graph.input[0].type.tensor_type.shape.ClearField("dim")  # a scalar
+    with pytest.raises(ModelError):
+        probes(proto)
+
+
+def test_a_negative_dimension_is_an_open_one() -> None:
+    proto = lenet()
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = -5
+    assert {probe.feed["input"].shape[0] for probe in probes(proto)} == {1, 2, 7}
+
+
+def test_nobody_runs_out_of_memory_for_a_declared_size() -> None:
+    proto = lenet()
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 10**12
+    assert probes(proto) == ()
+    for shape in ((MOST_ELEMENTS, 784), (-1, 784)):
+        with pytest.raises(InputError, match="product at most"):
+            probes(proto, {"input": shape})
