@@ -39,6 +39,11 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
+def plural(count: int, noun: str) -> str:
+    """1 -> '1 thread', 2000 -> '2,000 threads'."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def listing(names: list[str], limit: int = 6) -> str:
     """'a, b, c and 4 more': a sentence never grows with its input."""
     if len(names) <= limit:

@@ -23,6 +23,10 @@ def test_size(size_bytes: float, shown: str) -> None:
     assert text.size(size_bytes) == shown
 
 
+def test_plural() -> None:
+    assert [text.plural(count, "thread") for count in (0, 1, 2000)] == ["0 threads", "1 thread", "2,000 threads"]
+
+
 def test_percent() -> None:
     assert text.percent(0.2107) == "21.07 %"
     assert text.percent(1.0, 0) == "100 %"

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeticket import text
 from edgeticket.measure import checks
 from edgeticket.measurement import Measurement
 
@@ -27,9 +28,20 @@ LOADS = 3  # fresh processes per model
 
 LATENCY_METHOD = (
     "one fresh process per thread count; both models in it, timed in up to 15 blocks of one slot each in random order; "
-    "a slot is at least 5 inferences and 20 ms, at most 200 inferences, after one discarded; batch 1; every inference "
-    "is a sample"
+    "a slot is one discarded inference, then 5 or more until 20 ms or 200 inferences; every inference is a sample"
 )
+# What a fresh process runs: this very package, by its path. Started with -P it imports nothing from the working
+# directory, where a random.py of the user's may lie.
+PACKAGE = Path(__file__).resolve().parents[1] / "__init__.py"
+WORKER = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("edgeticket", sys.argv[1])
+sys.modules["edgeticket"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["edgeticket"])
+from edgeticket.measure import worker
+worker.main()
+"""
+COMMAND = (sys.executable, "-P", "-c", WORKER, str(PACKAGE))
 LOAD_METHOD = (
     "three fresh processes per model, in random order, file in the page cache; an empty runtime is started first, and "
     "memory is the peak resident size above it, from loading to the end of the first inference"
@@ -51,10 +63,11 @@ class Bench:
 
 
 def measure(models: Mapping[str, bytes], feed: checks.Feed, seed: int = 0) -> Bench:
-    """Measure models (name -> ONNX bytes) on one feed of batch 1: about 10 s for two small models."""
+    """Measure models (name -> ONNX bytes) on one feed: about 10 s for two small models."""
     host = checks.host()
     found: list[Measurement] = []
     failures: list[str] = []
+    method = f"{LATENCY_METHOD}; {_fed(feed)}"
     with tempfile.TemporaryDirectory(prefix="edgeticket-") as folder:
         paths = {name: str(Path(folder) / f"{i}.onnx") for i, name in enumerate(models)}
         for name, path in paths.items():
@@ -64,12 +77,18 @@ def measure(models: Mapping[str, bytes], feed: checks.Feed, seed: int = 0) -> Be
         np.savez(inputs, names=np.array(json.dumps(list(feed))), **arrays)
         for threads in sorted({1, host["cores"]}):
             request = {"kind": "latency", "models": paths, "feed": inputs, "threads": threads, "seed": seed}
-            answer = _ask({**request, "limit_s": LIMIT_S}, f"latency at {threads} threads", failures)
+            answer = _ask({**request, "limit_s": LIMIT_S}, f"latency at {checks.plural(threads, 'thread')}", failures)
             for name, blocks in answer.get("samples_ms", {}).items():
                 samples = tuple(sample for block in blocks for sample in block)
-                found.append(Measurement("latency", name, threads, "ms", samples, LATENCY_METHOD, host["fingerprint"]))
+                found.append(Measurement("latency", name, threads, "ms", samples, method, host["fingerprint"]))
         found += _loads(paths, inputs, host["fingerprint"], seed, failures)
     return Bench(host, tuple(found), tuple(failures))
+
+
+def _fed(feed: checks.Feed) -> str:
+    """On what, as in: input 'x' of 1×784."""
+    shown = [f"{name!r} of {'×'.join(map(str, array.shape)) or 'one value'}" for name, array in feed.items()]
+    return f"{'input' if len(shown) == 1 else 'inputs'} {text.listing(shown, 4)}" if shown else "no inputs"
 
 
 def _loads(paths: Mapping[str, str], inputs: str, host: str, seed: int, failures: list[str]) -> list[Measurement]:
@@ -96,10 +115,9 @@ def _loads(paths: Mapping[str, str], inputs: str, host: str, seed: int, failures
 
 def _ask(request: Mapping[str, Any], what: str, failures: list[str]) -> dict[str, Any]:
     """One question to a fresh worker; {} and a sentence in `failures` where it gives no answer."""
-    command = [sys.executable, "-m", "edgeticket.measure.worker"]
     try:
         done = subprocess.run(
-            command, input=json.dumps(request), capture_output=True, text=True, timeout=TIMEOUT_S, check=True
+            COMMAND, input=json.dumps(request), capture_output=True, text=True, timeout=TIMEOUT_S, check=True
         )
         answer: dict[str, Any] = json.loads(done.stdout)
     except subprocess.TimeoutExpired:

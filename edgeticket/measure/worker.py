@@ -1,4 +1,4 @@
-"""The process in which models are timed: `python -m edgeticket.measure.worker`, one JSON request in, one answer out.
+"""The process in which models are timed: one JSON request on standard input, one answer on standard output.
 
 Request {"kind": "latency", "models": {name: path}, "feed": npz path, "threads": n, "seed": n, "limit_s": s}
 Answer  {"samples_ms": {name: [[ms, ...] for each block]}}
@@ -32,7 +32,7 @@ EMPTY_MODEL = bytes.fromhex(
 def latency(request: dict[str, Any]) -> dict[str, Any]:
     """Time every model in blocks; in a block each has one slot, in random order, after one discarded inference.
 
-    A slot is at least 5 inferences and 20 ms, at most 200 inferences. Ends after 15 blocks, or after `limit_s` and 3.
+    A slot is 5 inferences or more, until 20 ms or 200 inferences. Ends after 15 blocks, or after `limit_s` and 3.
     """
     feed = _feed(request["feed"])
     running = {name: checks.session(path, request["threads"]) for name, path in request["models"].items()}
@@ -96,7 +96,3 @@ def main() -> None:
     """Answer the request on standard input."""
     request = json.load(sys.stdin)
     print(json.dumps({"latency": latency, "load": load}[request["kind"]](request)))
-
-
-if __name__ == "__main__":
-    main()

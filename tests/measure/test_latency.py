@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,7 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def ask(request: dict[str, Any]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "edgeticket.measure.worker"]
-    done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, check=True)
+    done = subprocess.run(latency.COMMAND, input=json.dumps(request), capture_output=True, text=True, check=True)
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
@@ -73,7 +71,7 @@ def test_a_worker_loads_one_model_in_an_idle_runtime(model: Path, feed: str) -> 
 def test_a_model_that_cannot_be_run_is_reported_not_raised() -> None:
     bench = latency.measure({"dense": b"\x08\x09 no model"}, FEED)
     assert bench.measurements == ()
-    assert any("latency at 1 thread" in failure and "not measured" in failure for failure in bench.failures)
+    assert any("latency at 1 thread:" in failure and "not measured" in failure for failure in bench.failures)
     assert any("load time of dense" in failure for failure in bench.failures)
 
 
@@ -89,3 +87,22 @@ def test_the_host_is_named_the_same_every_time() -> None:
     assert first == second
     assert first["cores"] >= 1
     assert len(first["fingerprint"]) == 12
+
+
+def test_a_worker_imports_nothing_of_the_users(
+    model: Path, feed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("random.py", "edgeticket.py"):
+        (tmp_path / name).write_text("raise SystemExit('the user's own')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONPATH", raising=False)  # and it finds this package all the same
+    assert ask({"kind": "load", "model": str(model), "feed": feed, "threads": 1})["load_ms"] > 0
+
+
+def test_the_method_says_on_what_was_measured(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latency, "_ask", lambda *_: {"samples_ms": {"dense": [[1.0]]}})
+    monkeypatch.setattr(latency, "_loads", lambda *_: [])
+    method = latency.measure({"dense": b""}, {"x": np.ones((8, 64), np.float32)}).measurements[0].method
+    assert method.endswith("input 'x' of 8×64")
+    assert "batch 1" not in method
+    assert f"until {worker.SLOT_MS:.0f} ms or {worker.SLOT_MOST} inferences" in method
