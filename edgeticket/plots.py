@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -108,7 +109,10 @@ def _short(label: str, most: int = 30) -> str:
 def _svg(draw: Any, rows: float, title: str, legend: bool = False) -> str:
     """Draw on one axes; returns an <svg> element, the same text for the same data."""
     settings: Any = {**STYLE, "svg.hashsalt": title}
-    with mpl.rc_context(settings):
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        # Texts stay texts: the reader's fonts draw them, and whether those here could does not matter.
+        warnings.filterwarnings("ignore", r"Glyph .* missing from", UserWarning)
+        warnings.filterwarnings("ignore", r"Matplotlib currently does not support .* natively", UserWarning)
         figure = Figure(figsize=(WIDTH_IN, HEAD_IN + ROW_IN * rows), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()

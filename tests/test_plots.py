@@ -32,7 +32,7 @@ def test_missing_percentiles_are_not_drawn() -> None:
     assert full.count("var(--strong)") > bare.count("var(--strong)") > 0
 
 
-@pytest.mark.parametrize("name", ["a$b$c", "<b>&", "x" * 80, "_under_^score"])
+@pytest.mark.parametrize("name", ["a$b$c", "<b>&", "x" * 80, "_under_^score", "层权重", "שכבה"])
 def test_any_name_can_be_a_label(name: str) -> None:
     found = texts(plots.pairs([(name, 1.0, 2.0)], title="t", names=("before", "after")))
     assert any(text == name or (text.startswith("…") and name.endswith(text[1:])) for text in found)

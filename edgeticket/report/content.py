@@ -10,6 +10,8 @@ from typing import Any
 from edgeticket.artifact import Manifest
 from edgeticket.measurement import Measurement
 
+REMOVAL = "remove-dead"  # the pass, as its notes name it
+
 
 @dataclass(frozen=True)
 class Score:
@@ -52,11 +54,29 @@ class Content:
         return tuple(sorted({m.threads for m in self.measurements if m.what == "latency"}))
 
     @property
+    def removed_dead(self) -> bool:
+        """Whether a unit, channel or branch was removed because it was dead."""
+        return any(each["changed"] for each in self.passes if each["pass_name"] == REMOVAL)
+
+    @property
+    def packed(self) -> bool:
+        """Whether the runtime rebuilds a tensor at load."""
+        return any(each["storage"] != "dense" or each["weights"] != "fp32" for each in self.manifest.tensors)
+
+    @property
     def weights_held(self) -> tuple[int, int]:
         """The elements of all weights, zeros included, before and after the removal of what is dead."""
         layers = self.manifest.layers
         before, after = (sum(elements(layer[key]) for layer in layers) for key in ("shape_before", "shape_after"))
         return before, after
+
+    @property
+    def zeros(self) -> tuple[int, int]:
+        """The zeros in all weights, before and after."""
+        before, after = self.weights_held
+        layers = self.manifest.layers
+        nonzeros = [sum(layer[key] for layer in layers) for key in ("nonzeros_before", "nonzeros_after")]
+        return before - nonzeros[0], after - nonzeros[1]
 
 
 def elements(shape: Sequence[int]) -> int:

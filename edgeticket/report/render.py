@@ -68,7 +68,7 @@ def _variables(content: Content) -> dict[str, Any]:
 
 def _plots(content: Content) -> dict[str, str]:
     drawn_sizes = {key: value for key, value in content.sizes.items() if not key.endswith(".gz")}
-    sizes = [(view.size_name(key), float(value), text.size(value)) for key, value in drawn_sizes.items()]
+    sizes = [(view.size_name(content, key), float(value), text.size(value)) for key, value in drawn_sizes.items()]
     drawn = {"sizes": plots.bars(sizes, strong=list(drawn_sizes).index("exported"), title="Bytes of the whole file")}
     layers = [
         (
@@ -80,13 +80,13 @@ def _plots(content: Content) -> dict[str, str]:
     ]
     if layers:
         title = "Weights that are not zero, in % of the layer"
-        drawn["layers"] = plots.pairs(layers, title=title, names=("before", "after removal"))
+        drawn["layers"] = plots.pairs(layers, title=title, names=("before", "after"))
     ranges = []
     for threads in content.thread_counts:
         for model in ("dense", "exported"):
             found = content.measured("latency", model, threads)
             if found:
-                label = f"{model}, {threads} thread" + ("s" if threads > 1 else "")
+                label = f"{view.model_name(content, model)}, {text.plural(threads, 'thread')}"
                 ranges.append((label, found.median, found.percentile(90), found.percentile(99), model == "exported"))
     if ranges:
         drawn["latency"] = plots.ranges(ranges, title="ms per inference: p50 (dot), p90 (line), p99 (tick)")
@@ -94,4 +94,6 @@ def _plots(content: Content) -> dict[str, str]:
 
 
 def _density(nonzeros: int, shape: Sequence[int]) -> float:
-    return 100 * nonzeros / elements(shape) if shape else 0.0
+    """In %; nothing is dense in a weight that was removed, or that has no elements."""
+    total = elements(shape)
+    return 100 * nonzeros / total if total else 0.0

@@ -49,26 +49,67 @@ def shape(axes: Sequence[int | None]) -> str:
     return "×".join("n" if axis is None else str(axis) for axis in axes) if axes else "removed"
 
 
+def _of_a_ticket(content: Content) -> bool:
+    return bool(content.manifest.source["kind"] == "ticket")
+
+
+def compared_with(content: Content) -> str:
+    """What the exported file stands beside: nobody knows whether an ONNX file as given was dense."""
+    return "dense network" if _of_a_ticket(content) else "source as given"
+
+
+def model_name(content: Content, model: str) -> str:
+    """A measured model, 'dense' or 'exported', as a table names it."""
+    return "as given" if model == "dense" and not _of_a_ticket(content) else model
+
+
+def relative(size_bytes: int, other_bytes: int) -> str:
+    """(50, 1000) -> '20.0× smaller'; (1000, 1000) -> 'same size'; so near that a factor shows nothing: '5 B larger'."""
+    if size_bytes == other_bytes:
+        return "same size"
+    factor = max(size_bytes, other_bytes) / min(size_bytes, other_bytes)
+    word = "smaller" if size_bytes < other_bytes else "larger"
+    return f"{text.size(abs(size_bytes - other_bytes))} {word}" if factor < 1.005 else f"{times(factor)}× {word}"
+
+
 def zeros_sentence(content: Content) -> str:
     """What stock ONNX Runtime makes of the zeros."""
     before, after = content.weights_held
-    if before == after:
-        return (
-            "Stock ONNX Runtime makes nothing of the zeros: it multiplies by them. No unit died, so the file is "
-            "smaller and the latency is that of the dense network."
+    zeros, left = content.zeros
+    if not content.manifest.layers:
+        return "No weight of a convolution or matrix product was found in this graph: there are no zeros to speak of."
+    if before != after:
+        how = "Dead units were removed" if content.removed_dead else "What is constant or never read was folded away"
+        rest = (
+            "Stock ONNX Runtime makes nothing of the zeros that are left: it multiplies by them."
+            if left
+            else "No zero is left in them."
         )
+        return (
+            f"{how}, exactly: the layers hold {after:,} of {before:,} weights, and that is the only gain in speed to "
+            f"expect here. {rest}"
+        )
+    if not zeros:
+        return f"The weights hold no zeros: nothing can be removed, and an inference multiplies {_work(content)}."
     return (
-        f"Dead units were removed, exactly: the layers hold {after:,} of {before:,} weights, and that is the only gain "
-        "in speed to expect here. Stock ONNX Runtime makes nothing of the zeros that are left: it multiplies by them."
+        "Stock ONNX Runtime makes nothing of the zeros: it multiplies by them. No unit could be removed, so an "
+        f"inference multiplies {_work(content)}."
+    )
+
+
+def _work(content: Content) -> str:
+    gained = content.manifest.size_bytes < content.manifest.dense_size_bytes
+    return f"as much as in the {compared_with(content)}" + (
+        "; what is gained is the size of the file" if gained else ""
     )
 
 
 def cards(content: Content) -> list[Card]:
     """The headline: bytes, accuracy, latency."""
     manifest = content.manifest
-    smaller = manifest.dense_size_bytes / manifest.size_bytes
-    detail = f"{text.size(manifest.dense_size_bytes)} dense → {text.size(manifest.size_bytes)}"
-    found = [Card("Model file", f"{times(smaller)}× smaller", detail)]
+    size, other = manifest.size_bytes, manifest.dense_size_bytes
+    as_given = model_name(content, "dense")
+    found = [Card("Model file", relative(size, other), f"{text.size(other)} {as_given} → {text.size(size)}")]
     compared = {each.network: each.test for each in content.scores if each.compared}
     if manifest.metric and "exported file" in compared:
         unit = manifest.metric["unit"]
@@ -76,7 +117,7 @@ def cards(content: Content) -> list[Card]:
         found.append(Card(f"Test {manifest.metric['name']}", score(compared["exported file"], unit), ", ".join(others)))
     dense_ms, here_ms = content.measured("latency", "dense"), content.measured("latency", "exported")
     if dense_ms and here_ms:
-        detail = f"dense {text.latency(dense_ms.median)}; median of {here_ms.count:,} on this host"
+        detail = f"{as_given} {text.latency(dense_ms.median)}; median of {here_ms.count:,} on this host"
         found.append(Card("Latency, one thread", text.latency(here_ms.median), detail))
     return [*found, _outputs(manifest.proof, manifest.weights)]
 
@@ -85,7 +126,7 @@ def _outputs(proof: Mapping[str, Any], weights: str) -> Card:
     """The card about the outputs: the same, moved on purpose, or not compared."""
     if proof["verdict"] == "not proved":
         return Card("Same outputs", "not proved", "see the proof below")
-    inputs = f"over {proof['samples']:,} inputs"
+    inputs = f"over {text.plural(proof['samples'], 'input')}"
     if proof["verdict"] == "measured":
         agreement = proof["top1_agreement"]
         detail = f"{weights} at rest; " + (
@@ -109,8 +150,7 @@ def sections(content: Content) -> list[Section]:
 
 
 SIZE_NAMES = {
-    "original": "dense network",
-    "dense": "what is dead removed",
+    "dense": "stored densely",
     "gaps": "values and gaps, fp32",
     "gaps-fp16": "values and gaps, fp16",
     "gaps-int8": "values and gaps, int8",
@@ -119,24 +159,31 @@ SIZE_NAMES = {
 }
 
 
-def size_name(key: str) -> str:
+def size_name(content: Content, key: str) -> str:
     """The key of a size as people read it; '.gz' is the same file in gzip -9."""
-    name = SIZE_NAMES.get(key.removesuffix(".gz"), key.removesuffix(".gz"))
+    plain = key.removesuffix(".gz")
+    name = compared_with(content) if plain == "original" else SIZE_NAMES.get(plain, plain)
     return name + ", gzip" if key.endswith(".gz") else name
 
 
 def _sizes(content: Content) -> Section:
-    dense = content.sizes["original"]
+    given = content.sizes["original"]
     keys = list(content.sizes)
     rows = tuple(
-        (size_name(key), f"{value:,}", text.size(value), f"{times(dense / value)} ×")
+        (size_name(content, key), f"{value:,}", text.size(value), "–" if key == "original" else relative(value, given))
         for key, value in content.sizes.items()
     )
-    table = Table(("The whole file", "bytes", "", "smaller"), rows, strong=keys.index("exported"))
+    table = Table(("The whole file", "bytes", "", "beside the first"), rows, strong=keys.index("exported"))
+    rebuilt = (
+        "The runtime rebuilds every packed tensor densely when it loads the file: that costs time and memory at load, "
+        "and nothing per inference."
+        if content.packed
+        else "Every tensor rests as the runtime holds it: it has nothing to rebuild."
+    )
+    removal = " after removal" if content.weights_held[0] != content.weights_held[1] else ""
     rest = (
-        f"Storage: {content.manifest.storage}, weights at rest: {content.manifest.weights}. The runtime rebuilds every "
-        "tensor densely when it loads the file: that costs time and memory at load, and nothing per inference. "
-        "The other rows are the same network after removal in every other storage; gzip is -9."
+        f"Storage: {content.manifest.storage}, weights at rest: {content.manifest.weights}. {rebuilt} "
+        f"The other rows are the same network{removal} in every other storage; gzip is -9."
     )
     return Section("Size", (rest,), table, "sizes")
 
@@ -167,7 +214,7 @@ def _latency(content: Content) -> Section:
             if found:
                 values = (found.median, found.percentile(90), found.percentile(99))
                 cells = tuple("–" if value is None else text.latency(value) for value in values)
-                rows.append((model, str(threads), *cells, f"{found.count:,}"))
+                rows.append((model_name(content, model), str(threads), *cells, f"{found.count:,}"))
     if not rows:
         return Section("Latency", (plain, "Latency was not measured in this export."))
     table = Table(("Model", "threads", "p50", "p90", "p99", "samples"), tuple(rows))
@@ -185,7 +232,7 @@ def _loading(content: Content) -> Section | None:
             load, first, memory = (None if m is None else m.median for m in found)
             rows.append(
                 (
-                    model,
+                    model_name(content, model),
                     "–" if load is None else text.latency(load),
                     "–" if first is None else text.latency(first),
                     "–" if memory is None else text.size(memory),
@@ -216,7 +263,7 @@ def _layers(content: Content) -> Section | None:
             )
         )
     header = ("Layer", "operator", "shape before", "zeros", "shape after", "zeros", "nonzeros")
-    sentence = "Zeros per layer before and after what is dead was removed. A removed unit takes its zeros along."
+    sentence = "Zeros per layer as given and as exported. A removed unit takes its zeros along."
     return Section("Sparsity per layer", (sentence,), Table(header, tuple(rows), prose=(1,)), "layers")
 
 
@@ -240,8 +287,11 @@ def _proof(content: Content) -> Section:
     manifest, proof = content.manifest, content.manifest.proof
     if manifest.unproved:
         return Section("Proof", (f"Not proved: {proof['reason']}.",))
-    against = "over the test set" if manifest.source["kind"] == "ticket" else "on random and extreme inputs"
-    ran = f"The exported file ran on ONNX Runtime {against}, beside the masked network before any graph change"
+    if _of_a_ticket(content):
+        against = "over the test set, beside the masked network before any graph change"
+    else:
+        against = "on random and extreme inputs, beside the source as given"
+    ran = f"The exported file ran on ONNX Runtime {against}"
     figures = {
         "largest |Δ| of an output": _figure(proof["max_abs_delta"]),
         "tolerance, where an output came nearest to it": _figure(proof["tolerance"]),

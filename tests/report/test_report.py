@@ -139,6 +139,12 @@ def test_ids_are_unique_across_the_plots() -> None:
     assert len(ids) == len(set(ids)) > 20
 
 
+def test_on_a_phone_a_plot_scrolls_rather_than_shrinks() -> None:
+    page = report.html(content())
+    assert re.search(r"\.plot \{[^}]*overflow-x: auto", page)
+    assert re.search(r"@media \(max-width: 40rem\) \{.*\.plot svg \{ width: 30rem; \}", page, re.DOTALL)
+
+
 def test_plots_take_their_colours_from_the_page() -> None:
     page = report.html(content())
     assert page.count("<svg") == 3
@@ -187,10 +193,66 @@ def test_what_was_not_measured_is_said() -> None:
     assert "Accuracy" not in text
 
 
+DEAD = {"pass_name": "remove-dead", "changed": 5, "sentence": "removed 5 dead channels"}
+
+
 def test_without_dead_units_no_speed_is_promised() -> None:
     kept = [{**content().manifest.layers[0], "shape_after": (64, 30)}]
-    assert "No unit died" in view.zeros_sentence(content(layers=kept))
-    assert "the layers hold 1,600 of 2,001 weights" in view.zeros_sentence(content())
+    sentence = view.zeros_sentence(content(layers=kept))
+    assert "No unit could be removed, so an inference multiplies as much as in the dense network" in sentence
+    assert sentence.endswith("what is gained is the size of the file.")
+    assert "gained" not in view.zeros_sentence(content(layers=kept, size_bytes=1_000_001))
+
+
+def test_what_was_removed_is_credited_to_what_removed_it() -> None:
+    assert "Dead units" not in view.zeros_sentence(content())
+    by_death = view.zeros_sentence(dataclasses.replace(content(), passes=(DEAD,)))
+    assert by_death.startswith("Dead units were removed, exactly: the layers hold 1,600 of 2,001 weights")
+    assert "the zeros that are left" in by_death
+    full = [{**content().manifest.layers[0], "nonzeros_after": 1600}]
+    assert "No zero is left" in view.zeros_sentence(content(layers=full))
+
+
+def test_of_zeros_that_are_not_there_nothing_is_said() -> None:
+    full = {"shape_after": (64, 30), "nonzeros_before": 1920, "nonzeros_after": 1920}
+    sentence = view.zeros_sentence(content(layers=[{**content().manifest.layers[0], **full}]))
+    assert "hold no zeros" in sentence
+    assert "died" not in sentence
+    assert "no zeros to speak of" in view.zeros_sentence(content(layers=[]))
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(50_000, "20.0× smaller"), (1_000_000, "same size"), (1_000_047, "47 B larger"), (999_000, "1.00 kB smaller"),
+     (2_000_000, "2.00× larger")],
+)  # fmt: skip
+def test_the_headline_is_true_of_files_that_did_not_shrink(size: int, words: str) -> None:
+    assert view.cards(content(size_bytes=size))[0].value == words
+
+
+@pytest.mark.parametrize("form", [report.html, report.markdown])
+def test_nobody_calls_a_source_dense_that_may_be_packed(form: Any) -> None:
+    text = form(content(source={"kind": "onnx", "file": "model.onnx"}, metric=None))
+    assert "source as given" in text
+    assert "dense network" not in text
+    assert "as given, 1 thread" in text or form is report.markdown
+    assert "1 threads" not in text
+
+
+def test_nothing_is_rebuilt_where_nothing_is_packed() -> None:
+    assert "rebuilds every packed tensor" in report.markdown(content())
+    plain = [{**content().manifest.tensors[0], "storage": "dense"}]
+    assert "it has nothing to rebuild" in report.markdown(content(tensors=plain))
+
+
+def test_a_weight_without_elements_is_drawn() -> None:
+    empty = {**content().manifest.layers[0], "shape_before": (0, 128), "shape_after": (0, 128)}
+    given = content(layers=[{**empty, "nonzeros_before": 0, "nonzeros_after": 0}])
+    assert "0×128" in parsed(report.html(given)).text
+
+
+def test_one_input_is_one_input() -> None:
+    assert view.cards(content(proof={**content().manifest.proof, "samples": 1}))[-1].detail.endswith("over 1 input")
 
 
 def test_not_proved_is_the_headline() -> None:
