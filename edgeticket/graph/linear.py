@@ -40,11 +40,19 @@ def bias_of(node: ir.Node, channels: int) -> Floats | None:
     if value is None:
         return np.zeros(channels)
     array = constant(value)
-    if array is None or array.size not in (1, channels) or array.shape[-1:] not in ((), (1,), (channels,)):
+    if array is None or not one_for_each(array, channels):
         return None
     if not np.isfinite(array).all():
         return None
     return np.broadcast_to(array.astype(np.float64).reshape(-1), (channels,))
+
+
+def one_for_each(array: Array, channels: int) -> bool:
+    """Does it add one number to each of the channels on the last axis: [M], [1, M], or one number for all?
+
+    [M, 1] is none: broadcast against [N, M] it adds a number to each row.
+    """
+    return array.size == 1 or (array.shape[-1:] == (channels,) and array.size == channels > 0)
 
 
 def set_bias(graph: ir.Graph, node: ir.Node, bias: Array) -> None:
@@ -105,7 +113,8 @@ def _finish(state: State, draft: Linear, bias: Floats) -> bool:
     output, weight = draft.node.outputs[0], constant(draft.weight)
     result = state.write(output, draft.result.axis, draft.result.units, reading(draft, bias).constant)
     if output.shape is None and weight is not None:  # behind an operator that shape inference does not know
-        output.shape = ir.Shape([result.count if axis == result.axis else None for axis in range(weight.ndim)])
+        rank = rank_of(draft.node.inputs[0]) or weight.ndim  # MatMul takes more dimensions than its weight has
+        output.shape = ir.Shape([result.count if axis == result.axis else None for axis in range(rank)])
     state.linears.append(replace(draft, result=result))
     return True
 

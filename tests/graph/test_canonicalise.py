@@ -68,9 +68,9 @@ def test_matmul_and_addition(bias: tuple[int, ...]) -> None:
     assert ops(same(net.model(net.op("Add", net.const(net.normal(*bias)), rows)))) == ["Gemm"]
 
 
-@pytest.mark.parametrize("bias", [(2, 5), (2, 1), (1, 1, 5)])
+@pytest.mark.parametrize("bias", [(2, 5), (2, 1), (5, 1), (1, 1, 5)])
 def test_an_addition_that_is_no_bias(bias: tuple[int, ...]) -> None:
-    net = Net(("n", 8), np.float64)
+    net = Net((5 if bias == (5, 1) else "n", 8), np.float64)  # [5, 1] has as many numbers as there are columns
     rows = net.op("MatMul", "x", net.const(net.normal(8, 5)))
     assert ops(same(net.model(net.op("Add", net.const(net.normal(*bias)), rows)))) == ["MatMul", "Add"]
 

@@ -121,3 +121,13 @@ def test_graph_outputs_and_overridable_constants_are_not_folded() -> None:
     model = ir.from_proto(net.model(net.op("Add", "x", kept), kept, net.op("Add", "x", open_value)))
     assert isinstance(model, ir.Model)
     assert fold_constants(model) == []
+
+
+def test_int8_weights_of_a_quantised_network_stay_int8() -> None:
+    """Also where onnx.reference could evaluate their DequantizeLinear, as it does from opset 19 on."""
+    net = Net(("n", 64))
+    net.weights |= {"q": np.arange(-64, 64, dtype=np.int8).repeat(32).reshape(64, 64)}
+    weight = net.op("DequantizeLinear", "q", net.const(0.5))
+    result = simplify(net.model(net.op("MatMul", "x", weight), opset=21))
+    assert ops(result) == ["DequantizeLinear", "MatMul"]
+    assert {tensor.name: tensor.data_type for tensor in result.model.graph.initializer}["q"] == TensorProto.INT8

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 from nets import Net, ops, same, sentences, shapes, zero_rows
 from onnx import TensorProto, helper
 
+from edgeticket.graph.channels import State
+from edgeticket.graph.linear import matmul
 from edgeticket.graph.simplify import simplify
+from edgeticket.graph.values import shape_of
 
 DOUBLE = np.float64
 
@@ -304,3 +308,25 @@ def test_weights_that_are_not_finite_stay() -> None:
     result = simplify(model)
     assert shapes(result) == {"a": (4, 4), "b": (2, 4)}
     assert "not all finite" in sentences(result)
+
+
+@pytest.mark.parametrize("kind", ["Gemm", "Add"])
+def test_a_column_of_biases_is_no_bias_of_the_channels(kind: str) -> None:
+    """[5, 1] adds a number to each of 5 rows, though it has as many as there are channels."""
+    net = Net((5, 8), DOUBLE)
+    weight, column = net.const(zero_rows(net.normal(5, 8), 0, 1, 2).T, "a"), net.const(net.normal(5, 1))
+    hidden = (
+        net.op("Gemm", "x", weight, column) if kind == "Gemm" else net.op("Add", net.op("MatMul", "x", weight), column)
+    )
+    result = same(net.model(net.gemm(net.op("Relu", hidden), net.normal(4, 5), None, "b")))
+    assert shapes(result)["b"] == (4, 5)
+
+
+def test_a_product_keeps_the_rank_of_its_input_where_inference_is_silent() -> None:
+    net = Net(("n", 4, 8), DOUBLE)
+    model = ir.from_proto(net.model(net.op("Relu", net.op("MatMul", "x", net.const(net.normal(8, 5))))))
+    assert isinstance(model, ir.Model)
+    product = next(node for node in model.graph if node.op_type == "MatMul")
+    assert product.outputs[0].shape is None
+    assert matmul(State(model.graph, 18), product)
+    assert [dim if isinstance(dim, int) else None for dim in shape_of(product.outputs[0]) or ()] == [None, None, 5]

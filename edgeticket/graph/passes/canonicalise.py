@@ -16,6 +16,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
+from edgeticket.graph.linear import one_for_each
 from edgeticket.graph.plan import Note
 from edgeticket.graph.shapes import Entry, Symbol, infer_shapes, vector
 from edgeticket.graph.values import Array, attribute, constant, is_standard, new_constant, opset, shape_of, stand_in
@@ -121,7 +122,7 @@ def _matmul(graph: ir.Graph, node: ir.Node) -> bool:
 
 def _is_row(bias: Array | None, width: int) -> bool:
     """[M], [1, M] or one number."""
-    return bias is not None and bias.ndim <= 2 and bias.shape[-1:] in ((), (1,), (width,)) and bias.size in (1, width)
+    return bias is not None and bias.ndim <= 2 and one_for_each(bias, width)
 
 
 _REWRITES = {"Identity": _bypass, "Dropout": _bypass, "Reshape": _reshape, "MatMul": _matmul}

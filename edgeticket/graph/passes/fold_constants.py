@@ -5,6 +5,8 @@ exporter computes at run time, and the chains that rebuild stored weights in a f
 
 Declined: operators of other domains, random ones, results above MAX_ELEMENTS, nodes inside subgraphs, initializers that
 are graph inputs too, and a view of a weight that a layer also reads directly (folding it would store the weight twice).
+DequantizeLinear is no part of it: a quantised network's int8 weights would become float32, four times as large, and the
+runtime's integer kernels would no longer be used.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from edgeticket.text import listing
 NAME = "fold-constants"
 FOLDABLE = frozenset([
     "Abs", "Add", "And", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "Cast", "CastLike",
-    "Ceil", "Clip", "Compress", "Concat", "Constant", "ConstantOfShape", "CumSum", "DequantizeLinear", "Div",
+    "Ceil", "Clip", "Compress", "Concat", "Constant", "ConstantOfShape", "CumSum", "Div",
     "Equal", "Exp", "Expand", "Flatten", "Floor", "Gather", "GatherElements", "GatherND", "Greater",
     "GreaterOrEqual", "Identity", "Less", "LessOrEqual", "Log", "MatMul", "MatMulInteger", "Max", "Min", "Mod",
     "Mul", "Neg",
