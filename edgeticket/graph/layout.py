@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -36,9 +36,7 @@ def pays(tensor: Resting) -> bool:
     zeros = tensor.codes.size - tensor.nonzeros
     if not zeros:
         return False
-    positions = np.flatnonzero(tensor.codes)
-    stream_bytes = gaps.packed_bytes(positions, gaps.best_low_bits(positions))
-    return zeros * tensor.codes.itemsize > stream_bytes + _MEMBER_BYTES
+    return zeros * tensor.codes.itemsize > tensor.stream_bytes + _MEMBER_BYTES
 
 
 def groups(tensors: Sequence[Resting], by_density: bool) -> list[list[Resting]]:
@@ -55,11 +53,26 @@ def groups(tensors: Sequence[Resting], by_density: bool) -> list[list[Resting]]:
     return list(groups.values())
 
 
-class Layout:
-    """One way to write all tensors down, as it grows."""
+def sparse_bytes(writer: Writer, tensor: Resting) -> int:
+    """What the tensor adds to a chain that is there already, as nearly as it can be said without writing it."""
+    return tensor.stream_bytes + tensor.nonzeros * tensor.codes.itemsize + rebuild.scale_bytes(writer, tensor)
 
-    def __init__(self, writer: Writer) -> None:
+
+def dense_bytes(writer: Writer, tensor: Resting) -> int:
+    """What the tensor takes dense."""
+    if tensor.weights == "fp32":
+        return tensor.original_bytes
+    trial = writer.fresh()
+    rebuild.write_dense(trial, tensor)
+    return trial.size_bytes()
+
+
+class Layout:
+    """One way to write all tensors down, as it grows. `dense` holds for each tensor its form where it rests dense."""
+
+    def __init__(self, writer: Writer, dense: Mapping[str, Resting]) -> None:
         self.writer = writer
+        self.dense = dense
         self.stored: dict[str, TensorStorage] = {}
         self.made_by: dict[str, frozenset[str]] = {}  # a tensor -> every value its rebuilding computes
         self.replaced: set[str] = set()  # initializers that leave the model
@@ -79,7 +92,7 @@ class Layout:
                 rebuild.write_group(trial, filled, coding)
             ways.append((trial.size_bytes(), coding))
         size_bytes, coding = min(ways, key=lambda way: way[0])
-        if may_be_dense and filled and size_bytes >= sum(_dense_bytes(self.writer, tensor) for tensor in filled):
+        if may_be_dense and filled and size_bytes >= sum(self._dense_bytes(tensor) for tensor in filled):
             filled = []
         for tensor in group:
             if not tensor.nonzeros:
@@ -94,17 +107,20 @@ class Layout:
             write = partial(rebuild.write_sparse_initializer, self.writer, tensor)
             self._record([tensor], "sparse-initializer", write, "int64 positions")
 
-    def write_dense(self, tensors: Sequence[Resting]) -> None:
-        """As fp16 or int8 where that saves bytes; else the initializer stays as it is."""
-        for tensor in tensors:
+    def write_dense(self, names: Iterable[str]) -> None:
+        """As fp16 or int8, or the initializer stays as it is."""
+        for tensor in map(self.dense.__getitem__, names):
             original_bytes = tensor.original_bytes
-            if tensor.weights != "fp32" and _dense_bytes(self.writer, tensor) < original_bytes:
+            if tensor.weights != "fp32":
                 self._record([tensor], "dense", partial(rebuild.write_dense, self.writer, tensor), "")
             else:
                 self._left_bytes += original_bytes
                 self.stored[tensor.name] = TensorStorage(
                     tensor.name, tensor.shape, tensor.original_nonzeros, "dense", "fp32", original_bytes, tensor.note
                 )
+
+    def _dense_bytes(self, tensor: Resting) -> int:
+        return dense_bytes(self.writer, self.dense[tensor.name])
 
     def _record(self, tensors: Sequence[Resting], storage: str, write: Callable[[], None], note: str) -> None:
         nodes, size_bytes = len(self.writer.nodes), self.writer.size_bytes()
@@ -119,13 +135,6 @@ class Layout:
             self.stored[tensor.name] = TensorStorage(
                 tensor.name, tensor.shape, tensor.nonzeros, storage, tensor.weights, share_bytes, text
             )
-
-
-def _dense_bytes(writer: Writer, tensor: Resting) -> int:
-    """What the tensor takes dense, in the smaller of its own type and fp32."""
-    trial = writer.fresh()
-    rebuild.write_dense(trial, tensor)
-    return min(trial.size_bytes(), tensor.original_bytes)
 
 
 def _shares(total: int, weights: Sequence[int]) -> list[int]:

@@ -116,6 +116,13 @@ def _short_names() -> Iterator[str]:
             yield "".join(letters)
 
 
+def scale_bytes(writer: Writer, tensor: Resting) -> int:
+    """What a tensor pays in every sparse form for resting as int8: its scale, and the product with it."""
+    trial = writer.fresh()
+    _scaled(trial, tensor, tensor.name)
+    return trial.size_bytes()
+
+
 def write_dense(writer: Writer, tensor: Resting) -> None:
     """Every code, behind one another: an initializer, then Cast and Mul where it is not fp32."""
     codes = tensor.codes.reshape(tensor.shape)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -18,9 +19,9 @@ import onnx
 from onnx import TensorProto, numpy_helper
 
 from edgeticket.graph import folding, rebuild
-from edgeticket.graph.layout import Layout, TensorStorage, groups, pays
+from edgeticket.graph.layout import Layout, TensorStorage, dense_bytes, groups, pays, sparse_bytes
 from edgeticket.graph.rebuild import Writer, entry_bytes
-from edgeticket.graph.resting import Float32, Resting, Weights, channel_axes, rest
+from edgeticket.graph.resting import Float32, Resting, Weights, channel_axes, forms, rest
 
 Storage = Literal["dense", "gaps", "sparse-initializer", "auto"]
 STORAGES: tuple[Storage, ...] = get_args(Storage)
@@ -151,30 +152,57 @@ def _eligible(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
 
 
 def _write(model: onnx.ModelProto, storage: Storage, weights: Weights, dense_notes: dict[str, str]) -> _Written:
-    """The smallest of the ways to write the tensors down, before the runtime is asked."""
+    """The smallest of the ways to write the tensors down, before the runtime is asked; of equals the first."""
+    writer = Writer(rebuild.all_names(model.graph), _opset(model))
+    tensors = _forms(model, weights, dense_notes)
+    dense = {found[0].name: min(reversed(found), key=partial(dense_bytes, writer)) for found in tensors}
+    best: Layout | None = None
+    for free in _ways([found for found in tensors if found[0].name not in dense_notes], writer):
+        for sparse in _choices(free, storage):
+            if best is not None and _least_bytes(sparse) >= best.size_bytes():
+                continue
+            for by_density in (False, True):
+                layout = Layout(writer.fresh(), dense)
+                if storage == "sparse-initializer":
+                    layout.write_sparse_initializers(sparse)
+                else:
+                    for group in groups(sparse, by_density):
+                        layout.write_group(group, may_be_dense=storage == "auto")
+                layout.write_dense(name for name in dense if name not in layout.stored)
+                if best is None or layout.size_bytes() < best.size_bytes():
+                    best = layout
+    assert best is not None
+    return _Written(_rewritten(model, best), tuple(best.stored[name] for name in dense), best.made_by)
+
+
+def _forms(model: onnx.ModelProto, weights: Weights, dense_notes: dict[str, str]) -> list[list[Resting]]:
+    """Each tensor in the forms it may rest in, the one asked for first; as it is where the runtime must not rebuild."""
     axes = channel_axes(model.graph)
     tensors = []
     for tensor in _eligible(model.graph):
         array: Float32 = numpy_helper.to_array(tensor)
-        at_rest: Weights = "fp32" if tensor.name in dense_notes else weights
-        resting = rest(tensor.name, array, at_rest, axes.get(tensor.name) if array.ndim > 1 else None)
-        note = dense_notes.get(tensor.name, resting.note)
-        tensors.append(replace(resting, note=note, original_bytes=entry_bytes(tensor.ByteSize())))
-    free = [tensor for tensor in tensors if tensor.name not in dense_notes]
-    taken, opset = rebuild.all_names(model.graph), _opset(model)
-    layouts = []
-    for sparse in _choices(free, storage):
-        for by_density in (False, True):
-            layout = Layout(Writer(taken, opset))
-            if storage == "sparse-initializer":
-                layout.write_sparse_initializers(sparse)
-            else:
-                for group in groups(sparse, by_density):
-                    layout.write_group(group, may_be_dense=storage == "auto")
-            layout.write_dense([tensor for tensor in tensors if tensor.name not in layout.stored])
-            layouts.append(layout)
-    best = min(layouts, key=Layout.size_bytes)
-    return _Written(_rewritten(model, best), tuple(best.stored[tensor.name] for tensor in tensors), best.made_by)
+        found = forms(tensor.name, array, weights, axes.get(tensor.name) if array.ndim > 1 else None)
+        if tensor.name in dense_notes:
+            found = [replace(rest(tensor.name, array, "fp32", None), note=dense_notes[tensor.name])]
+        original_bytes = entry_bytes(tensor.ByteSize())
+        tensors.append([replace(form, original_bytes=original_bytes) for form in found])
+    return tensors
+
+
+def _ways(tensors: Sequence[list[Resting]], writer: Writer) -> list[list[Resting]]:
+    """Which form each tensor may take where it is sparse: as asked, the smallest of each, or all of them finer."""
+    ways = [
+        [found[0] for found in tensors],
+        [min(reversed(found), key=partial(sparse_bytes, writer)) for found in tensors],
+        [next(form for form in found if form.weights != "int8") for found in tensors],
+        [found[-1] for found in tensors],
+    ]
+    return list({tuple(form.weights for form in way): way for way in reversed(ways)}.values())[::-1]
+
+
+def _least_bytes(sparse: Sequence[Resting]) -> int:
+    """No file is smaller than this: the values themselves, however their positions are written."""
+    return sum(tensor.nonzeros * tensor.codes.itemsize for tensor in sparse)
 
 
 def _choices(tensors: Sequence[Resting], storage: Storage) -> list[list[Resting]]:

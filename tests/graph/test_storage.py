@@ -117,6 +117,36 @@ def test_auto_is_never_larger_than_what_can_be_asked_for(weights: Any) -> None:
         assert auto <= len(store(proto, storage="gaps", weights=weights).serialized())
 
 
+@pytest.mark.parametrize("kind", STORAGES)
+def test_fewer_bits_are_never_more_bytes(kind: storage.Storage) -> None:
+    """A depthwise filter of 9 weights pays for a scale and a product of its own."""
+    depthwise = model(
+        [node("Conv", ["x", f"d{i}"], [f"d{i}.y"], group=64, pads=[1] * 4) for i in range(4)]
+        + [node("Sum", [f"d{i}.y" for i in range(4)], ["y"])],
+        {f"d{i}": pruned(RNG, (64, 1, 3, 3), 60 + i) for i in range(4)},
+        {"x": ["n", 64, 5, 5]},
+    )
+    depthwise.graph.output[0].type.tensor_type.ClearField("shape")
+    for proto in (depthwise, convnet(), convnet(density=0.6), product(pruned(RNG, (8, 8), 10)), lenet()):
+        fp32, fp16, int8 = (len(store(proto, storage=kind, weights=w).serialized()) for w in ("fp32", "fp16", "int8"))
+        assert int8 <= fp16 <= fp32
+    if kind == "gaps":
+        tensors = store(depthwise, storage=kind, weights="int8").tensors
+        assert {(tensor.weights, "as int8 it would take more bytes" in tensor.note) for tensor in tensors} == {
+            ("fp16", True)
+        }
+
+
+def test_each_tensor_takes_the_form_that_is_smallest_for_it() -> None:
+    wide, deep = pruned(RNG, (64, 1200), 9000), pruned(RNG, (400, 1, 3, 1), 450)
+    nodes = [node("MatMul", ["x", "wide"], ["a"]), node("Reshape", ["a", "s"], ["b"])]
+    nodes += [node("Conv", ["b", "deep"], ["c"], group=400), node("Flatten", ["c"], ["y"])]
+    proto = model(nodes, {"wide": wide, "deep": deep, "s": np.array([-1, 400, 3, 1])}, {"x": ["n", 64]})
+    found = {tensor.name: tensor.weights for tensor in store(proto, storage="gaps", weights="int8").tensors}
+    assert found["wide"] == "int8"
+    assert found["deep"] == "fp16"
+
+
 def test_same_model_and_options_same_bytes() -> None:
     for weights in ("fp32", "int8"):
         assert store(convnet(), weights=weights).serialized() == store(convnet(), weights=weights).serialized()
@@ -227,7 +257,9 @@ def test_int8_errs_by_half_a_step_of_its_own_output_channel(kind: storage.Storag
         )
         tensor.CopyFrom(numpy_helper.from_array((weight * scales).astype(np.float32), tensor.name))
     stored = store(proto, storage=kind, weights="int8")
-    assert {tensor.weights for tensor in stored.tensors} == {"int8"}
+    at_rest = {tensor.name: tensor.weights for tensor in stored.tensors}
+    assert at_rest["c2"] == at_rest["c3"] == "int8"
+    assert {*at_rest.values()} <= {"int8", "fp16"}  # for 64 values, scales may cost more than they save
     back = _weights(stored.model, tmp_path)
     for tensor, axis in zip(proto.graph.initializer, (0, 0, 0, 1), strict=True):
         weight = np.moveaxis(numpy_helper.to_array(tensor), axis, 0).reshape(tensor.dims[axis], -1)
