@@ -56,17 +56,35 @@ def spread(count: int, wanted: int) -> NDArray[np.intp]:
 
 
 def golden_inputs(ticket: Ticket, name: str, most: int) -> list[checks.Feed]:
-    """One feed of samples spread over the test set: 16 or `most`, and at most 1 MB."""
+    """One feed of samples spread over the test set: 16 or `most`, and at most 1 MB. Denormals in it are zeros."""
     inputs = ticket.test.inputs
     wanted = max(1, min(GOLDEN_SAMPLES, most, GOLDEN_BYTES // max(1, inputs[:1].nbytes)))
-    return [{name: inputs[spread(len(inputs), wanted)]}]
+    return [{name: flushed(inputs[spread(len(inputs), wanted)])}]
+
+
+def flushed(array: Array) -> Array:
+    """The array with zeros for denormals, which not every host sees as the same numbers.
+
+    The runtime flushes them on the thread of a process's first session only, so that even two runs in one process may
+    differ; and where a network asks for an order (ArgMax, Sign), by more than any tolerance.
+    """
+    if not np.issubdtype(array.dtype, np.floating):
+        return array
+    small = (array != 0) & (np.abs(array) < np.finfo(array.dtype).smallest_normal)
+    return np.where(small, array.dtype.type(0), array) if small.any() else array
 
 
 def within(feeds: Sequence[checks.Feed], most_bytes: int = GOLDEN_BYTES) -> list[checks.Feed]:
-    """The first feed, and every other one that still fits into `most_bytes` of inputs together."""
+    """The first feed, and every other one that still fits into `most_bytes` of inputs together, flushed.
+
+    Left out is a feed of denormals, of which nothing is left.
+    """
     kept: list[checks.Feed] = []
     total = 0
-    for feed in feeds:
+    for given in feeds:
+        feed = {name: flushed(array) for name, array in given.items()}
+        if any(given[name].any() and not array.any() for name, array in feed.items()):
+            continue
         size = sum(array.nbytes for array in feed.values())
         if not kept or total + size <= most_bytes:
             kept.append(feed)
@@ -122,11 +140,15 @@ def packed(arrays: Mapping[str, Array]) -> bytes:
 
 @dataclass(frozen=True)
 class Slice:
-    """slice.npz, and what the manifest says of it and of the metric."""
+    """slice.npz, and what the manifest says of it and of the metric.
 
-    data: bytes
-    about: dict[str, Any]
+    Without `data` there is none: the numbers that it would be checked by are not finite, as `remark` says.
+    """
+
+    data: bytes | None
+    about: dict[str, Any] | None
     metric: dict[str, Any]
+    remark: str = ""
 
 
 def labelled_slice(ticket: Ticket, exported: Model, masked: Model, share: float) -> Slice:
@@ -145,12 +167,23 @@ def labelled_slice(ticket: Ticket, exported: Model, masked: Model, share: float)
     slice_value = whole_value = moved = None
     if metric["builtin"]:
         measure = METRICS[metric["name"]]
-        slice_value, whole_value = measure(outputs, targets), measure(whole, test.targets)
+        with np.errstate(all="ignore"):  # what is not finite is a result, told below
+            slice_value, whole_value = measure(outputs, targets), measure(whole, test.targets)
     else:
         arrays["masked_outputs"] = masked.outputs(inputs)
         moved = checks.max_delta(outputs, arrays["masked_outputs"])
     about = {"samples": len(picked), "dtype": stored.dtype.name, **coding, "atol": share * largest(outputs)}
     values = {"slice_value": slice_value, "whole_value": whole_value, "whole_samples": len(test.inputs), "of": test.of}
+    numbers = {metric["name"]: whole_value, f"{metric['name']} on the slice": slice_value}
+    numbers |= {"the largest difference from the masked network's outputs": moved}
+    strange = [f"{name} is {value}" for name, value in numbers.items() if value is not None and not np.isfinite(value)]
+    if strange:
+        remark = (
+            f"Some outputs on the test set are NaN or infinite: {', '.join(strange)}. So no slice of the test set is "
+            "shipped, and `check` compares golden outputs only."
+        )
+        values |= {"slice_value": None, "whole_value": None}
+        return Slice(None, None, {**metric, **values}, remark)
     return Slice(packed(arrays), about | {"masked_max_abs_delta": moved}, {**metric, **values})
 
 

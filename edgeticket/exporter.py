@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import importlib.metadata
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -23,6 +24,7 @@ from edgeticket.graph.simplify import simplify
 from edgeticket.graph.source import Source, ports, read_source, stamp
 from edgeticket.measure import checks, latency
 from edgeticket.report import Content, Score
+from edgeticket.text import listing
 
 Known = TypeVar("Known", bound=str)
 DISTRIBUTIONS = ("numpy", "onnx", "onnx-ir", "onnxruntime")
@@ -72,8 +74,10 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
     stamp(simplified.model, source.stamp)
     stored = storage.store(simplified.model, storage=kind, weights=weights)
     model = stored.serialized()
-    verify.check_plan(model, simplified.layers, lossy=weights != "fp32")
-    feeds, proved = _prove(source, model, options)
+    rounded = any(tensor.weights != "fp32" for tensor in stored.tensors)
+    unchecked = verify.check_plan(model, simplified.layers, lossy=rounded)
+    graph = storage.serialize(simplified.model) if rounded else None
+    feeds, proved = _prove(source, graph, model, options.input_shapes)
     if proved.verdict == "refuted":
         raise ProofError(f"{path}: {proved.reason}; nothing was written. Please report this model")
     dense = storage.serialize(source.dense)
@@ -90,7 +94,8 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
         if source.ticket is not None:
             masked = Model.load(storage.serialize(source.masked))
             cut = evidence.labelled_slice(source.ticket, exported, masked, shares[outputs[0].name])
-            files[artifact.SLICE] = cut.data
+            if cut.data is not None:
+                files[artifact.SLICE] = cut.data
         if options.bench:
             bench = latency.measure({"dense": dense, "exported": model}, golden.timed)
     manifest = Manifest(
@@ -123,7 +128,7 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
         measurements=bench.measurements if bench else (),
         failures=bench.failures if bench else (),
         host=bench.host if bench else None,
-        remarks=(*stored.notes, *_remarks(source)),
+        remarks=(*stored.notes, *_remarks(source, cut, unchecked)),
     )
     files |= {
         artifact.MANIFEST: manifest.to_json().encode(),
@@ -143,24 +148,39 @@ def _known(name: str, given: str, known: tuple[Known, ...]) -> Known:
     raise InputError(f"{name} {given!r}: choose from {', '.join(map(str, known))}")
 
 
-def _prove(source: Source, model: bytes, options: Options) -> tuple[list[checks.Feed], proof.Proof]:
-    """The golden inputs, and the proof: over the whole test set, or over random and extreme inputs."""
-    exact, threads = options.weights == "fp32", checks.cores()
+def _prove(
+    source: Source, graph: bytes | None, model: bytes, shapes: Mapping[str, tuple[int, ...]] | None
+) -> tuple[list[checks.Feed], proof.Proof]:
+    """The golden inputs, and the proof: over the whole test set, or over random and extreme inputs.
+
+    Where values rest rounded, `graph` is the same network in fp32: it is proved, then the file is measured.
+    """
+    threads = checks.cores()
+    compare: Callable[..., proof.Proof]
     if source.ticket is not None:
         name = ports(source.masked)[0][0].name
-        rows = reference.rows_within_budget(source.masked)
         whole = {name: source.ticket.test.inputs}
-        found = proof.prove(source.masked, model, whole, exact=exact, threads=threads)
-        return evidence.golden_inputs(source.ticket, name, rows), found
-    try:
-        feeds = [dict(probe.feed) for probe in probes.probes(source.masked, options.input_shapes)]
-    except ModelError as error:  # operators that the runtime does not know: passed through, and said
-        return [], proof.Proof("not proved", str(error))
-    if not feeds:
-        reason = "no inputs could be made up for its free axes or types; give shapes with --input-shape NAME=1x3x32x32"
-        return [], proof.Proof("not proved", reason)
-    found = proof.prove_feeds(source.masked, model, feeds, samples=feeds[:1], exact=exact, threads=threads)
-    return evidence.within(feeds), found
+        golden = evidence.golden_inputs(source.ticket, name, reference.rows_within_budget(source.masked))
+        compare = partial(proof.prove, source.masked, inputs=whole, threads=threads)
+    else:
+        try:
+            made = probes.probes(source.masked, shapes)
+        except ModelError as error:  # operators that the runtime does not know: passed through, and said
+            return [], proof.Proof("not proved", str(error))
+        if not made:
+            reason = (
+                "no inputs could be made up for its free axes or types; give shapes with --input-shape NAME=1x3x32x32"
+            )
+            return [], proof.Proof("not proved", reason)
+        feeds = [dict(probe.feed) for probe in made]
+        # Extreme inputs make no yardstick: where float32 flushes to zero, all of an output is its error.
+        usual = [probe.feed for probe in made if probe.name.startswith("normal")]
+        golden = evidence.within(feeds)
+        compare = partial(proof.prove_feeds, source.masked, feeds=feeds, samples=usual, threads=threads)
+    found = compare(exported=model if graph is None else graph, exact=True)
+    if graph is not None and found.proved:
+        found = proof.of_rounded(found, compare(exported=model, exact=False))
+    return golden, found
 
 
 def _with_gzip(name: str, data: bytes) -> dict[str, int]:
@@ -180,17 +200,23 @@ def _scores(source: Source, cut: Slice | None) -> tuple[Score, ...]:
             metrics = (point.validation_metric, point.test_metric)
             scores.append(Score(network, name, at == compared, *metrics, source.ticket.test.of))
     scores.sort(key=lambda score: not score.compared)
-    if cut.metric["builtin"]:
+    if cut.metric["builtin"] and cut.metric["whole_value"] is not None:
         value, samples = cut.metric["whole_value"], cut.metric["whole_samples"]
         scores.append(Score("exported file", "ONNX Runtime", True, None, value, samples))
     return tuple(scores)
 
 
-def _remarks(source: Source) -> tuple[str, ...]:
+def _remarks(source: Source, cut: Slice | None, unchecked: Sequence[str]) -> Iterator[str]:
     test = source.ticket.test if source.ticket else None
-    if test is None or len(test.inputs) == test.of:
-        return ()
-    return (f"The ticket holds {len(test.inputs):,} of {test.of:,} test samples (--keep-test); export used these.",)
+    if test is not None and len(test.inputs) != test.of:
+        yield f"The ticket holds {len(test.inputs):,} of {test.of:,} test samples (--keep-test); export used these."
+    if cut is not None and cut.remark:
+        yield cut.remark
+    if unchecked:
+        yield (
+            f"Too large to be rebuilt outside the runtime: {listing(list(unchecked))}. That the file holds the planned "
+            "shapes and nonzeros there was not checked; the proof ran them."
+        )
 
 
 def _provenance(source: Source) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from onnx import numpy_helper
 
 from edgeticket import api, exporter
 from edgeticket.errors import Exit, FolderError, InputError, IntegrityError, ModelError, ProofError
-from edgeticket.graph import proof, storage
+from edgeticket.graph import evaluate, proof, reference, storage
+from edgeticket.measure import checks
+from edgeticket.metrics import METRICS
 
 
 def export(source: Path, **options: Any) -> exporter.Exported:
@@ -300,3 +303,99 @@ def test_torch_is_never_imported(small_ticket: Path, tmp_path: Path, command: st
     assert "onnxruntime" in loaded
     if command == "check":  # a device has the base install only
         assert not loaded & {"onnx", "onnx_ir", "matplotlib", "jinja2", "safetensors", "msgspec"}
+
+
+def test_rounded_weights_do_not_excuse_the_graph(
+    small_ticket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = exporter.simplify
+
+    def dishonest(model: onnx.ModelProto) -> Any:
+        found = honest(model)
+        for tensor in found.model.graph.initializer:
+            if tensor.name == "fc2.bias":  # a bias: the plan has nothing to say of it
+                tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(1e-3), tensor.name))
+        return found
+
+    monkeypatch.setattr(exporter, "simplify", dishonest)
+    for source in (small_ticket, sample_artifacts.onnx_file(tmp_path)):
+        for weights in ("int8", "fp16"):
+            with pytest.raises(ProofError, match=r"moved by 0\.001"):
+                export(source, out=tmp_path / "a", weights=weights)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["small.onnx"]
+
+
+def test_the_proof_of_a_rounded_file_says_both(small_ticket: Path, tmp_path: Path) -> None:
+    told = export(small_ticket, out=tmp_path / "a", weights="int8").manifest.proof
+    assert (told["verdict"], told["tolerance"]) == ("measured", None)
+    assert told["graph"]["verdict"] == "proved"
+    assert told["graph"]["samples"] == told["samples"] == 700
+    assert 0 <= told["graph"]["delta"] <= told["graph"]["tolerance"] < told["max_abs_delta"]
+    assert "removal and folding were proved with the values in fp32" in told["reason"]
+    assert told["reason"] in json.loads((tmp_path / "a" / "report.json").read_text())["manifest"]["proof"]["reason"]
+    assert export(small_ticket, out=tmp_path / "a").manifest.proof["graph"] is None
+
+
+def _choosing(folder: Path) -> Path:
+    """Which of many products is the largest: over denormal inputs, another one where they are flushed to zero."""
+    proto = sample_artifacts.network(sample_artifacts.weights(0, 0.2, dead=5))
+    for tensor in proto.graph.initializer:
+        if tensor.name.endswith("bias"):
+            tensor.CopyFrom(numpy_helper.from_array(np.zeros(tensor.dims, np.float32), tensor.name))
+    proto.graph.node.append(onnx.helper.make_node("ArgMax", ["y"], ["k"], axis=1))
+    proto.graph.output.append(onnx.helper.make_tensor_value_info("k", onnx.TensorProto.INT64, ["n", 1]))
+    onnx.save(proto, folder / "choosing.onnx")
+    return folder / "choosing.onnx"
+
+
+@pytest.mark.parametrize("weights", ["fp32", "int8"])
+def test_a_network_that_chooses_is_checked_true_in_the_same_process(tmp_path: Path, weights: str) -> None:
+    made = export(_choosing(tmp_path), weights=weights)
+    assert made.manifest.proof["discrete"] > 0
+    assert {check.verdict for check in api.check(made.folder).checks} == {"pass"}
+
+
+def test_the_float64_reference_keeps_to_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference, "MOST_MACS", 1000)
+    monkeypatch.setattr(reference, "evaluate", None)
+    made = export(sample_artifacts.onnx_file(tmp_path))
+    assert "too large for a float64 reference" in made.manifest.proof["reason"]
+    assert api.check(made.folder).exit_code == 0
+
+
+def test_outputs_without_a_finite_number_are_not_proved(tmp_path: Path) -> None:
+    parameters = sample_artifacts.weights(0, 0.2)
+    parameters["fc2.bias"][:] = np.nan
+    onnx.save(sample_artifacts.network(parameters), tmp_path / "nan.onnx")
+    made = export(tmp_path / "nan.onnx")
+    assert made.exit_code == Exit.INCONCLUSIVE
+    assert "NaN or infinite" in made.manifest.proof["reason"]
+
+
+@pytest.mark.parametrize("builtin", [True, False])
+def test_a_metric_that_is_not_finite_is_told_and_not_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builtin: bool
+) -> None:
+    folder = sample_artifacts.ticket(tmp_path / "ticket", builtin=builtin)
+    if builtin:
+        monkeypatch.setitem(METRICS, "accuracy", replace(METRICS["accuracy"], function=lambda *_: np.nan))
+    else:
+        monkeypatch.setattr(checks, "max_delta", lambda *_: np.inf)
+    made = export(folder)
+    monkeypatch.undo()
+    assert made.manifest.slice is None
+    assert not (made.folder / "slice.npz").exists()
+    assert made.manifest.metric is not None
+    assert made.manifest.metric["whole_value"] is None
+    assert [score.network for score in made.content.scores if score.network == "exported file"] == []
+    assert "no slice of the test set is shipped" in (made.folder / "report.md").read_text()
+    assert api.check(made.folder).exit_code == 0
+
+
+def test_a_weight_too_large_to_rebuild_is_told(
+    small_ticket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "MAX_ELEMENTS", 400)
+    made = export(small_ticket, out=tmp_path / "a")
+    assert made.manifest.proof["verdict"] == "proved"
+    assert any("Too large to be rebuilt" in remark and "fc1.weight" in remark for remark in made.content.remarks)

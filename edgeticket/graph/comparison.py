@@ -6,7 +6,7 @@ The tolerance and its derivation are in proof.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,22 +45,31 @@ class Tally:
     samples: int = 0
     nonfinite: int = 0
     nonfinite_differ: int = 0
+    discrete: int = 0  # entries that are no floats: class numbers, flags, texts
+    discrete_differ: int = 0
+    compared: dict[str, int] = field(default_factory=dict)  # output -> entries that there was something to compare of
     refutation: str = ""
 
+    @property
+    def never_compared(self) -> list[str]:
+        """The outputs of which no batch had a finite number."""
+        return [name for name, count in self.compared.items() if not count]
 
-def add(tally: Tally, expected: Mapping[str, Array], found: Mapping[str, Array], yardstick: Yardstick) -> None:
-    """One batch's outputs."""
+
+def add(
+    tally: Tally, expected: Mapping[str, Array], found: Mapping[str, Array], yardstick: Yardstick, *, exact: bool = True
+) -> None:
+    """One batch's outputs. Without `exact` values move on purpose, and with them what is chosen by their order."""
     ranked = False
     for name, before in expected.items():
         after = found[name]
-        if not isinstance(before, np.ndarray):
-            if before != after:
-                tally.refutation = f"output {name!r}, which is not a tensor, changed"
+        tally.compared.setdefault(name, 0)
+        if not isinstance(before, np.ndarray):  # a sequence or a map
+            _add_discrete(tally, name, int(not _equal(before, after)), 1, exact)
         elif before.shape != after.shape or before.dtype != after.dtype:
             tally.refutation = f"output {name!r} is {after.dtype}{after.shape}, not {before.dtype}{before.shape}"
         elif not is_float(before):
-            if not np.array_equal(before, after):
-                tally.refutation = f"output {name!r} changed in {int(np.sum(before != after))} of {before.size} entries"
+            _add_discrete(tally, name, int(np.sum(before != after)), before.size, exact)
         else:
             _add_floats(tally, name, before, after, yardstick)
             if not ranked and before.ndim == 2 and before.shape[1] > 1:
@@ -69,9 +78,18 @@ def add(tally: Tally, expected: Mapping[str, Array], found: Mapping[str, Array],
                 tally.ranked += len(before)
 
 
+def _add_discrete(tally: Tally, name: str, differ: int, size: int, exact: bool) -> None:
+    tally.compared[name] += size
+    tally.discrete += size
+    tally.discrete_differ += differ
+    if differ and exact:
+        tally.refutation = f"output {name!r} changed in {differ} of {size} entries"
+
+
 def _add_floats(tally: Tally, name: str, before: Array, after: Array, yardstick: Yardstick) -> None:
     finite = np.isfinite(before)
     strange = ~finite
+    tally.compared[name] += int(np.sum(finite))
     tally.nonfinite += int(np.sum(strange))
     tally.nonfinite_differ += int(np.sum(strange & ~((before == after) | (np.isnan(before) & np.isnan(after)))))
     old, new = before[finite].astype(np.float64), after[finite].astype(np.float64)
@@ -87,12 +105,24 @@ def _add_floats(tally: Tally, name: str, before: Array, after: Array, yardstick:
         tally.worst = (delta, tolerance, yardstick.absolute.get(name, 0.0), name)
 
 
-def is_float(array: Array) -> bool:
-    return bool(np.issubdtype(array.dtype, np.floating))
+def is_float(array: object) -> bool:
+    """Is it a tensor of floats? The runtime returns lists and maps as well."""
+    return isinstance(array, np.ndarray) and bool(np.issubdtype(array.dtype, np.floating))
+
+
+def _equal(before: object, after: object) -> bool:
+    """Are they alike, tensors inside sequences and maps included?"""
+    if isinstance(before, np.ndarray) or isinstance(after, np.ndarray):
+        return bool(np.array_equal(np.asarray(before), np.asarray(after)))
+    if isinstance(before, list) and isinstance(after, list):
+        return len(before) == len(after) and all(_equal(a, b) for a, b in zip(before, after, strict=True))
+    if isinstance(before, dict) and isinstance(after, dict):
+        return before.keys() == after.keys() and all(_equal(each, after[key]) for key, each in before.items())
+    return bool(before == after)
 
 
 def same(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
     return all(
-        a.tobytes() == second[name].tobytes() if isinstance(a, np.ndarray) else a == second[name]
+        a.tobytes() == second[name].tobytes() if isinstance(a, np.ndarray) else _equal(a, second[name])
         for name, a in first.items()
     )

@@ -13,7 +13,7 @@ The second term, 16 units in the last place of s, covers samples whose outputs f
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -25,8 +25,9 @@ from edgeticket.errors import InputError, ModelError
 from edgeticket.graph import reference as float64
 from edgeticket.graph.comparison import FACTOR, ULPS, ULPS_WITHOUT_REFERENCE, Tally, Yardstick, add, is_float, same
 from edgeticket.graph.storage import serialize
+from edgeticket.text import listing
 
-__all__ = ["FACTOR", "ULPS", "ULPS_WITHOUT_REFERENCE", "Proof", "Verdict", "prove", "prove_feeds"]
+__all__ = ["FACTOR", "ULPS", "ULPS_WITHOUT_REFERENCE", "Proof", "Verdict", "of_rounded", "prove", "prove_feeds"]
 
 Array = NDArray[np.generic]
 Feed = Mapping[str, Array]
@@ -38,12 +39,16 @@ class Proof:
     """What the comparison found.
 
     verdict: 'proved', 'refuted' (an output moved too far), 'not proved' (nothing could be compared), or 'measured'
-        (values rest as fp16 or int8: outputs move on purpose, and no tolerance applies).
+        (values rest as fp16 or int8: outputs move on purpose, and no tolerance applies to the file).
     max_abs_delta: largest |exported - original| over all finite float outputs; tolerance and float64_error (e above)
         belong to the output and batch that came nearest to its tolerance, as does delta.
     top1_agreement: share of rows with the same argmax over axis 1, for the first two-dimensional float output.
     nonfinite: outputs of the original that are NaN or infinite; nonfinite_differ of them are not the same in the
         exported one (a removed zero no longer passes on a NaN or an infinity).
+    discrete: outputs that are no floats (class numbers, flags); discrete_differ of them changed, which only rounding
+        at rest may do.
+    graph: where values rest rounded, the proof of the same graph with its values in fp32; None where the file itself
+        was held to the tolerance.
     """
 
     verdict: Verdict
@@ -56,11 +61,26 @@ class Proof:
     samples: int = 0
     nonfinite: int = 0
     nonfinite_differ: int = 0
+    discrete: int = 0
+    discrete_differ: int = 0
+    graph: Proof | None = None
 
     @property
     def proved(self) -> bool:
         """No output moved by more than rounding."""
         return self.verdict == "proved"
+
+
+def of_rounded(graph: Proof, rounded: Proof) -> Proof:
+    """What is said of a file whose values rest rounded: its `graph` was proved in fp32, and the file then measured."""
+    if rounded.verdict != "measured":
+        return rounded
+    moved = "" if rounded.max_abs_delta is None else f" by up to {rounded.max_abs_delta:.3g}"
+    reason = (
+        f"removal and folding were proved with the values in fp32: {graph.reason}. "
+        f"As the values rest rounded, the file's outputs moved{moved}: {rounded.reason}"
+    )
+    return replace(rounded, reason=reason, graph=graph)
 
 
 def prove(
@@ -91,11 +111,10 @@ def prove_feeds(
 ) -> Proof:
     """Compare over single feeds, which need no common batch size.
 
-    `samples` go through float64 as well; without them, as many of the feeds as the reference's budget allows.
+    `samples` (without them, the feeds) go through float64 as well, as many as the reference's budget allows.
     `count` is the number of samples to report; without it, the rows of all feeds.
     """
-    if samples is None:
-        samples = _within_budget(feeds, float64.rows_within_budget(original))
+    samples = float64.within_budget(original, feeds if samples is None else samples) if exact else []
     try:
         before = runtime.session(serialize(original), threads=threads)
     except ModelError as error:
@@ -118,8 +137,8 @@ def prove_feeds(
                 found = runtime.run(after, feed, list(expected))
             except InputError as error:
                 return Proof("refuted", f"the original runs, the exported model does not: {error}")
-            tally.samples += _rows(feed)
-            add(tally, expected, found, yardstick)
+            tally.samples += float64.rows(feed)
+            add(tally, expected, found, yardstick, exact=exact)
     except InputError as error:
         return Proof("not proved", str(error))
     return _judge(tally, yardstick, exact, count)
@@ -130,8 +149,11 @@ def _judge(tally: Tally, yardstick: Yardstick, exact: bool, count: int | None) -
     verdict: Verdict
     if tally.refutation:
         verdict, reason = "refuted", tally.refutation
+    elif not any(tally.compared.values()):
+        strange = f"all {tally.nonfinite} of them are NaN or infinite" if tally.nonfinite else "they are empty"
+        return Proof("not proved", f"the outputs give nothing to compare: {strange}", samples=_counted(tally, count))
     elif not exact:
-        verdict, reason = "measured", "the weights rest rounded, so that outputs move; no tolerance applies"
+        verdict, reason = "measured", "no tolerance applies to that"
     elif tally.worst_share > 1:
         verdict = "refuted"
         reason = f"output {name!r} moved by {delta:.3g}, more than rounding explains ({tolerance:.3g})"
@@ -141,6 +163,10 @@ def _judge(tally: Tally, yardstick: Yardstick, exact: bool, count: int | None) -
         reason += f"; the tolerance is {ULPS_WITHOUT_REFERENCE:.0f} units in the last place, as {yardstick.missing}"
     if tally.nonfinite_differ:
         reason += f"; {tally.nonfinite_differ} of {tally.nonfinite} NaN or infinite outputs became others"
+    if tally.discrete_differ:
+        reason += f"; {tally.discrete_differ} of {tally.discrete} outputs that are no floats (class numbers) changed"
+    if tally.never_compared:
+        reason += f"; no finite number was seen at {listing([repr(name) for name in tally.never_compared])}"
     return Proof(
         verdict,
         reason,
@@ -149,10 +175,16 @@ def _judge(tally: Tally, yardstick: Yardstick, exact: bool, count: int | None) -
         tolerance=tolerance if exact else None,
         delta=delta if exact else None,
         float64_error=error if exact and not yardstick.missing else None,
-        samples=tally.samples if count is None else count,
+        samples=_counted(tally, count),
         nonfinite=tally.nonfinite,
         nonfinite_differ=tally.nonfinite_differ,
+        discrete=tally.discrete,
+        discrete_differ=tally.discrete_differ,
     )
+
+
+def _counted(tally: Tally, count: int | None) -> int:
+    return tally.samples if count is None else count
 
 
 def _yardstick(original: onnx.ModelProto, before: runtime.Session, samples: Sequence[Feed]) -> Yardstick:
@@ -178,15 +210,6 @@ def _yardstick(original: onnx.ModelProto, before: runtime.Session, samples: Sequ
             if scale > np.finfo(np.float32).tiny:
                 relative[name] = max(relative.get(name, 0.0), error / scale)
     return Yardstick(relative, absolute)
-
-
-def _within_budget(feeds: Sequence[Feed], rows: int) -> list[Feed]:
-    ends = np.cumsum([_rows(feed) for feed in feeds])
-    return [feed for feed, end in zip(feeds, ends, strict=True) if end <= rows] or list(feeds[: min(rows, 1)])
-
-
-def _rows(feed: Feed) -> int:
-    return max((len(array) for array in feed.values() if array.ndim), default=1)
 
 
 def _fixed_batch(model: onnx.ModelProto) -> int | None:

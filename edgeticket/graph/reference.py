@@ -56,10 +56,37 @@ def rows_within_budget(model: onnx.ModelProto) -> int:
     return 0 if needed > MOST_MACS else int(np.clip(BUDGET_MACS // max(1, needed), 1, MOST_ROWS))
 
 
-def macs(model: onnx.ModelProto) -> int:
-    """Multiply-accumulates of one sample in convolutions and matrix products; a weight's size where shapes are open."""
+def within_budget(model: onnx.ModelProto, feeds: Sequence[Feed]) -> list[Feed]:
+    """The feeds that the reference should take: one that it can afford, and every other that the budget still allows.
+
+    A feed is counted with the shapes it has; [] where even the cheapest would take longer than the rest of an export.
+    """
+    kept: list[Feed] = []
+    spent = taken = 0
+    costs: dict[tuple[tuple[int, ...], ...], int] = {}
+    for feed in feeds:
+        shapes = tuple(array.shape for array in feed.values())
+        needed = costs[shapes] = costs[shapes] if shapes in costs else macs(model, feed)
+        if needed > MOST_MACS:
+            continue
+        if not kept or (spent + needed <= BUDGET_MACS and taken + rows(feed) <= MOST_ROWS):
+            kept.append(feed)
+            spent, taken = spent + needed, taken + rows(feed)
+    return kept
+
+
+def rows(feed: Feed) -> int:
+    """The samples of a feed: the length of its longest input, 1 without any."""
+    return max((len(array) for array in feed.values() if array.ndim), default=1)
+
+
+def macs(model: onnx.ModelProto, feed: Feed | None = None) -> int:
+    """Multiply-accumulates in convolutions and matrix products: of one sample, or of a whole `feed` with its shapes.
+
+    Dimensions that are open all the same count as 1.
+    """
     weights = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
-    shapes = _output_shapes(model)
+    shapes = _output_shapes(model if feed is None else _with_shapes(model, feed))
     total = 0
     for node in model.graph.node:
         if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul") or len(node.input) < 2:
@@ -69,8 +96,21 @@ def macs(model: onnx.ModelProto) -> int:
         repeated = shapes.get(node.output[0], ())
         # every output position uses each weight once: pixels of a convolution, rows of a product
         positions = repeated[2:] if node.op_type.startswith("Conv") else repeated[1:-1]
+        positions += repeated[:1] if feed is not None and len(repeated) > 1 else ()
         total += size * int(np.prod([dim for dim in positions if dim], dtype=np.int64))
     return total
+
+
+def _with_shapes(model: onnx.ModelProto, feed: Feed) -> onnx.ModelProto:
+    """A copy whose inputs have the shapes that `feed` gives them."""
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
+    del fixed.graph.value_info[:]  # written for open shapes
+    for value in fixed.graph.input:
+        if value.name in feed:
+            kind = value.type.tensor_type.elem_type
+            value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, kind, feed[value.name].shape))
+    return fixed
 
 
 def _output_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:

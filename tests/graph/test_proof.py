@@ -195,3 +195,86 @@ def test_without_a_float64_reference_the_tolerance_is_wider_and_says_why(monkeyp
     assert found.proved
     assert found.float64_error is None
     assert "1024 units in the last place, as Frobnicate is unknown to it" in found.reason
+
+
+def _with_class(proto: onnx.ModelProto) -> onnx.ModelProto:
+    proto.graph.node.append(node("ArgMax", ["y"], ["k"], axis=1))
+    proto.graph.output.append(helper.make_tensor_value_info("k", TensorProto.INT64, None))
+    return proto
+
+
+def test_a_class_that_changed_is_refuted_unless_values_rest_rounded() -> None:
+    weight = pruned(RNG, (30, 40), 600)
+    moved = weight * RNG.uniform(0.9, 1.1, weight.shape).astype(np.float32)
+    proto, other = _with_class(product(weight)), serialize(_with_class(product(moved)))
+    inputs = {"x": RNG.normal(size=(500, 30)).astype(np.float32)}
+    found = prove(proto, other, inputs, exact=False)
+    assert found.verdict == "measured"
+    assert found.discrete == 500
+    assert 0 < found.discrete_differ < 500
+    assert f"{found.discrete_differ} of 500 outputs that are no floats" in found.reason
+    assert prove(proto, other, inputs).verdict == "refuted"
+
+
+@pytest.mark.parametrize("change", ["shape", "type", "nan"])
+def test_rounding_at_rest_excuses_no_other_shape_type_or_nan(change: str) -> None:
+    weight = pruned(RNG, (30, 40), 600)
+    proto, other = _with_class(product(weight)), _with_class(product(weight))
+    last = other.graph.node[-1]
+    if change == "shape":
+        last.attribute.append(helper.make_attribute("keepdims", 0))
+    elif change == "type":
+        last.output[0] = "wide"
+        other.graph.node.append(node("Cast", ["wide"], ["k"], to=TensorProto.INT32))
+        other.graph.output[-1].type.tensor_type.elem_type = TensorProto.INT32
+    else:
+        other = _changed(other, "w", np.where(weight == weight.max(), np.float32(np.nan), weight))
+    inputs = {"x": RNG.normal(size=(50, 30)).astype(np.float32)}
+    assert prove(proto, serialize(other), inputs, exact=False).verdict == "refuted"
+
+
+def test_sequences_are_compared_by_their_tensors() -> None:
+    def split(weight: Array) -> onnx.ModelProto:
+        nodes = [node("MatMul", ["x", "w"], ["a"]), node("SplitToSequence", ["a"], ["y"], axis=1)]
+        proto = model(nodes, {"w": weight}, {"x": ["n", 30]})
+        kind = helper.make_tensor_sequence_value_info("y", TensorProto.FLOAT, None)
+        proto.graph.output[0].CopyFrom(kind)
+        return proto
+
+    weight = pruned(RNG, (30, 4), 60)
+    inputs = {"x": RNG.normal(size=(9, 30)).astype(np.float32)}
+    assert prove(split(weight), serialize(split(weight)), inputs).proved
+    other = serialize(split(-weight))
+    assert prove(split(weight), other, inputs).verdict == "refuted"
+    assert prove(split(weight), other, inputs, exact=False).discrete_differ == 1
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_nothing_finite_to_compare_is_not_proved(exact: bool) -> None:
+    weight = np.full((30, 40), np.nan, np.float32)
+    found = prove(product(weight), serialize(product(weight)), {"x": np.ones((4, 30), np.float32)}, exact=exact)
+    assert (found.verdict, found.max_abs_delta, found.samples) == ("not proved", None, 4)
+    assert "all 160 of them are NaN or infinite" in found.reason
+
+
+def test_an_output_that_is_never_finite_is_named() -> None:
+    proto = model([node("MatMul", ["x", "w"], ["y"]), node("MatMul", ["x", "v"], ["z"])],
+                  {"w": pruned(RNG, (30, 40), 300), "v": np.full((30, 4), np.inf, np.float32)}, {"x": ["n", 30]},
+                  ["y", "z"])  # fmt: skip
+    found = prove(proto, serialize(proto), {"x": np.ones((4, 30), np.float32)})
+    assert found.proved
+    assert "no finite number was seen at 'z'" in found.reason
+
+
+def test_a_rounded_file_carries_the_proof_of_its_graph() -> None:
+    images = _images(100)
+    graph = prove(lenet(), serialize(lenet()), images)
+    rounded = prove(lenet(), store(lenet(), weights="int8").serialized(), images, exact=False)
+    found = proof.of_rounded(graph, rounded)
+    assert found.verdict == "measured"
+    assert found.graph == graph
+    assert found.max_abs_delta == rounded.max_abs_delta
+    assert f"more than rounding explains ({graph.tolerance:.3g})" in found.reason
+    assert f"moved by up to {rounded.max_abs_delta:.3g}" in found.reason
+    broken = prove(lenet(), b"no model", images, exact=False)
+    assert proof.of_rounded(graph, broken).verdict == "refuted"

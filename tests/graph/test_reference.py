@@ -74,6 +74,36 @@ def test_rows_follow_from_the_size_of_the_model(monkeypatch: pytest.MonkeyPatch)
     assert reference.rows_within_budget(lenet()) == 0
 
 
+def test_feeds_are_counted_as_they_are() -> None:
+    first, second, third = 16 * 16 * 16 * 27, 7 * 7 * 32 * 144, 5 * 5 * 32 * 72
+    one = {"x": np.zeros((1, 3, 16, 16), np.float32)}
+    assert reference.macs(convnet(), one) == first + second + third + 320
+    assert reference.macs(convnet(), {"x": np.zeros((7, 3, 16, 16), np.float32)}) == 7 * reference.macs(convnet(), one)
+    open_axes = model(
+        [node("Conv", ["x", "c"], ["y"])],
+        {"c": np.ones((4, 3, 3, 3), np.float32)},
+        {"x": ["n", 3, "height", "width"]},
+    )
+    open_axes.graph.output[0].type.tensor_type.ClearField("shape")
+    assert reference.macs(open_axes, {"x": np.zeros((2, 3, 102, 102), np.float32)}) == 2 * 100 * 100 * 4 * 27
+
+
+def test_feeds_within_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = reference.macs(lenet())
+    feeds = [{"input": np.zeros((rows, 784), np.float32)} for rows in (100, 2, 3, 5, 1)]
+
+    def kept() -> list[int]:
+        return [reference.rows(feed) for feed in reference.within_budget(lenet(), feeds)]
+
+    assert kept() == [100]  # one is taken whatever its rows; the others would be more than MOST_ROWS
+    monkeypatch.setattr(reference, "MOST_MACS", 10 * one)
+    assert kept() == [2, 3, 5, 1]
+    monkeypatch.setattr(reference, "BUDGET_MACS", 6 * one)
+    assert kept() == [2, 3, 1]
+    monkeypatch.setattr(reference, "MOST_MACS", one - 1)
+    assert kept() == []
+
+
 def test_what_it_cannot_run_has_a_reason() -> None:
     proto = product(np.ones((3, 4), np.float32))
     proto.graph.node[0].domain = "com.example"

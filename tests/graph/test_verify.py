@@ -10,6 +10,8 @@ import pytest
 from nets import Net, zero_rows
 
 from edgeticket.errors import ModelError, ProofError
+from edgeticket.graph import evaluate
+from edgeticket.graph.passes import fold_constants
 from edgeticket.graph.simplify import Simplified, simplify
 from edgeticket.graph.storage import store
 from edgeticket.graph.verify import check_plan
@@ -71,3 +73,24 @@ def test_a_weight_that_depends_on_the_input_is_no_constant() -> None:
     model.graph.node.insert(0, total)
     with pytest.raises(ProofError, match="not as a constant"):
         check_plan(model.SerializeToString(), plan.layers)
+
+
+def test_what_is_too_large_to_rebuild_is_named_and_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = _simplified()
+    data = store(plan.model, storage="gaps", weights="fp32").serialized()
+    assert check_plan(data, plan.layers) == ()
+    monkeypatch.setattr(evaluate, "MAX_ELEMENTS", 1000)  # the first weight has 3,008 elements, the second 188
+    first, second = plan.layers
+    assert first.name in check_plan(data, plan.layers)
+    with pytest.raises(ProofError, match="should be gone"):
+        check_plan(data, (replace(first, shape_after=(), nonzeros_after=0), second))
+    with pytest.raises(ProofError, match="'absent'"):
+        check_plan(data, (replace(first, name="absent"),))
+
+
+def test_what_is_not_too_large_must_be_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = _simplified()
+    data = store(plan.model, storage="gaps", weights="fp32").serialized()
+    monkeypatch.setattr(fold_constants, "evaluate", lambda *_: None)
+    with pytest.raises(ProofError, match="not as a constant"):
+        check_plan(data, plan.layers)
