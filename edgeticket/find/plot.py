@@ -43,8 +43,9 @@ def picture(records: Sequence[Record]) -> bytes:
     chosen = records[0].ticket
     if chosen is not None:
         density = 100 * records[0].rounds[chosen].density
+        label = "the ticket" if len(records) == 1 else "the ticket of trial 0"
         for axes in (left, right):
-            axes.axvline(density, color="#1a7f37", linewidth=1, linestyle="--", label="the ticket")
+            axes.axvline(density, color="#1a7f37", linewidth=1, linestyle="--", label=label)
     left.legend(fontsize=8, frameon=False)
     trials = f", {len(records)} trials (mean, minimum to maximum)" if len(records) > 1 else ""
     figure.suptitle(f"{records[0].task}{trials}", fontsize=11)
