@@ -62,7 +62,7 @@ def single_node_model(
 
 def _fits(node: onnx.NodeProto, inputs: Sequence[Array | None], opset: int) -> bool:
     """Will the outputs stay within MAX_ELEMENTS? Where inference cannot say, the operator selects from its inputs."""
-    inferred = onnx.shape_inference.infer_shapes(single_node_model(node, inputs, opset, by_value=True), data_prop=True)
+    inferred = onnx.shape_inference.infer_shapes(single_node_model(node, inputs, opset, by_value=True))
     for output in inferred.graph.output:
         count = 1
         for dim in output.type.tensor_type.shape.dim:

@@ -36,7 +36,7 @@ def infer_shapes(model: ir.Model) -> None:
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
+        ShapeInferencePass(check_type=False, strict_mode=False, data_prop=False)(model)
     finally:
         logger.setLevel(level)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -245,3 +246,20 @@ def test_deeply_nested_graphs_end_in_a_sentence() -> None:
         graph = _field(1, _field(5, _field(6, graph)))  # GraphProto.node, NodeProto.attribute, AttributeProto.g
     with pytest.raises(ModelError, match=r"deep\.onnx"):
         parse_model(_model().SerializeToString() + _field(7, graph), "deep.onnx")
+
+
+def test_a_tiny_file_that_asks_for_gigabytes_is_not_computed_while_it_is_read() -> None:
+    """onnx's own data propagation would fill 2**33 elements; shapes are inferred without it."""
+    shape = helper.make_tensor("s", TensorProto.INT64, [1], [2**33])
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [None]) for name in "xy")
+    nodes = [helper.make_node("ConstantOfShape", ["s"], ["big"]), helper.make_node("Add", ["big", "x"], ["y"])]
+    graph = helper.make_graph(nodes, "g", [x], [y], [shape])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    before, peak = resource.getrlimit(resource.RLIMIT_AS), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    resource.setrlimit(resource.RLIMIT_AS, (8 * 2**30, before[1]))
+    try:
+        made = simplify(model)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+    assert [node.op_type for node in made.model.graph.node] == ["ConstantOfShape", "Add"]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 2**20, "less than a GiB"
