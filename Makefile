@@ -41,7 +41,8 @@ demo: install
 	@echo "The report is $(CURDIR)/runs/demo/artifact/report.html"
 
 test: install-dev
-	$(BIN)/python -m pytest -n 2 --dist loadscope --timeout 600 -q
+	if test -f $(SHARED)/unpack_cifar10.py && ! test -d data/cifar-10-batches-bin; then $(MAKE) data; fi
+	$(BIN)/python -m pytest -n 2 --dist loadscope --timeout 600
 
 # The lower bounds of pyproject.toml, where a newer version could hide that an older one lacks something.
 OLDEST := onnxruntime==1.24.3 onnx==1.21.0 onnx-ir==0.1.12 msgspec==0.19.0 safetensors==0.5.0 click==8.1.0 rich==13.7.0

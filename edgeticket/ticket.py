@@ -32,8 +32,26 @@ class Point:
     test_metric: float
 
 
+class _Trained:
+    """What a round and a control have in common: a mask that was trained to the end."""
+
+    kept: int
+    total: int
+    early_stop: Point
+    end: Point
+
+    @property
+    def density(self) -> float:
+        """The share of the prunable weights that is left (P_m of the paper)."""
+        return self.kept / self.total if self.total else 1.0
+
+    def at(self, where: str) -> Point:
+        """The point compared: 'early-stop' or 'end'."""
+        return self.early_stop if where == "early-stop" else self.end
+
+
 @dataclass(frozen=True)
-class Round:
+class Round(_Trained):
     """One train, prune, rewind: the mask it trained with and what came of it. Round 0 is the dense network.
 
     Files, relative to the ticket's folder: `rounds/NN/mask.safetensors` (bool), `early_stop.safetensors`,
@@ -48,18 +66,9 @@ class Round:
     seconds: float
     started: str
 
-    @property
-    def density(self) -> float:
-        """The share of the prunable weights that is left (P_m of the paper)."""
-        return self.kept / self.total if self.total else 1.0
-
-    def at(self, where: str) -> Point:
-        """The point compared: 'early-stop' or 'end'."""
-        return self.early_stop if where == "early-stop" else self.end
-
 
 @dataclass(frozen=True)
-class Control:
+class Control(_Trained):
     """One control run: the masks of a round trained from fresh weights, or a random mask of the same counts."""
 
     kind: str  # 'reinit' or 'random-mask'
@@ -71,15 +80,6 @@ class Control:
     end: Point
     seconds: float
     started: str
-
-    @property
-    def density(self) -> float:
-        """The share of the prunable weights that is left."""
-        return self.kept / self.total if self.total else 1.0
-
-    def at(self, where: str) -> Point:
-        """The point compared: 'early-stop' or 'end'."""
-        return self.early_stop if where == "early-stop" else self.end
 
 
 @dataclass(frozen=True)

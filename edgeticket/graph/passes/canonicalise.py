@@ -20,6 +20,7 @@ from edgeticket.graph.linear import one_for_each
 from edgeticket.graph.plan import Note
 from edgeticket.graph.shapes import Entry, Symbol, infer_shapes, vector
 from edgeticket.graph.values import Array, attribute, constant, is_standard, new_constant, opset, shape_of, stand_in
+from edgeticket.text import plural
 
 NAME = "canonicalise"
 
@@ -36,7 +37,7 @@ def canonicalise(model: ir.Model) -> list[Note]:
                 changed += rewrite(model.graph, node)
         total += changed
         if not changed:
-            return [Note(NAME, total, f"wrote {total} nodes in a plainer form")] if total else []
+            return [Note(NAME, total, f"wrote {plural(total, 'node')} in a plainer form")] if total else []
 
 
 def _bypass(graph: ir.Graph, node: ir.Node) -> bool:

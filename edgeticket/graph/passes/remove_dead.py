@@ -38,7 +38,7 @@ from edgeticket.graph.values import (
     shape_of,
     to_dtype,
 )
-from edgeticket.text import listing
+from edgeticket.text import listing, plural
 
 NAME = "remove-dead"
 _MIXING = ("Add", "Sub", "Mul", "Div", "Max", "Min")
@@ -241,10 +241,12 @@ def _notes(tally: _Tally) -> list[Note]:
     cut = sum(tally.channels.values())
     if cut:
         layers = listing([f"{name} ({count})" for name, count in tally.channels.items()])
-        notes.append(Note(NAME, cut, f"removed {cut} dead channels: {layers}"))
+        notes.append(Note(NAME, cut, f"removed {plural(cut, 'dead channel')}: {layers}"))
     if tally.folded:
         notes.append(
-            Note(NAME, tally.folded, f"folded {tally.folded} constant channels into the layers that read them")
+            Note(
+                NAME, tally.folded, f"folded {plural(tally.folded, 'constant channel')} into the layers that read them"
+            )
         )
     if tally.branches:
         notes.append(Note(NAME, tally.branches, f"replaced {tally.branches} constant branches"))

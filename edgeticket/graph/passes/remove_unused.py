@@ -6,6 +6,7 @@ import onnx_ir as ir
 
 from edgeticket.graph.plan import Note
 from edgeticket.graph.values import is_standard, opset
+from edgeticket.text import plural
 
 NAME = "remove-unused"
 
@@ -24,4 +25,4 @@ def remove_unused(model: ir.Model) -> list[Note]:
         if not value.uses() and not value.is_graph_output() and not value.is_graph_input():
             del graph.initializers[name]
             removed += 1
-    return [Note(NAME, removed, f"dropped {removed} nodes and constants that no output depends on")] if removed else []
+    return [Note(NAME, removed, f"dropped {plural(removed, 'value')} that no output depends on")] if removed else []
