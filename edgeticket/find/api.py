@@ -12,10 +12,11 @@ from edgeticket.errors import Exit
 from edgeticket.files import write_atomic
 from edgeticket.find import run
 from edgeticket.find.load import default_folder, load_task
-from edgeticket.find.lottery import Goal, Settings, Watcher
 from edgeticket.find.plot import picture
+from edgeticket.find.settings import Goal, Settings
 from edgeticket.find.summary import Row, as_json, rows, verdict
 from edgeticket.find.task import Task
+from edgeticket.find.watcher import Silent, Watcher
 from edgeticket.ticket import Record
 
 PICTURE = "rounds.png"
@@ -124,7 +125,7 @@ def request(
     )
 
 
-def find(wanted: run.Request, watcher: Callable[[int], Watcher] = lambda _number: run.Silent()) -> Found:
+def find(wanted: run.Request, watcher: Callable[[int], Watcher] = lambda _number: Silent()) -> Found:
     """Find the tickets of `request(...)`, or go on finding them.
 
     Raises:

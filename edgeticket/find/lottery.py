@@ -11,101 +11,39 @@ everything else follows from the settings. So the same command on the same folde
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import edgeticket
 from edgeticket import store, text
 from edgeticket.errors import EdgeticketError, FolderError, InputError, IntegrityError, TaskError
 from edgeticket.files import clean_temporaries, sha256, write_atomic
 from edgeticket.find import trace
-from edgeticket.find.fingerprint import code_of_task
+from edgeticket.find.checkpoint import Checkpoints, interval
 from edgeticket.find.network import (
     derived_seed,
-    digest,
     make_network,
     multiplications,
     prunable_layers,
     uncovered_weights,
     weights_of,
 )
+from edgeticket.find.settings import Goal, Settings, deciding, versions
 from edgeticket.find.task import Data, Task
 from edgeticket.find.train import Evaluation, Snapshot, Tensors, Trainer, network_inputs, split
+from edgeticket.find.watcher import Watcher
 from edgeticket.mask import Mask
 from edgeticket.metrics import METRICS
 from edgeticket.pruning import Layer, densities, prune, random_like, rounds_until
 from edgeticket.ticket import FORMAT, VERSION, Control, Point, Record, Round
 
 Array = NDArray[Any]
-CONTROLS = ("reinit", "random-mask")
 WORTH_THREADS = 10**9  # multiplications a batch: LeNet-300-100 has 16 million, Conv-2 2.6 billion
-CHECKPOINT_SECONDS = "EDGETICKET_CHECKPOINT_SECONDS"  # how often a running round is saved; 0: as often as it can be
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides the numbers of a trial, besides the task.
-
-    `rewind` is 'init', 'lr' or an iteration. `threads` 0: the cores at hand where a batch is worth them, else 1.
-    """
-
-    seed: int = 0
-    rewind: str = "init"
-    one_shot: bool = False
-    threads: int = 1
-    device: str = "cpu"
-
-    @property
-    def rewind_iteration(self) -> int:
-        """k of θk; 0 where the rewind is to θ0 or of the learning rate only."""
-        return int(self.rewind) if self.rewind.isdigit() else 0
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What may be raised or changed later without training anything again."""
-
-    rounds: int | None = None
-    until: float | None = None
-    tolerance: float | None = None  # 0.5 points, where the metric is in percent
-    at: str = "early-stop"
-    controls: tuple[str, ...] = ()
-    control_trials: int = 3
-    control_rounds: tuple[int, ...] | None = None
-    keep_test: int | None = None
-
-
-class Watcher(Protocol):
-    """Told what happens, so that a terminal, a log or nothing can show it."""
-
-    def plan(self, trainings: int, done: int) -> None:
-        """How many trainings the whole job has, and how many are there already."""
-
-    def training(self, label: str, density: float, start: int, stop: int) -> None:
-        """A training begins at iteration `start`."""
-
-    def iteration(self, iteration: int, loss: float | None) -> None:
-        """It got this far."""
-
-    def finished_round(self, record: Record, result: Round) -> None:
-        """A round is done and on disk."""
-
-    def finished_control(self, record: Record, result: Control) -> None:
-        """A control is done and on disk."""
-
-    def note(self, sentence: str) -> None:
-        """Something worth a line."""
 
 
 class Lottery:
@@ -140,7 +78,7 @@ class Lottery:
         self.data = data
         tensors: Tensors = split(data, task, settings.seed, self.device)
         self.trainer = Trainer(task, network, tensors, self.device)
-        self._sequence = 0
+        self._checkpoints = Checkpoints(folder)
         self.tolerance = self._tolerance()
         self._try_metric()
 
@@ -207,24 +145,6 @@ class Lottery:
 
     # -- the folder ------------------------------------------------------------------------------------------------
 
-    def _settings(self) -> dict[str, Any]:
-        """Everything that decides the result bit by bit; compared when a folder is opened again."""
-        settings = {
-            **{f"--{name.replace('_', '-')}": value for name, value in dataclasses.asdict(self.settings).items()},
-            **{f"task.{name}": value for name, value in self.task.numbers().items() if name != "until"},
-            "task.scope": self.task.scope,
-            "task.keep": list(self.task.keep),
-            "task.loss": _name_of(self.task.loss),
-            "task.optimizer": _name_of(self.task.optimizer),
-            "task.augment": _name_of(self.task.augment),
-            "task.schedule": _name_of(self.task.schedule),
-            "task.metric": self.task.metric_of.name,
-            "initial weights (sha256)": digest(self.theta0),
-            "data (sha256)": _data_digest(self.data),
-        }
-        settings |= code_of_task(self.task, self.trainer.network)
-        return dict(json.loads(json.dumps(settings, default=str)))  # as they are read back: no tuples
-
     def _refuse_foreign(self) -> None:
         """A folder without ticket.json may hold what a killed `_create` left, and nothing else."""
         if not self.folder.exists() or (self.folder / store.RECORD).exists():
@@ -246,8 +166,8 @@ class Lottery:
         record = store.read_record(self.folder)
         if not record.rounds and store.read_checkpoint(self.folder) is None:
             return self._create()  # nothing was trained: nothing binds a second attempt to the first one's settings
-        wanted = self._settings()
-        same_versions = record.provenance["versions"] == _versions()
+        wanted = deciding(self.settings, self.task, self.data, self.theta0, self.trainer.network)
+        same_versions = record.provenance["versions"] == versions()
         if not same_versions:  # compiled code differs between versions of Python, the traced graph between exporters
             wanted |= {key: value for key, value in record.settings.items() if key.startswith("code of ")}
         different = [
@@ -289,10 +209,10 @@ class Lottery:
             format=FORMAT,
             version=VERSION,
             task=task.name,
-            settings=self._settings(),
+            settings=deciding(self.settings, self.task, self.data, self.theta0, self.trainer.network),
             choice={"tolerance": self.tolerance, "at": self.goal.at},
             provenance={
-                "versions": _versions(),
+                "versions": versions(),
                 "machine": platform.machine(),
                 "cpu": torch.backends.cpu.get_cpu_capability(),
                 "not covered by the mask": self.uncovered,
@@ -338,7 +258,7 @@ class Lottery:
     def _round(self, record: Record, number: int) -> Record:
         """Train round `number`, write its files, then list them."""
         mask = self._mask(record, number)
-        resumed = self._resume(f"round-{number}")
+        resumed = self._checkpoints.resume(f"round-{number}")
         snapshot = resumed or self._rewound(record, number)
         began = _now()
         seed = derived_seed(self.settings.seed, "train")
@@ -412,8 +332,8 @@ class Lottery:
                 seed,
                 stop=stop,
                 progress=self.watcher.iteration,
-                checkpoint=lambda point: self._save_checkpoint(label, point),
-                checkpoint_seconds=_checkpoint_seconds(),
+                checkpoint=lambda point: self._checkpoints.save(label, point),
+                checkpoint_seconds=interval(),
             )
         except (EdgeticketError, MemoryError):
             raise
@@ -468,7 +388,7 @@ class Lottery:
         if kind == "random-mask":
             mask = random_like(mask, derived_seed(seed, "mask"))
         label = f"{kind}-{number}-{trial}"
-        snapshot = self._resume(label)
+        snapshot = self._checkpoints.resume(label)
         if snapshot is None and kind == "random-mask" and self.settings.rewind != "lr":
             snapshot = self._rewound(record, number)
         elif snapshot is None:
@@ -486,74 +406,6 @@ class Lottery:
         self.watcher.finished_control(record, result)
         return record
 
-    # -- checkpoints ---------------------------------------------------------------------------------------------------
-
-    def _save_checkpoint(self, label: str, point: Snapshot) -> None:
-        self._sequence += 1
-        arrays: dict[str, Array] = {
-            **{f"weights/{name}": value for name, value in point.weights.items()},
-            **{f"best/{name}": value for name, value in point.best.items()},
-            **{f"optimizer/{name}": value for name, value in point.optimizer.items()},
-            "curve": np.array(point.curve, np.float64).reshape(-1, 3),
-        }
-        if point.random_state is not None:
-            arrays["random_state"] = point.random_state
-        note = {"label": label, "iteration": point.iteration, "seconds": point.seconds, "sequence": self._sequence}
-        store.write_checkpoint(self.folder, arrays, note)
-
-    def _resume(self, label: str) -> Snapshot | None:
-        found = store.read_checkpoint(self.folder)
-        if found is None:
-            return None
-        arrays, note = found
-        self._sequence = int(note["sequence"])
-        if note["label"] != label:
-            return None
-
-        def part(prefix: str) -> dict[str, Array]:
-            return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
-
-        curve = [(int(i), float(loss), float(metric)) for i, loss, metric in arrays["curve"]]
-        return Snapshot(
-            int(note["iteration"]),
-            part("weights/"),
-            part("optimizer/"),
-            arrays.get("random_state"),
-            curve,
-            part("best/"),
-            float(note["seconds"]),
-        )
-
-
-def _checkpoint_seconds() -> float:
-    text = os.environ.get(CHECKPOINT_SECONDS, "20")
-    try:
-        return float(text)
-    except ValueError as error:
-        raise InputError(f"{CHECKPOINT_SECONDS}={text}: give seconds, or unset it") from error
-
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _versions() -> dict[str, str]:
-    names = ("torch", "numpy", "onnx", "onnxscript")
-    return {"python": platform.python_version(), "edgeticket": edgeticket.__version__, **{n: version(n) for n in names}}
-
-
-def _name_of(function: Any) -> str | None:
-    if function is None:
-        return None
-    return getattr(function, "__qualname__", type(function).__qualname__)
-
-
-def _data_digest(data: Data) -> str:
-    arrays: Mapping[str, Array] = {
-        "train/inputs": data.train[0],
-        "train/targets": data.train[1],
-        "test/inputs": data.test[0],
-        "test/targets": data.test[1],
-        **({} if data.scale is None else {"scale": data.scale, "offset": data.offset}),
-    }
-    return sha256(digest(arrays).encode())

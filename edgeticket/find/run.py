@@ -27,8 +27,10 @@ import torch
 from edgeticket import errors, store
 from edgeticket.errors import EdgeticketError, FolderError, InputError, TaskError
 from edgeticket.find.load import load_task
-from edgeticket.find.lottery import CONTROLS, Goal, Lottery, Settings, Watcher
+from edgeticket.find.lottery import Lottery
+from edgeticket.find.settings import CONTROLS, Goal, Settings
 from edgeticket.find.task import Data, Task
+from edgeticket.find.watcher import Silent, Watcher
 from edgeticket.mask import Mask
 from edgeticket.ticket import Control, Record, Round
 
@@ -225,17 +227,6 @@ def forecast(request: Request, iterations: int = 60) -> tuple[Lottery, float]:
 # -- several trials --------------------------------------------------------------------------------------------------
 
 Event = tuple[int, str, tuple[Any, ...]]
-
-
-class Silent:
-    """A Watcher that shows nothing."""
-
-    def plan(self, trainings: int, done: int) -> None: ...
-    def training(self, label: str, density: float, start: int, stop: int) -> None: ...
-    def iteration(self, iteration: int, loss: float | None) -> None: ...
-    def finished_round(self, record: Record, result: Round) -> None: ...
-    def finished_control(self, record: Record, result: Control) -> None: ...
-    def note(self, sentence: str) -> None: ...
 
 
 class _Forward:

@@ -15,12 +15,13 @@ from torch import nn
 
 from edgeticket import store
 from edgeticket.errors import FolderError, InputError, IntegrityError, TaskError, TrainingError
-from edgeticket.find.lottery import Goal, Lottery, Settings
+from edgeticket.find.lottery import Lottery
 from edgeticket.find.network import derived_seed
-from edgeticket.find.run import Silent
+from edgeticket.find.settings import Goal, Settings
 from edgeticket.find.summary import verdict
 from edgeticket.find.task import Task
 from edgeticket.find.train import Snapshot
+from edgeticket.find.watcher import Silent
 from edgeticket.mask import Mask
 from edgeticket.metrics import Metric
 from edgeticket.pruning import kept_counts, prune

@@ -20,6 +20,7 @@ from tiny_task import tiny
 from edgeticket import store
 from edgeticket.errors import DataError, FolderError, InputError, IntegrityError, StorageError, TaskError
 from edgeticket.find import api, lottery, run
+from edgeticket.find.watcher import Silent
 from edgeticket.ticket import Record
 
 pytestmark = pytest.mark.usefixtures("traced_once")
@@ -297,12 +298,12 @@ def test_a_refused_search_leaves_no_folder(tmp_path: Path) -> None:
         raise DataError("no data")
 
     with pytest.raises(DataError, match="no data"):
-        run.find(request(tmp_path / "run", task=dataclasses.replace(tiny, data=nothing)), lambda _n: run.Silent())
+        run.find(request(tmp_path / "run", task=dataclasses.replace(tiny, data=nothing)), lambda _n: Silent())
     assert not (tmp_path / "run").exists()
 
 
 def test_a_small_network_takes_one_thread_however_many_cores_there_are(tmp_path: Path) -> None:
-    (record,) = run.find(request(tmp_path / "run", rounds=0, threads=None), lambda _n: run.Silent())
+    (record,) = run.find(request(tmp_path / "run", rounds=0, threads=None), lambda _n: Silent())
     assert record.settings["--threads"] == 1
 
 
