@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgeticket.cli.options import density, write_json
+from edgeticket.cli.options import density, standard_output_kept_for_json, write_json
 
 
 @click.command()
@@ -94,37 +94,36 @@ def find(
     from edgeticket.find import api
     from edgeticket.find.task import parse_settings
 
-    wanted = api.request(
-        task,
-        out=out,
-        data_dirs=data_dir,
-        rounds=rounds,
-        until=until,
-        rewind=rewind,
-        one_shot=one_shot,
-        seed=seed,
-        trials=trials,
-        controls=controls,
-        control_trials=control_trials,
-        control_rounds=_rounds(control_rounds),
-        tolerance=tolerance,
-        at=at,
-        changes=parse_settings(changes),
-        keep_test=keep_test,
-        threads=threads,
-        device=device,
-    )
-    if dry_run:
-        predicted = api.forecast(wanted)
-        if json_target:
-            write_json(json_target, predicted.as_json())
-        if json_target != "-":
-            present.show_forecast(predicted)
-        return
-    found = present.find(wanted, quiet=quiet, to_stderr=json_target == "-")
-    if json_target:
-        write_json(json_target, found.as_json())
-    raise SystemExit(int(found.exit_code))
+    with standard_output_kept_for_json(json_target == "-"):
+        wanted = api.request(
+            task,
+            out=out,
+            data_dirs=data_dir,
+            rounds=rounds,
+            until=until,
+            rewind=rewind,
+            one_shot=one_shot,
+            seed=seed,
+            trials=trials,
+            controls=controls,
+            control_trials=control_trials,
+            control_rounds=_rounds(control_rounds),
+            tolerance=tolerance,
+            at=at,
+            changes=parse_settings(changes),
+            keep_test=keep_test,
+            threads=threads,
+            device=device,
+        )
+        predicted = api.forecast(wanted) if dry_run else None
+        found = None if dry_run else present.find(wanted, quiet=quiet, to_stderr=json_target == "-")
+    if predicted is not None and json_target != "-":
+        present.show_forecast(predicted)
+    result = predicted or found
+    if json_target and result is not None:
+        write_json(json_target, result.as_json())
+    if found is not None:
+        raise SystemExit(int(found.exit_code))
 
 
 def _rounds(text: str | None) -> tuple[int, ...] | None:

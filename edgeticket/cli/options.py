@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import click
@@ -26,6 +30,23 @@ def input_shape(value: str) -> tuple[str, tuple[int, ...]]:
     if not name or not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
         raise click.BadParameter(f"{value!r} is not an input's shape; write NAME=1x3x32x32")
     return name, tuple(int(part) for part in parts)
+
+
+@contextmanager
+def standard_output_kept_for_json(kept: bool) -> Iterator[None]:
+    """While this lasts, whatever a user's task or its processes print goes to standard error instead."""
+    if not kept:
+        yield
+        return
+    sys.stdout.flush()
+    saved = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
 
 
 def write_json(target: str, document: object) -> None:

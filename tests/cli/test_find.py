@@ -106,6 +106,13 @@ def test_json_on_standard_output_is_alone_there(finished: tuple[Path, Result]) -
     assert json.loads(forecast.stdout)["trainings"] == 2
 
 
+def test_what_a_task_prints_does_not_reach_the_json(tmp_path: Path) -> None:
+    (tmp_path / "noisy.py").write_text("from tiny_task import tiny\n\nprint('LOADING')\n")
+    result = find(f"{tmp_path / 'noisy.py'}:tiny", "--out", tmp_path / "run", "--dry-run", "--json", "-")
+    assert json.loads(result.stdout)["trials"] == 1
+    assert "LOADING" in result.stderr
+
+
 def test_json_to_a_file(finished: tuple[Path, Result], tmp_path: Path) -> None:
     result = quick("--out", finished[0], "--json", tmp_path / "deep" / "numbers.json")
     assert "Ticket: round 1" in result.stdout
