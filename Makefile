@@ -45,7 +45,7 @@ test: install-dev
 	$(BIN)/python -m pytest -n 2 --dist loadscope --timeout 600
 
 # The lower bounds of pyproject.toml, where a newer version could hide that an older one lacks something.
-OLDEST := onnxruntime==1.24.3 onnx==1.21.0 onnx-ir==0.1.12 msgspec==0.19.0 safetensors==0.5.0 click==8.1.0 rich==13.7.0
+OLDEST := onnxruntime==1.24.3 onnx==1.21.0 onnx-ir==0.1.13 msgspec==0.19.0 safetensors==0.5.0 click==8.1.0 rich==13.7.0
 test-oldest:
 	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check $(OLDEST) -e '.[export]' pytest hypothesis

@@ -151,7 +151,9 @@ def _widen_nodes(nodes: Iterable[onnx.NodeProto]) -> None:
             node.attribute.append(onnx.helper.make_attribute("value", zero))
         if node.op_type == "Constant":
             _widen_float_constant(node)
-        for attribute in node.attribute:
+        for attribute in tuple(node.attribute):
+            if attribute.name == "auto_pad" and attribute.s == b"VALID":
+                node.attribute.remove(attribute)  # the same as no padding; the reference pads it up to onnx 1.22
             if attribute.name in ("to", "dtype") and attribute.i == TensorProto.FLOAT:
                 attribute.i = TensorProto.DOUBLE
             if attribute.HasField("t"):
