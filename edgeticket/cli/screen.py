@@ -147,7 +147,7 @@ class TrialView:
         if self._left and not self._predicted:
             self._predicted = True
             total = text.duration(self._left * result.seconds)
-            self.screen.print(f"  {self._who}{self._left} more trainings of this length: about {total}")
+            self.screen.print(f"  {self._who}{text.plural(self._left, 'more training')} of this length: about {total}")
 
     def finished_control(self, record: Record, result: Control) -> None:
         """A row."""
