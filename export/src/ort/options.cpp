@@ -1,0 +1,68 @@
+#include "options.h"
+
+#include <cstdlib>
+#include <stdexcept>
+#include <thread>
+
+#include "../engine/kernels_of.h"
+
+namespace edgeticket {
+namespace {
+
+// The entry's value; empty where there is none.
+std::string entry(const abi::OrtApi& api, const abi::OrtSessionOptions* session, const char* key) {
+    const std::string full = std::string("ep.edgeticketexecutionprovider.") + key;
+    int there = 0;
+    abi::Status status = api.HasSessionConfigEntry(session, full.c_str(), &there);
+    std::string value;
+    std::size_t size = 0;
+    if (status == nullptr && there != 0) status = api.GetSessionConfigEntry(session, full.c_str(), nullptr, &size);
+    if (status == nullptr && size > 1) {
+        value.resize(size);
+        status = api.GetSessionConfigEntry(session, full.c_str(), value.data(), &size);
+        value = value.c_str();  // up to the terminator, which was counted
+    }
+    if (status != nullptr) {
+        const std::string message = api.GetErrorMessage(status);
+        api.ReleaseStatus(status);
+        throw std::invalid_argument("option " + full + ": " + message);
+    }
+    return value;
+}
+
+[[noreturn]] void refuse(const char* key, const std::string& value, const char* allowed) {
+    throw std::invalid_argument(std::string("option ") + key + "=" + value + " of " + kProviderName + ": " + allowed);
+}
+
+Isa isa(const std::string& value) {
+    if (value.empty()) return best_isa();
+    for (Isa isa : {Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512})
+        if (value == isa_name(isa)) {
+            if (!has_isa(isa)) refuse("isa", value, "this processor or this build has not got it");
+            return isa;
+        }
+    refuse("isa", value, "one of avx512, avx2, neon, portable");
+}
+
+}  // namespace
+
+Options read_options(const abi::OrtApi& api, const abi::OrtSessionOptions* session) {
+    Options options;
+    const std::string claim = entry(api, session, "claim"), threads = entry(api, session, "threads");
+    const std::string measure = entry(api, session, "measure");
+    options.report = entry(api, session, "report");
+    options.settings.isa = isa(entry(api, session, "isa"));
+    if (claim == "always") options.claim = Claim::Always;
+    else if (!claim.empty() && claim != "auto") refuse("claim", claim, "one of auto, always");
+    options.measure = measure == "1";
+    if (!measure.empty() && measure != "0" && measure != "1") refuse("measure", measure, "0 or 1");
+    char* end = nullptr;
+    const long number = std::strtol(threads.c_str(), &end, 10);
+    if (!threads.empty() && (*end != '\0' || number < 1 || number > 1024)) refuse("threads", threads, "a number from 1 to 1024");
+    options.threads_known = !threads.empty();
+    const auto cores = static_cast<int>(std::thread::hardware_concurrency());
+    options.settings.threads = options.threads_known ? static_cast<int>(number) : cores > 1 ? cores : 1;
+    return options;
+}
+
+}  // namespace edgeticket

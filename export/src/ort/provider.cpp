@@ -1,0 +1,79 @@
+#include "provider.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "compute.h"
+#include "graph.h"
+#include "guard.h"
+#include "import.h"
+
+namespace edgeticket {
+
+using namespace abi;
+
+Provider::Provider(const OrtApi& api, Options options)
+    : OrtEp{}, api_(api), options_(std::move(options)), report_(options_.report) {
+    version = kVersion;
+    GetName = [](const OrtEp*) { return kProviderName; };
+    GetCapability = [](OrtEp* self, const OrtGraph* graph, OrtEpGraphSupportInfo* support) {
+        auto& provider = *static_cast<Provider*>(self);
+        return guard(provider.api_, [&] { provider.judge(graph, support); });
+    };
+    Compile = [](OrtEp* self, const OrtGraph** graphs, const OrtNode** fused, std::size_t count, OrtNodeComputeInfo** out, OrtNode**) {
+        auto& provider = *static_cast<Provider*>(self);
+        std::fill(out, out + count, nullptr);
+        const Status status = guard(provider.api_, [&] {
+            for (std::size_t i = 0; i < count; ++i) out[i] = provider.compile(graphs[i], fused[i]);
+            provider.report_.write();
+        });
+        if (status != nullptr) provider.ReleaseNodeComputeInfos(self, out, count);
+        return status;
+    };
+    ReleaseNodeComputeInfos = [](OrtEp*, OrtNodeComputeInfo** infos, std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i) {
+            delete static_cast<CompiledRegion*>(infos[i]);
+            infos[i] = nullptr;
+        }
+    };
+}
+
+void Provider::judge(const OrtGraph* handle, OrtEpGraphSupportInfo* support) {
+    const Reader reader(api_);
+    const OrtNode* parent = nullptr;
+    reader.check(api_.Graph_GetParentNode(handle, &parent));
+    if (parent != nullptr) return;  // the body of an If or a Loop: its weights may lie outside of it
+    OnnxGraph graph = reader.read(handle);
+    for (int input : graph.inputs) session_inputs_.insert(graph.values[static_cast<std::size_t>(input)].name);
+    const std::vector<Candidate> found = candidates(graph);
+    const Selection selection = select(found, options_.settings, options_.claim);
+    report_.judge(graph, found, selection);
+    report_.write();
+    const OrtNodeFusionOptions fusion{kVersion, true};  // the plan holds its own copy of the weights
+    for (const auto& group : selection.groups) {
+        std::vector<const OrtNode*> nodes;
+        for (int i : group) nodes.push_back(graph.nodes[static_cast<std::size_t>(i)].handle);
+        reader.check(api_.GetEpApi()->EpGraphSupportInfo_AddNodesToFuse(support, nodes.data(), nodes.size(), &fusion));
+    }
+}
+
+OrtNodeComputeInfo* Provider::compile(const OrtGraph* handle, const OrtNode* fused) {
+    const Reader reader(api_);
+    OnnxGraph graph = reader.read(handle);
+    Import import = import_region(graph, reader.input_names(fused), reader.output_names(fused));
+    std::vector<bool> trusted;
+    for (std::size_t i = 0; i < import.inputs.size(); ++i) {
+        const std::string& name = import.region.values[static_cast<std::size_t>(import.region.inputs[i])].name;
+        const auto& shape = import.inputs[i];
+        const bool known = std::all_of(shape.begin(), shape.end(), [](std::int64_t size) { return size >= 0; });
+        trusted.push_back(known && session_inputs_.count(name) != 0);
+    }
+    std::unique_ptr<Plan> plan = Plan::build(import.region, options_.settings);
+    import.region.nodes.clear();  // the plan holds what it needs of the weights
+    auto region = std::make_unique<CompiledRegion>(api_, std::move(import), std::move(plan), std::move(trusted),
+                                                   options_.settings.threads, options_.threads_known);
+    report_.compiled(graph, region->plan().reports(), options_.measure ? region->measure() : std::vector<double>());
+    return region.release();
+}
+
+}  // namespace edgeticket

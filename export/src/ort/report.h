@@ -1,0 +1,37 @@
+// What became of every node of a model: claimed and by which kernel, or left and why. Written as JSON where option `report` says.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "../engine/select.h"
+#include "graph.h"
+
+namespace edgeticket {
+
+struct Record {
+    std::string name, op, kernel;
+    std::string reason;        // empty where it was claimed
+    double density = 1;        // nonzero share of the weights
+    std::int64_t macs = 0;     // an item
+    double predicted_us = -1;  // an item; below 0: not known
+    double cpu_us = -1;
+    double measured_us = -1;
+};
+
+class Report {
+   public:
+    explicit Report(std::string path) : path_(std::move(path)) {}
+    void judge(const OnnxGraph& graph, const std::vector<Candidate>& candidates, const Selection& selection);
+    // `times` is empty or has one entry a node. `nodes` are those of the region, in its order.
+    void compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nodes, const std::vector<double>& times);
+    void write() const;  // Throws std::runtime_error where the file can not be written.
+
+   private:
+    std::string path_;
+    std::vector<Record> records_;
+    std::map<std::string, std::size_t> index_;  // a node's first output -> its record
+};
+
+}  // namespace edgeticket
