@@ -54,6 +54,18 @@ struct WindowNarrow {  // four registers, TBL, which gives 0 for a byte past the
 
 #endif
 
+// x in every lane, as one instruction: the compiler may drop "- 0" but not "0 +", which turns -0 into 0.
+ET_INLINE V broadcast(float x) { return x - V{}; }
+
+// Keeps the compiler from making hardware gathers of scalar code: measured, they are half as fast.
+#if defined(__x86_64__)
+#define ET_SCALAR(v) asm("" : "+x"(v))
+#elif defined(__ARM_NEON)
+#define ET_SCALAR(v) asm("" : "+w"(v))
+#else
+#define ET_SCALAR(v) asm("" : "+m"(v))
+#endif
+
 // As load_first and store_first, for an n between 0 and VL, without a call.
 ET_INLINE V load_part(const float* p, int n) {
 #if defined(__AVX512F__)

@@ -1,0 +1,58 @@
+// A convolution with its residual and activation: nonzero weights packed as (tap, weight) streams, output cut into tiles.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "steps.h"
+
+namespace edgeticket {
+
+class ConvStep final : public Step {
+   public:
+    struct Place {
+        int buffer = -1;
+        Layout layout;
+    };
+    // Throws std::invalid_argument where one input channel is larger than a 16-bit tap reaches.
+    ConvStep(int node, const MapKernels& kernels, const Node& conv, const Epilogue& epilogue, const Place& in, std::int64_t in_channels, const Place& out,
+             std::int64_t out_channels, const Place& residual, int threads);
+    void run(const Frame&, const std::vector<Buffer>&, int part, int parts) const override;
+    double cost() const override { return cost_; }
+    std::size_t bytes() const override;
+    const char* kernel() const override { return tiles_.front().kernel->name; }
+    std::vector<int> reads() const override;
+    int writes() const override { return out_.buffer; }
+
+   private:
+    // Weights whose taps start in one block of input channels, for the output channels that read it.
+    struct Segment {
+        std::int64_t in_channel;
+        int first, last;
+        bool begins, ends;
+        std::vector<std::uint32_t> starts;  // of all output channels, and the end
+    };
+    struct PlacedTile {
+        const ConvKernel* kernel;
+        std::ptrdiff_t in, out, residual;  // floats
+        std::vector<std::int32_t> masks;
+        std::vector<Halo> halos;
+    };
+    void pack(const Node& conv, std::int64_t in_channels, std::int64_t out_channels);
+    void place_tiles(const Node& conv);
+
+    const MapKernels& kernels_;
+    Place in_, out_, residual_;
+    Epilogue epilogue_;
+    std::int64_t stride_[2];
+    std::vector<float> bias_, weights_;
+    std::vector<std::uint16_t> offsets_;
+    std::vector<Segment> segments_;
+    std::vector<PlacedTile> tiles_;
+    std::vector<std::int32_t> halo_lanes_;
+    std::vector<std::vector<int>> cuts_;  // cuts_[parts - 1]: where the output channels are divided
+    double cost_ = 0;
+};
+
+}  // namespace edgeticket

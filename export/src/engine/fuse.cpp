@@ -1,0 +1,70 @@
+#include "fuse.h"
+
+#include <limits>
+
+namespace edgeticket {
+
+bool is_activation(Op op) {
+    return op == Op::Relu || op == Op::Clip || op == Op::LeakyRelu || op == Op::Sigmoid || op == Op::HardSwish;
+}
+
+Epilogue epilogue_of(const Node& node) {
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    switch (node.op) {
+        case Op::Relu: return {Activation::Clip, 0, infinity, 0};
+        case Op::Clip: return {Activation::Clip, node.low, node.high, 0};
+        case Op::LeakyRelu: return {Activation::LeakyRelu, 0, 0, node.alpha};
+        case Op::Sigmoid: return {Activation::Sigmoid, 0, 0, 0};
+        case Op::HardSwish: return {Activation::HardSwish, 0, 0, 0};
+        default: return {};
+    }
+}
+
+std::vector<Fused> fuse(const Region& region) {
+    std::vector<int> readers(region.values.size(), 0);
+    for (const int value : region.outputs) readers[static_cast<std::size_t>(value)] += 2;  // must be written: never inside a group
+    for (const Node& node : region.nodes)
+        for (const int value : node.inputs) ++readers[static_cast<std::size_t>(value)];
+
+    std::vector<Fused> groups;
+    std::vector<int> group_of(region.values.size(), -1);  // that writes the value
+    for (std::size_t i = 0; i < region.nodes.size(); ++i) {
+        const Node& node = region.nodes[i];
+        // The latest group that this node may join: it wrote one of the inputs, and nobody else reads that.
+        int joined = -1;
+        for (const int value : node.inputs) {
+            const int group = group_of[static_cast<std::size_t>(value)];
+            if (group < 0 || readers[static_cast<std::size_t>(value)] != 1) continue;
+            const Fused& candidate = groups[static_cast<std::size_t>(group)];
+            const Op op = region.nodes[static_cast<std::size_t>(candidate.node)].op;
+            if (candidate.epilogue.activation != Activation::None) continue;
+            const bool sums = op == Op::Conv || op == Op::Fc;
+            const bool adds = node.op == Op::Add && node.inputs.size() == 2 && node.inputs[0] != node.inputs[1] && sums && candidate.residual < 0;
+            const bool activates = is_activation(node.op) && (sums || op == Op::Add);
+            if ((adds || activates) && group > joined) joined = group;
+        }
+        if (joined >= 0 && node.op == Op::Add) {  // the other operand must be there when the group runs
+            const Fused& group = groups[static_cast<std::size_t>(joined)];
+            const int other = node.inputs[node.inputs[0] == group.output ? 1 : 0];
+            if (group_of[static_cast<std::size_t>(other)] > joined) joined = -1;
+        }
+        if (joined < 0) {
+            Fused group;
+            group.node = static_cast<int>(i);
+            group.output = node.output;
+            if (is_activation(node.op)) group.epilogue = epilogue_of(node);
+            groups.push_back(group);
+            joined = static_cast<int>(groups.size()) - 1;
+        } else {
+            Fused& group = groups[static_cast<std::size_t>(joined)];
+            if (node.op == Op::Add) group.residual = node.inputs[node.inputs[0] == group.output ? 1 : 0];
+            else group.epilogue = epilogue_of(node);
+            group.followers.push_back(static_cast<int>(i));
+            group.output = node.output;
+        }
+        group_of[static_cast<std::size_t>(node.output)] = joined;
+    }
+    return groups;
+}
+
+}  // namespace edgeticket

@@ -1,0 +1,25 @@
+// Nodes that run as one: a convolution or fully connected layer with the residual and the activation that follow it.
+#pragma once
+
+#include <vector>
+
+#include "../kernels/maps.h"
+#include "region.h"
+
+namespace edgeticket {
+
+struct Fused {
+    int node = -1;                // the one that gives the group its kind
+    std::vector<int> followers;   // nodes computed in its epilogue
+    int residual = -1;            // value added before the activation
+    int output = -1;              // value
+    Epilogue epilogue;
+};
+
+// Every node lies in exactly one group; groups stand in an order that computes values before they are read.
+std::vector<Fused> fuse(const Region& region);
+
+bool is_activation(Op op);
+Epilogue epilogue_of(const Node& node);
+
+}  // namespace edgeticket

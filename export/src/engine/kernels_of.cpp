@@ -1,0 +1,73 @@
+#include "kernels_of.h"
+
+#include <stdexcept>
+#include <string>
+
+namespace edgeticket {
+
+bool has_isa(Isa isa) {
+    switch (isa) {
+        case Isa::Portable: return true;
+#if defined(__x86_64__)
+        case Isa::Avx512:
+            return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                   __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+        case Isa::Avx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#elif defined(__ARM_NEON)
+        case Isa::Neon: return true;
+#endif
+        default: return false;
+    }
+}
+
+Isa best_isa() {
+    for (const Isa isa : {Isa::Avx512, Isa::Avx2, Isa::Neon})
+        if (has_isa(isa)) return isa;
+    return Isa::Portable;
+}
+
+const char* isa_name(Isa isa) {
+    switch (isa) {
+        case Isa::Avx512: return "avx512";
+        case Isa::Avx2: return "avx2";
+        case Isa::Neon: return "neon";
+        case Isa::Portable: break;
+    }
+    return "portable";
+}
+
+namespace {
+
+void require(Isa isa) {
+    if (!has_isa(isa)) throw std::invalid_argument(std::string("this processor or this build has no ") + isa_name(isa));
+}
+
+}  // namespace
+
+const MapKernels& map_kernels_of(Isa isa) {
+    require(isa);
+    switch (isa) {
+#if defined(__x86_64__)
+        case Isa::Avx512: return avx512::map_kernels;
+        case Isa::Avx2: return avx2::map_kernels;
+#elif defined(__ARM_NEON)
+        case Isa::Neon: return neon::map_kernels;
+#endif
+        default: return portable::map_kernels;
+    }
+}
+
+const FcKernels& fc_kernels_of(Isa isa) {
+    require(isa);
+    switch (isa) {
+#if defined(__x86_64__)
+        case Isa::Avx512: return avx512::fc_kernels;
+        case Isa::Avx2: return avx2::fc_kernels;
+#elif defined(__ARM_NEON)
+        case Isa::Neon: return neon::fc_kernels;
+#endif
+        default: return portable::fc_kernels;
+    }
+}
+
+}  // namespace edgeticket

@@ -1,0 +1,68 @@
+// What is to be computed: the sparse region of a network, free of ONNX and of ONNX Runtime.
+//
+// A region is computed item by item. An item is an image (dimension 0 of every tensor is the batch) or, in regions made of
+// Gemm, MatMul and element-wise nodes alone, a row (every dimension but the last is batch). Shapes here are those of one
+// item: {C, H, W}, {C, L} or {K}, row-major, float32. The number of items is known when the region runs.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace edgeticket {
+
+enum class Op : std::uint8_t {
+    Conv,               // item {C, H, W} or {C, L}; weight {M, C/groups, kernel...}; bias {M} or empty
+    Fc,                 // item {K} -> {N}; weight {N, K} (Gemm and MatMul are brought into this order); bias {N} or empty
+    Add,                // two values of one item shape, or a value and `constant`, expanded to the item's shape
+    Relu,
+    Clip,               // [low, high]
+    LeakyRelu,          // alpha
+    Sigmoid,
+    HardSwish,          // x * max(0, min(1, x / 6 + 0.5))
+    MaxPool,
+    AveragePool,        // count_include_pad
+    GlobalAveragePool,  // {C, ...} -> {C, 1, 1} or {C, 1} or, as ReduceMean without keepdims, {C}
+    Reshape,            // Flatten and Reshape: the item keeps its elements and their order
+};
+
+// Spatial attributes with two entries, height then width; a 1-d node has height 1, kernel 1, no padding in entry 0.
+struct Window {
+    std::int64_t kernel[2] = {1, 1};
+    std::int64_t stride[2] = {1, 1};
+    std::int64_t dilation[2] = {1, 1};
+    std::int64_t pad_begin[2] = {0, 0};
+    std::int64_t pad_end[2] = {0, 0};  // with ceil_mode already turned into what the output shape says
+};
+
+struct Node {
+    Op op = Op::Reshape;
+    std::string name;          // of the ONNX node, for reports
+    std::vector<int> inputs;   // indices into Region::values
+    int output = -1;
+    Window window;             // Conv, MaxPool, AveragePool
+    std::int64_t groups = 1;   // Conv
+    std::vector<float> weight; // Conv, Fc
+    std::vector<float> bias;   // Conv, Fc
+    std::vector<float> constant;  // Add with one value
+    float alpha = 0.01F;
+    float low = -std::numeric_limits<float>::infinity();
+    float high = std::numeric_limits<float>::infinity();
+    bool count_include_pad = false;
+};
+
+struct Value {
+    std::string name;
+    std::vector<std::int64_t> shape;  // of one item, all positive
+};
+
+struct Region {
+    std::vector<Value> values;
+    std::vector<Node> nodes;   // in topological order
+    std::vector<int> inputs;   // indices into values
+    std::vector<int> outputs;  // indices into values; a value may be both an output and read inside
+};
+
+}  // namespace edgeticket

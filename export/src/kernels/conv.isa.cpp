@@ -1,0 +1,198 @@
+// Sparse convolution over one tile of a lane-blocked map.
+//
+// For each output channel, the tile's vectors are accumulators; each nonzero weight is broadcast once and multiplied with the tile
+// shifted by that weight's tap. A tile of few vectors would wait for its own additions, so it sums entries in turns in several sets.
+#include "../simd/activation.h"
+#include "maps.h"
+
+namespace edgeticket::ISA_NS {
+namespace {
+
+ET_INLINE void write_halos(float* plane, const Halos& halos) {
+    for (std::size_t i = 0; i < halos.count; ++i) {
+        const Halo& halo = halos.entries[i];
+        store(plane + std::size_t{halo.to} * VL, permute(load(plane + std::size_t{halo.from} * VL), halos.lanes + std::size_t{halo.permutation} * VL));
+    }
+}
+
+ET_INLINE V masked(V v, const std::int32_t* mask) {
+    Vi keep;
+    std::memcpy(&keep, mask, sizeof keep);
+    return (V)((Vi)v & keep);
+}
+
+template <int Rows, int Columns, int Stride>
+void conv(const ConvTask& task) {
+    constexpr int tile = Rows * Columns;
+    constexpr int sets = tile >= 6 ? 1 : tile >= 3 ? 2 : tile == 2 ? 3 : 4;
+    const std::ptrdiff_t in_pitch = task.in_pitch;
+    const std::ptrdiff_t step = Stride > 0 ? Stride * VL : task.in_step;
+    const float* const in = task.in;
+    const std::uint16_t* const offsets = task.offsets;
+    const float* const weights = task.weights;
+    std::uint32_t k = task.starts[task.first];
+    for (int channel = task.first; channel < task.last; ++channel) {
+        float* const plane = task.out + channel * task.out_plane;
+        float* const out = plane + task.out_tile;
+        V sums[sets][Rows][Columns];
+        if (task.begins) {
+            const V bias = splat(task.bias ? task.bias[channel] : 0.0F);
+            for (int r = 0; r < Rows; ++r)
+                for (int c = 0; c < Columns; ++c) sums[0][r][c] = bias;
+        } else {
+            for (int r = 0; r < Rows; ++r)
+                for (int c = 0; c < Columns; ++c) sums[0][r][c] = load(out + r * task.out_pitch + c * VL);
+        }
+        for (int s = 1; s < sets; ++s)
+            for (int r = 0; r < Rows; ++r)
+                for (int c = 0; c < Columns; ++c) sums[s][r][c] = V{};
+        const std::uint32_t end = task.starts[channel + 1];
+        for (; k + sets <= end; k += sets) {
+#pragma GCC unroll 4
+            for (int s = 0; s < sets; ++s) {
+                const float* const from = in + std::ptrdiff_t{offsets[k + s]} * VL;
+                const V weight = splat(weights[k + s]);
+#pragma GCC unroll 16
+                for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 16
+                    for (int c = 0; c < Columns; ++c) sums[s][r][c] += weight * load(from + r * in_pitch + c * step);
+            }
+        }
+        if (sets > 1) {
+            for (; k < end; ++k) {
+                const float* const from = in + std::ptrdiff_t{offsets[k]} * VL;
+                const V weight = splat(weights[k]);
+                for (int r = 0; r < Rows; ++r)
+                    for (int c = 0; c < Columns; ++c) sums[0][r][c] += weight * load(from + r * in_pitch + c * step);
+            }
+            for (int s = 1; s < sets; ++s)
+                for (int r = 0; r < Rows; ++r)
+                    for (int c = 0; c < Columns; ++c) sums[0][r][c] += sums[s][r][c];
+        }
+        if (task.ends) {
+            if (task.residual) {
+                const float* const residual = task.residual + channel * task.residual_plane + task.residual_tile;
+                for (int r = 0; r < Rows; ++r)
+                    for (int c = 0; c < Columns; ++c) sums[0][r][c] += load(residual + r * task.residual_pitch + c * VL);
+            }
+            if (task.epilogue.activation != Activation::None)
+                for (int r = 0; r < Rows; ++r)
+                    for (int c = 0; c < Columns; ++c) sums[0][r][c] = activate(sums[0][r][c], task.epilogue);
+            if (task.masks)
+                for (int r = 0; r < Rows; ++r)
+                    for (int c = 0; c < Columns; ++c) sums[0][r][c] = masked(sums[0][r][c], task.masks + (r * Columns + c) * VL);
+        }
+        for (int r = 0; r < Rows; ++r)
+            for (int c = 0; c < Columns; ++c) store(out + r * task.out_pitch + c * VL, sums[0][r][c]);
+        if (task.ends) write_halos(plane, task.halos);
+    }
+}
+
+void point(const PointTask& task) {
+    for (int channel = task.first; channel < task.last; ++channel) {
+        const float* const a = task.a + channel * task.a_plane + task.a_inside;
+        const float* const b = task.b ? task.b + channel * task.b_plane + task.b_inside : nullptr;
+        const float* const constant = task.constant ? task.constant + std::ptrdiff_t{channel} * task.rows * task.columns * VL : nullptr;
+        float* const plane = task.out + channel * task.out_plane;
+        for (int r = 0; r < task.rows; ++r)
+            for (int c = 0; c < task.columns; ++c) {
+                const std::ptrdiff_t inside = (std::ptrdiff_t{r} * task.columns + c) * VL;
+                V v = load(a + r * task.a_pitch + c * VL);
+                if (b) v += load(b + r * task.b_pitch + c * VL);
+                if (constant) v += load_unaligned(constant + inside);
+                v = activate(v, task.epilogue);
+                if (task.masks) v = masked(v, task.masks + inside);
+                store(plane + task.out_inside + r * task.out_pitch + c * VL, v);
+            }
+        write_halos(plane, task.halos);
+    }
+}
+
+void pool(const PoolTask& task) {
+    for (int channel = task.first; channel < task.last; ++channel) {
+        const float* const in = task.in + channel * task.in_plane;
+        float* const plane = task.out + channel * task.out_plane;
+        for (int r = 0; r < task.rows; ++r)
+            for (int c = 0; c < task.columns; ++c) {
+                const float* const from = in + r * task.in_pitch + c * task.in_step;
+                const std::ptrdiff_t inside = (std::ptrdiff_t{r} * task.columns + c) * VL;
+                V v = load(from + std::size_t{task.taps[0]} * VL);
+                for (int t = 1; t < task.tap_count; ++t) {
+                    const V tap = load(from + std::size_t{task.taps[t]} * VL);
+                    v = task.average ? v + tap : max(v, tap);
+                }
+                if (task.average) v *= task.scales ? load_unaligned(task.scales + inside) : splat(task.scale);
+                if (task.masks) v = masked(v, task.masks + inside);
+                store(plane + task.out_inside + r * task.out_pitch + c * VL, v);
+            }
+        write_halos(plane, task.halos);
+    }
+}
+
+void mean(const MeanTask& task) {
+    for (int channel = task.first; channel < task.last; ++channel) {
+        const float* const in = task.in + channel * task.in_plane + task.in_inside;
+        V sum{};
+        for (int r = 0; r < task.rows; ++r)
+            for (int c = 0; c < task.columns; ++c) {
+                V v = load(in + r * task.in_pitch + c * VL);
+                if (task.masks) v = masked(v, task.masks + (std::ptrdiff_t{r} * task.columns + c) * VL);
+                sum += v;
+            }
+        float total = 0;
+        for (int i = 0; i < VL; ++i) total += sum[i];
+        task.out[channel] = total * task.scale;
+    }
+}
+
+void move(const MoveTask& task) {
+    const std::size_t whole = task.count / VL * VL;
+    for (int channel = task.first; channel < task.last; ++channel) {
+        const float* const from = task.from + channel * task.from_plane;
+        float* const to = task.to + channel * task.to_plane;
+        for (std::size_t i = 0; i < whole; i += VL) store_unaligned(to + i, gather(from, task.lanes + i, task.fill));
+        for (std::size_t i = whole; i < task.count; ++i) to[i] = task.lanes[i] < 0 ? task.fill : from[task.lanes[i]];
+    }
+}
+
+void flat(const float* a, const float* b, float* y, std::size_t count, const Epilogue& epilogue) {
+    for (std::size_t i = 0; i < count; i += VL) {
+        const int n = count - i < VL ? static_cast<int>(count - i) : VL;
+        V v = n == VL ? load_unaligned(a + i) : load_first(a + i, n);
+        if (b) v += n == VL ? load_unaligned(b + i) : load_first(b + i, n);
+        v = activate(v, epilogue);
+        if (n == VL) store_unaligned(y + i, v);
+        else store_first(y + i, v, n);
+    }
+}
+
+#define ET_TEXT2(x) #x
+#define ET_TEXT(x) ET_TEXT2(x)
+// A kernel exists by its row here: what is planned, tested and benchmarked is this table.
+#define ROW(R, C) \
+    {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s1", R, C, 1, conv<R, C, 1>}, {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s2", R, C, 2, conv<R, C, 2>}, \
+    {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_sn", R, C, 0, conv<R, C, 0>}
+const ConvKernel convs[] = {
+    ROW(1, 1), ROW(2, 1), ROW(3, 1), ROW(4, 1), ROW(7, 1), ROW(8, 1),
+    ROW(1, 2), ROW(2, 2), ROW(3, 2), ROW(4, 2),
+    ROW(1, 3), ROW(2, 3), ROW(3, 3),
+    ROW(1, 4), ROW(2, 4), ROW(3, 4),
+    ROW(1, 5), ROW(2, 5), ROW(1, 6), ROW(2, 6), ROW(1, 7), ROW(1, 8), ROW(1, 10), ROW(1, 12),
+#if defined(__AVX512F__) || defined(__aarch64__)
+    ROW(14, 1), ROW(16, 1), ROW(7, 2), ROW(8, 2), ROW(5, 3), ROW(4, 4), ROW(3, 5), ROW(2, 7), ROW(2, 8), ROW(1, 14), ROW(1, 16),
+#endif
+};
+
+}  // namespace
+
+const MapKernels map_kernels = {
+    ET_TEXT(ISA_NS), VL, convs, sizeof convs / sizeof convs[0],
+#if defined(__AVX512F__) || defined(__aarch64__)
+    16,
+#else
+    12,
+#endif
+    point, pool, mean, move, flat,
+};
+
+}  // namespace edgeticket::ISA_NS

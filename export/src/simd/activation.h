@@ -1,0 +1,34 @@
+// Activations on vectors. Included by *.isa.cpp files only.
+#pragma once
+
+#include <cmath>
+
+#include "../kernels/maps.h"
+#include "vec.h"
+
+namespace edgeticket::ISA_NS {
+
+ET_INLINE V clip(V x, float low, float high) {
+    const V floor = splat(low), ceiling = splat(high);
+    x = x < floor ? floor : x;  // a NaN compares false and goes through
+    return x > ceiling ? ceiling : x;
+}
+
+inline __attribute__((noinline)) V sigmoid(V x) {
+    V y{};
+    for (int i = 0; i < VL; ++i) y[i] = 1.0F / (1.0F + expf(-x[i]));
+    return y;
+}
+
+ET_INLINE V activate(V x, const Epilogue& e) {
+    switch (e.activation) {
+        case Activation::None: return x;
+        case Activation::Clip: return clip(x, e.low, e.high);
+        case Activation::LeakyRelu: return x < splat(0) ? x * e.alpha : x;
+        case Activation::Sigmoid: return sigmoid(x);
+        case Activation::HardSwish: return x * clip(x * (1.0F / 6.0F) + 0.5F, 0, 1);
+    }
+    return x;
+}
+
+}  // namespace edgeticket::ISA_NS

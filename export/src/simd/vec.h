@@ -1,0 +1,96 @@
+// One vector of floats and what the kernels do with it, for the instruction set that the compiler flags name.
+//
+// Included by *.isa.cpp files only. Everything lies in a namespace of its own per instruction set (ISA_NS, given by the build),
+// so that the linker can never take a function compiled for AVX-512 where a build for another processor asked for it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX2__) || defined(__AVX512F__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+#ifndef ISA_NS
+#error "ISA_NS names the instruction set: avx512, avx2, neon or portable"
+#endif
+
+#define ET_INLINE inline __attribute__((always_inline))
+
+namespace edgeticket::ISA_NS {
+
+#if defined(__AVX512F__)
+constexpr int VL = 16;
+#elif defined(__AVX2__)
+constexpr int VL = 8;
+#else
+constexpr int VL = 4;
+#endif
+
+typedef float V __attribute__((vector_size(VL * 4)));
+typedef std::int32_t Vi __attribute__((vector_size(VL * 4)));
+
+typedef float Floats __attribute__((vector_size(VL * 4), may_alias));  // V, where floats lie in memory
+
+ET_INLINE V splat(float x) { return V{} + x; }
+ET_INLINE V load(const float* p) { return *reinterpret_cast<const Floats*>(p); }  // p is aligned to the vector
+ET_INLINE void store(float* p, V v) { *reinterpret_cast<Floats*>(p) = v; }        // p is aligned to the vector
+
+ET_INLINE V load_unaligned(const float* p) {
+    V v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+ET_INLINE void store_unaligned(float* p, V v) { std::memcpy(p, &v, sizeof v); }
+
+// The first n lanes of p, 0 in the others; nothing behind p[n] is touched.
+ET_INLINE V load_first(const float* p, int n) {
+    V v{};
+    std::memcpy(&v, p, static_cast<std::size_t>(n) * 4);
+    return v;
+}
+ET_INLINE void store_first(float* p, V v, int n) { std::memcpy(p, &v, static_cast<std::size_t>(n) * 4); }
+
+ET_INLINE V max(V a, V b) {  // a NaN in either comes through, as in ONNX Runtime's Relu and MaxPool of NaN inputs
+    V larger = a > b ? a : b;
+    return a != a ? a : larger;
+}
+
+// Lane i becomes v[from[i]], or 0 where from[i] is negative.
+ET_INLINE V permute(V v, const std::int32_t* from) {
+#if defined(__AVX512F__)
+    const __m512i lanes = _mm512_loadu_si512(from);
+    const __mmask16 real = _mm512_cmpge_epi32_mask(lanes, _mm512_setzero_si512());
+    return (V)_mm512_maskz_permutexvar_ps(real, lanes, (__m512)v);
+#elif defined(__AVX2__)
+    const __m256i lanes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    const __m256 moved = _mm256_permutevar8x32_ps((__m256)v, lanes);
+    return (V)_mm256_andnot_ps(_mm256_castsi256_ps(_mm256_srai_epi32(lanes, 31)), moved);
+#else
+    V moved{};
+    for (int i = 0; i < VL; ++i) moved[i] = from[i] < 0 ? 0.0F : v[from[i]];
+    return moved;
+#endif
+}
+
+// Lane i becomes base[from[i]], or `fill` where from[i] is negative.
+ET_INLINE V gather(const float* base, const std::int32_t* from, float fill) {
+#if defined(__AVX512F__)
+    const __m512i lanes = _mm512_loadu_si512(from);
+    const __mmask16 real = _mm512_cmpge_epi32_mask(lanes, _mm512_setzero_si512());
+    return (V)_mm512_mask_i32gather_ps(_mm512_set1_ps(fill), real, lanes, base, 4);
+#elif defined(__AVX2__)
+    const __m256i lanes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    const __m256 real = _mm256_castsi256_ps(_mm256_xor_si256(_mm256_srai_epi32(lanes, 31), _mm256_set1_epi32(-1)));
+    return (V)_mm256_mask_i32gather_ps(_mm256_set1_ps(fill), base, lanes, real, 4);
+#else
+    V read{};
+    for (int i = 0; i < VL; ++i) read[i] = from[i] < 0 ? fill : base[from[i]];
+    return read;
+#endif
+}
+
+}  // namespace edgeticket::ISA_NS
