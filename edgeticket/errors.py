@@ -8,6 +8,7 @@ EdgeticketError
 │   ├── FolderError            a folder that holds something else, other settings, or a running process
 │   ├── StorageError           the disk refused a write (full, read-only, no permission)
 │   ├── MissingExtraError      an optional package is not installed
+│   ├── EngineError            the sparse engine's library is missing, or does not fit this ONNX Runtime
 │   └── TrainingError          a loss that is not finite
 ├── ProofError              1  an exported file whose outputs moved too far; nothing was written
 └── IntegrityError          4  a file that is missing, truncated or altered
@@ -64,6 +65,10 @@ class StorageError(InputError):
 
 class MissingExtraError(InputError):
     """An optional package is not installed."""
+
+
+class EngineError(InputError):
+    """The sparse engine's library is missing, does not fit this ONNX Runtime, or was asked for what it has not."""
 
 
 class TrainingError(InputError):

@@ -38,7 +38,7 @@ class Model:
         Raises:
             ModelError: the runtime cannot.
         """
-        return cls(data, runtime.session(data, threads=checks.cores()))
+        return cls(data, runtime.cpu_session(data, threads=checks.cores()))
 
     def run(self, feed: checks.Feed, names: Sequence[str] | None = None) -> list[Array]:
         """The outputs called `names`, or all, in order."""

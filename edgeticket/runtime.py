@@ -1,4 +1,7 @@
-"""ONNX Runtime behind one door: the CPU provider, quiet, without telemetry, its errors mapped into ours.
+"""ONNX Runtime behind one door: quiet, without telemetry, its errors mapped into ours.
+
+`session()` runs on the sparse engine where its library is built, and on the CPU provider what that leaves;
+`cpu_session()` is the stock CPU provider alone, for whatever is evidence about a file.
 
 Only this file and `measure/checks.py` import onnxruntime.
 
@@ -9,7 +12,10 @@ flush-to-zero on the very thread that makes a process's first session, for good 
 
 from __future__ import annotations
 
+import logging
 import os
+import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,7 +28,11 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from edgeticket.errors import InputError, ModelError
+from edgeticket import engine
+from edgeticket.engine import EP_NAME, library_path
+from edgeticket.errors import EngineError, InputError, ModelError
+
+__all__ = ["EP_NAME", "VERSION", "Session", "cpu_session", "library_path", "register", "run", "session"]
 
 Array = NDArray[np.generic]
 
@@ -35,14 +45,88 @@ _ORT_ERRORS: tuple[type[Exception], ...] = (
 )
 _SILENT = 4  # fatal only: what fails is raised as an exception as well, and the rest is advice
 _LONGEST_REASON = 400
+_CPU = "CPUExecutionProvider"
+_OLDEST, _BY_NAME = (1, 24, 3), (1, 25, 0)
 _LARGEST_BYTES = 2**31 - 1  # protobuf's limit for a message in memory
 VERSION: str = ort.__version__
 Session: TypeAlias = ort.InferenceSession
 
+_log = logging.getLogger("edgeticket")
+_registering = threading.Lock()
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="onnxruntime")
 
 
+def register() -> str:
+    """Make the sparse engine known to ONNX Runtime, once a process; more calls change nothing.
+
+    Returns:
+        The provider's name. From ONNX Runtime 1.25 a session takes it by that name; 1.24 ignores names of plugins in
+        silence, which a warning says: use `session()`, or the device of that name among `ort.get_ep_devices()`.
+
+    Raises:
+        EngineError: the library was not built, or ONNX Runtime refused it (older than 1.24.3).
+    """
+    if _release() < _OLDEST:
+        raise EngineError(f"ONNX Runtime {VERSION} cannot load {EP_NAME} from Python: it takes 1.24.3 or newer")
+    with _registering:
+        if _device() is None:
+            path = library_path()
+            try:
+                ort.register_execution_provider_library("edgeticket", str(path))
+            except _ORT_ERRORS as error:
+                raise EngineError(f"{path}: ONNX Runtime {VERSION} refused it: {_reason(error)}") from error
+    if _release() < _BY_NAME:
+        _log.warning("ONNX Runtime %s ignores %s by name (1.25 does not); sessions take it by device", VERSION, EP_NAME)
+    return EP_NAME
+
+
 def session(
+    model: bytes | str | Path,
+    *,
+    threads: int = 1,
+    spinning: bool = True,
+    sparse: bool = True,
+    provider_options: Mapping[str, str] | None = None,
+) -> Session:
+    """What is faster there runs on the sparse engine, the rest on the CPU provider; denormals are taken as zero.
+
+    A line of the logger `edgeticket` says what was claimed, what was not, and why. Where the library is missing it says
+    so, and the CPU provider runs everything.
+
+    Args:
+        model: a serialised ONNX model, or the path of one; above 2 GB only a path will do.
+        threads: threads inside an operator, the caller's own included; 0 lets the runtime take every core.
+        spinning: False lets idle threads sleep instead of burning a core between operators.
+        sparse: False asks for the CPU provider alone.
+        provider_options: of the sparse engine: claim (auto, always), isa, measure (1), report (a path), threads.
+
+    Raises:
+        ModelError: the runtime cannot load the model: damaged, or with operators it does not know.
+        EngineError: a provider option that does not exist.
+    """
+    path = Path(model) if isinstance(model, str) else model
+    if not sparse:
+        return cpu_session(path, threads=threads, spinning=spinning)
+    given = dict(provider_options or {})
+    entries = engine.entries(given)
+    try:
+        register()
+    except EngineError as error:
+        _log.warning("%s runs on the CPU provider alone: %s", _name(path), error)
+        return cpu_session(path, threads=threads, spinning=spinning)
+    options = _options(threads, spinning)
+    if threads > 0:
+        entries.setdefault(engine.PREFIX + "threads", str(threads))
+    with tempfile.TemporaryDirectory(prefix="edgeticket-") as folder:
+        report = Path(given.get("report", Path(folder) / "report.json"))
+        for key, value in {**entries, engine.PREFIX + "report": str(report)}.items():
+            options.add_session_config_entry(key, value)
+        made = _create(path, options, [EP_NAME, _CPU])
+        _log.info("%s: %s", _name(path), engine.summary(engine.read_report(report)))
+    return made
+
+
+def cpu_session(
     model: bytes | Path,
     *,
     threads: int = 1,
@@ -63,16 +147,7 @@ def session(
     Raises:
         ModelError: the runtime cannot load the model: damaged, or with operators it does not know.
     """
-    if isinstance(model, bytes) and len(model) > _LARGEST_BYTES:
-        raise ModelError(
-            f"the model has {len(model):,} bytes, more than protobuf reads from memory; write it to a file first"
-        )
-    options = ort.SessionOptions()
-    options.log_severity_level = _SILENT
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
-    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
+    options = _options(threads, spinning)
     level = ort.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
     if optimized_path is not None:
@@ -81,12 +156,7 @@ def session(
         options.add_session_config_entry(
             "session.optimized_model_external_initializers_file_name", optimized_path.name + ".data"
         )
-    source = model if isinstance(model, bytes) else str(model)
-    try:
-        return _thread.submit(ort.InferenceSession, source, options, providers=["CPUExecutionProvider"]).result()
-    except _ORT_ERRORS as error:
-        name = "the model" if isinstance(model, bytes) else str(model)
-        raise ModelError(f"{name}: ONNX Runtime {VERSION} cannot load it: {_reason(error)}") from error
+    return _create(model, options, [_CPU])
 
 
 def run(running: Session, feed: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
@@ -102,6 +172,48 @@ def run(running: Session, feed: Mapping[str, Array], outputs: Sequence[str] | No
         shapes = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in feed.items())
         raise InputError(f"ONNX Runtime {VERSION} failed on the inputs {shapes}: {_reason(error)}") from error
     return dict(zip(names, results, strict=True))
+
+
+def _options(threads: int, spinning: bool) -> ort.SessionOptions:
+    """What every session of ours has in common."""
+    options = ort.SessionOptions()
+    options.log_severity_level = _SILENT
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
+    return options
+
+
+def _create(model: bytes | Path, options: ort.SessionOptions, providers: list[str]) -> Session:
+    """The session, made on our thread. Below 1.25 a plugin is taken by its device: its name would be ignored."""
+    if isinstance(model, bytes) and len(model) > _LARGEST_BYTES:
+        raise ModelError(
+            f"the model has {len(model):,} bytes, more than protobuf reads from memory; write it to a file first"
+        )
+    source = model if isinstance(model, bytes) else str(model)
+    chosen: list[str] | None = providers
+    if EP_NAME in providers and _release() < _BY_NAME:
+        options.add_provider_for_devices([_device()], {})
+        chosen = None  # a list would override the device
+    try:
+        return _thread.submit(ort.InferenceSession, source, options, providers=chosen).result()
+    except _ORT_ERRORS as error:
+        raise ModelError(f"{_name(model)}: ONNX Runtime {VERSION} cannot load it: {_reason(error)}") from error
+
+
+def _device() -> ort.OrtEpDevice | None:
+    """The sparse engine's device, or None before it is registered."""
+    return next((device for device in ort.get_ep_devices() if device.ep_name == EP_NAME), None)
+
+
+def _release() -> tuple[int, ...]:
+    """(1, 25, 0) of "1.25.0" or "1.25.0.dev1"."""
+    return tuple(int(part) for part in VERSION.split(".")[:3] if part.isdigit())
+
+
+def _name(model: bytes | Path) -> str:
+    return "the model" if isinstance(model, bytes) else str(model)
 
 
 def _reason(error: Exception) -> str:

@@ -21,7 +21,7 @@ PUBLIC = {"edgeticket", "edgeticket.__main__"}
 # A module imports only from layers of a smaller number, or from its own package.
 LAYERS = (
     {"errors", "text"},
-    {"mask", "ticket", "artifact", "measurement", "extras", "files", "metrics"},
+    {"mask", "ticket", "artifact", "measurement", "extras", "files", "metrics", "engine"},
     {"gaps", "pruning", "store"},
     {"find", "graph", "measure", "report", "runtime", "plots"},
     {"evidence"},
@@ -96,7 +96,7 @@ def test_every_module_is_in_a_layer() -> None:
 
 
 def test_nouns_and_pure_layers_need_numpy_at_most() -> None:
-    for module in ("errors", "text", "mask", "ticket", "gaps", "pruning", "metrics", "files", "measurement"):
+    for module in ("errors", "text", "mask", "ticket", "gaps", "pruning", "metrics", "files", "measurement", "engine"):
         outside = {name.partition(".")[0] for name in imported(MODULES[f"edgeticket.{module}"])} - {"edgeticket"}
         assert outside - set(sys.stdlib_module_names) <= {"numpy"}, module
 

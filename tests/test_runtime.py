@@ -33,43 +33,43 @@ def test_from_bytes_and_from_a_path(tmp_path: Path) -> None:
     path.write_bytes(_model())
     x = np.array([[1, 2]], np.float32)
     for source in (_model(), path):
-        assert runtime.run(runtime.session(source), {"x": x})["y"].tolist() == [[2, 4]]
+        assert runtime.run(runtime.cpu_session(source), {"x": x})["y"].tolist() == [[2, 4]]
 
 
 def test_denormals_are_zero() -> None:
     tiny = np.full((1, 2), 1e-39, np.float32)
-    assert runtime.run(runtime.session(_model(1e5)), {"x": tiny})["y"].tolist() == [[0, 0]]
+    assert runtime.run(runtime.cpu_session(_model(1e5)), {"x": tiny})["y"].tolist() == [[0, 0]]
 
 
 def test_numpy_keeps_its_denormals() -> None:
-    runtime.run(runtime.session(_model()), {"x": np.ones((1, 2), np.float32)})
+    runtime.run(runtime.cpu_session(_model()), {"x": np.ones((1, 2), np.float32)})
     tiny = np.full(100, 1e-39).astype(np.float32)
     assert np.count_nonzero(tiny) == 100
     assert np.all(tiny * np.float32(0.5) != 0)
 
 
 def test_options_reach_the_runtime() -> None:
-    options = runtime.session(_model(), threads=3, spinning=False).get_session_options()
+    options = runtime.cpu_session(_model(), threads=3, spinning=False).get_session_options()
     assert options.intra_op_num_threads == 3
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
     assert options.get_session_config_entry("session.set_denormal_as_zero") == "1"
-    assert runtime.session(_model()).get_providers() == ["CPUExecutionProvider"]
+    assert runtime.cpu_session(_model()).get_providers() == ["CPUExecutionProvider"]
 
 
 def test_the_optimised_graph_is_written(tmp_path: Path) -> None:
-    runtime.session(_model(), optimized_path=tmp_path / "o.onnx")
+    runtime.cpu_session(_model(), optimized_path=tmp_path / "o.onnx")
     assert [entry.op_type for entry in onnx.load_model(tmp_path / "o.onnx").graph.node] == ["Mul"]
 
 
 @pytest.mark.parametrize("damaged", [b"", b"no model", _model()[:-20]])
 def test_a_damaged_model_is_a_model_error(damaged: bytes) -> None:
     with pytest.raises(ModelError, match=r"ONNX Runtime .* cannot load it"):
-        runtime.session(damaged)
+        runtime.cpu_session(damaged)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"nothing.onnx"):
-        runtime.session(tmp_path / "nothing.onnx")
+        runtime.cpu_session(tmp_path / "nothing.onnx")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 )
 def test_wrong_inputs_are_an_input_error(feed: dict[str, runtime.Array]) -> None:
     with pytest.raises(InputError, match=r"ONNX Runtime .* failed on the inputs"):
-        runtime.run(runtime.session(_model()), feed)
+        runtime.run(runtime.cpu_session(_model()), feed)
 
 
 def test_telemetry_is_off_before_the_runtime_is_imported() -> None:

@@ -28,7 +28,7 @@ def unfolded(model: onnx.ModelProto, names: Iterable[str]) -> frozenset[str] | N
             source = model.SerializeToString()
         optimized = Path(folder, "optimized.onnx")
         try:
-            runtime.session(source, optimized_path=optimized)
+            runtime.cpu_session(source, optimized_path=optimized)
         except ModelError:
             return None
         graph = onnx.load_model(optimized, load_external_data=False).graph

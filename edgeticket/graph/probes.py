@@ -74,7 +74,7 @@ def probes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]] | None = 
                 f"the shape {'x'.join(map(str, shape))} for the input {name!r}: its numbers must be 0 or more, and "
                 f"their product at most {MOST_ELEMENTS:,}"
             )
-    running = runtime.session(serialize(model))  # first: it refuses graphs that make no sense, below they are trusted
+    running = runtime.cpu_session(serialize(model))  # first: it refuses senseless graphs, below they are trusted
     inputs = _inputs(model.graph, values)
     if inputs is None:
         return ()

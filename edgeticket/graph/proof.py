@@ -116,13 +116,13 @@ def prove_feeds(
     """
     samples = float64.within_budget(original, feeds if samples is None else samples) if exact else []
     try:
-        before = runtime.session(serialize(original), threads=threads)
+        before = runtime.cpu_session(serialize(original), threads=threads)
     except ModelError as error:
         return Proof("not proved", str(error))
     if not feeds:
         return Proof("not proved", "there are no inputs to compare on")
     try:
-        after = runtime.session(exported, threads=threads)
+        after = runtime.cpu_session(exported, threads=threads)
     except ModelError as error:
         return Proof("refuted", f"the original runs, the exported model does not: {error}")
     tally = Tally()

@@ -27,7 +27,7 @@ def relative_tolerances(model: onnx.ModelProto, feed: Mapping[str, Array]) -> di
 
     `feed` goes through the float64 reference too, where that is within its budget (see reference.within_budget).
     """
-    found = runtime.run(runtime.session(serialize(model)), feed)
+    found = runtime.run(runtime.cpu_session(serialize(model)), feed)
     affordable = reference.within_budget(model, [feed])
     exact = reference.evaluate(model, affordable).outputs if affordable else None
     shares: dict[str, float] = {}

@@ -26,7 +26,7 @@ SHAPES = {"lenet-mnist": (784,), "lenet-digits": (64,)}
 def run(graph: bytes, network: nn.Module, inputs: Tensor) -> np.ndarray:
     """The graph on ONNX Runtime, with the network's weights."""
     feeds = {name: value for name, value in weights_of(network).items() if name in trace.parameter_names(graph)}
-    return np.asarray(runtime.session(graph).run(None, {trace.INPUT: inputs.numpy(), **feeds})[0])
+    return np.asarray(runtime.cpu_session(graph).run(None, {trace.INPUT: inputs.numpy(), **feeds})[0])
 
 
 def check_equal(graph: bytes, network: nn.Module, inputs: Tensor) -> None:

@@ -126,8 +126,8 @@ def same_on_runtime(model: onnx.ModelProto, doubled: onnx.ModelProto) -> Simplif
     inputs = feed(model)
     wide = {name: array.astype(np.float64) for name, array in inputs.items()}
     exact = ReferenceEvaluator(doubled).run(None, wide)
-    before = runtime.run(runtime.session(model.SerializeToString()), inputs)
-    after = runtime.run(runtime.session(result.model.SerializeToString()), inputs)
+    before = runtime.run(runtime.cpu_session(model.SerializeToString()), inputs)
+    after = runtime.run(runtime.cpu_session(result.model.SerializeToString()), inputs)
     for reference, (name, a) in zip(exact, before.items(), strict=True):
         error = float(np.abs(a - reference).max(initial=0))
         scale = float(np.abs(reference).max(initial=0))

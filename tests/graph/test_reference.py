@@ -29,7 +29,7 @@ def test_it_agrees_with_the_runtime_within_float32() -> None:
         x = RNG.normal(size=shape).astype(np.float32)
         found = reference.evaluate(proto, [{name: x}])
         assert found.outputs is not None
-        y32 = runtime.run(runtime.session(serialize(proto)), {name: x})["y"]
+        y32 = runtime.run(runtime.cpu_session(serialize(proto)), {name: x})["y"]
         np.testing.assert_allclose(y32, found.outputs[0]["y"], atol=1e-5)
 
 

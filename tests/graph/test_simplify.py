@@ -103,7 +103,7 @@ def test_opsets_that_are_known(version: int) -> None:
     result = simplify(model)
     assert shapes(result) == {"a": (3, 3, 3, 3), "b": (3, 12)}
     inputs = feed(model)
-    before, after = (runtime.run(runtime.session(m.SerializeToString()), inputs) for m in (model, result.model))
+    before, after = (runtime.run(runtime.cpu_session(m.SerializeToString()), inputs) for m in (model, result.model))
     for name, array in before.items():
         np.testing.assert_allclose(
             after[name], array, rtol=0, atol=256 * np.finfo(np.float32).eps * np.abs(array).max()
@@ -145,7 +145,7 @@ def test_loops_run_as_before() -> None:
     model = net.model(net.op("Loop", net.const(np.array(3)), net.const(np.array(True)), hidden, body=body))
     result = simplify(model)
     inputs = feed(model)
-    before, after = (runtime.run(runtime.session(m.SerializeToString()), inputs) for m in (model, result.model))
+    before, after = (runtime.run(runtime.cpu_session(m.SerializeToString()), inputs) for m in (model, result.model))
     for name, array in before.items():
         np.testing.assert_array_equal(array, after[name])
     assert shapes(result) == {"a": (8, 8)}

@@ -30,7 +30,7 @@ RNG = np.random.default_rng(7)
 
 
 def _outputs(proto: onnx.ModelProto, rows: int = 5) -> list[bytes]:
-    running = runtime.session(storage.serialize(proto))
+    running = runtime.cpu_session(storage.serialize(proto))
     rng = np.random.default_rng(3)
     feed = {i.name: rng.normal(size=[d if isinstance(d, int) else rows for d in i.shape]) for i in running.get_inputs()}
     found = runtime.run(running, {name: array.astype(np.float32) for name, array in feed.items()})
@@ -38,7 +38,7 @@ def _outputs(proto: onnx.ModelProto, rows: int = 5) -> list[bytes]:
 
 
 def _optimized(proto: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
-    runtime.session(storage.serialize(proto), optimized_path=folder / "o.onnx")
+    runtime.cpu_session(storage.serialize(proto), optimized_path=folder / "o.onnx")
     return onnx.load_model(folder / "o.onnx")
 
 

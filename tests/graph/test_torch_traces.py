@@ -93,7 +93,7 @@ def _traced(make: Callable[[], object]) -> onnx.ModelProto:
 
 def _same(model: onnx.ModelProto, result: Simplified) -> None:
     inputs = feed(model, batch=3)
-    before, after = (runtime.run(runtime.session(m.SerializeToString()), inputs) for m in (model, result.model))
+    before, after = (runtime.run(runtime.cpu_session(m.SerializeToString()), inputs) for m in (model, result.model))
     scale = float(np.abs(before["output"]).max())
     np.testing.assert_allclose(after["output"], before["output"], rtol=0, atol=64 * np.finfo(np.float32).eps * scale)
 

@@ -1,0 +1,98 @@
+"""The sparse engine's library and what it says of a model; `edgeticket.runtime` is what loads it.
+
+The library is libedgeticket_ep.so, a plugin execution provider for ONNX Runtime built from export/. Its report is a
+JSON list of one record a node: name, op, claimed, reason (why a node was left to the CPU provider), kernel, density
+(the nonzero share of the weights), macs (an item), and, an item or null, predicted_us, cpu_us (predicted for the CPU
+provider) and measured_us (with option `measure`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeticket.errors import EngineError
+
+EP_NAME = "EdgeTicketExecutionProvider"
+LIBRARY = "libedgeticket_ep.so"
+PREFIX = f"ep.{EP_NAME.lower()}."  # of a provider option among the session's configuration entries
+OPTIONS = ("claim", "isa", "measure", "report", "threads")
+_MOST_REASONS = 4
+
+
+def library_path() -> Path:
+    """Where the plugin lies, for C, C++, C# and Java.
+
+    Raises:
+        EngineError: it was not built.
+    """
+    path = Path(__file__).resolve().parent / LIBRARY
+    if not path.is_file():
+        raise EngineError(
+            f"{path} is missing: this edgeticket was installed where no C++ compiler was found, or from a checkout "
+            "that was never built. Install g++ or clang (or `pip install ziglang`) and install edgeticket again, or "
+            "run `make engine` in a checkout; without it everything runs on ONNX Runtime's CPU provider"
+        )
+    return path
+
+
+def entries(options: dict[str, str]) -> dict[str, str]:
+    """Provider options as session configuration entries.
+
+    Raises:
+        EngineError: an option that the provider does not have; it would be ignored in silence.
+    """
+    for key in options:
+        if key not in OPTIONS:
+            raise EngineError(f"the provider has no option {key!r}, only {', '.join(OPTIONS)}")
+    return {PREFIX + key: value for key, value in options.items()}
+
+
+@dataclass(frozen=True)
+class NodeRecord:
+    """What became of one node of a model's graph, as ONNX Runtime optimised it."""
+
+    name: str
+    op: str
+    claimed: bool
+    reason: str
+    kernel: str
+    density: float
+    macs: int
+    predicted_us: float | None
+    cpu_us: float | None
+    measured_us: float | None
+
+
+def read_report(path: Path) -> list[NodeRecord]:
+    """The report that option `report` wrote.
+
+    Raises:
+        EngineError: it is missing or no report.
+    """
+    try:
+        records: list[dict[str, Any]] = json.loads(path.read_text())
+        return [NodeRecord(**record) for record in records]
+    except (OSError, ValueError, TypeError) as error:
+        raise EngineError(f"{path}: not a report of {EP_NAME}: {error}") from error
+
+
+def summary(records: list[NodeRecord]) -> str:
+    """One line: how many nodes were claimed, how many were left, and why.
+
+    >>> summary([])
+    'EdgeTicketExecutionProvider claimed 0 of 0 nodes'
+    """
+    claimed = sum(record.claimed for record in records)
+    text = f"{EP_NAME} claimed {claimed} of {len(records)} nodes"
+    left = Counter((record.op, record.reason) for record in records if not record.claimed)
+    if not left:
+        return text
+    reasons = [f"{count} {op} ({reason})" for (op, reason), count in left.most_common(_MOST_REASONS)]
+    more = len(left) - len(reasons)
+    if more > 0:
+        reasons.append(f"{more} more reasons")
+    return f"{text}; left to the CPU provider: " + "; ".join(reasons)
