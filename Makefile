@@ -8,12 +8,13 @@ SHARED := $(abspath ../shared/data)
 export EDGETICKET_DATA ?= $(CURDIR)/data:$(SHARED)
 export ORT_DISABLE_TELEMETRY = 1
 
-.PHONY: help install install-dev demo test test-oldest lint bench-find bench-masks data results lock clean
+.PHONY: help install install-dev demo test test-oldest engine engine-aarch64 engine-armv7 lint bench-find bench-masks data results lock clean
 
 help:
 	@echo "make demo        install, then find, export and check a ticket on embedded data"
 	@echo "make test        install what the tests need and run them all"
 	@echo "make test-oldest  export and check on the oldest versions allowed"
+	@echo "make engine      build the sparse engine again, into edgeticket/; engine-aarch64 and engine-armv7 into build/"
 	@echo "make lint        ruff and mypy --strict"
 	@echo "make bench-find  an iteration of find beside a bare loop"
 	@echo "make bench-masks ways of keeping pruned weights at 0"
@@ -51,6 +52,24 @@ test-oldest:
 	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check $(OLDEST) -e '.[export]' pytest hypothesis
 	.venv-oldest/bin/python -m pytest -q tests/graph tests/test_gaps.py tests/test_artifact.py tests/test_api_export.py \
 		--ignore tests/graph/test_torch_traces.py -p no:cacheprovider
+
+# The plugin for ONNX Runtime. A running process keeps the file it has loaded: the new one takes its name at once.
+CMAKE ?= $(shell command -v cmake || echo $(BIN)/cmake)
+engine:
+	$(CMAKE) -S export -B build/engine -DCMAKE_BUILD_TYPE=Release
+	$(CMAKE) --build build/engine
+	cp build/engine/libedgeticket_ep.so edgeticket/libedgeticket_ep.so.new
+	mv edgeticket/libedgeticket_ep.so.new edgeticket/libedgeticket_ep.so
+
+# Debian's cross compiler where it is installed, else the ziglang wheel, which holds a compiler for every target.
+engine-aarch64: CROSS := aarch64-linux-gnu-g++
+engine-armv7: CROSS := arm-linux-gnueabihf-g++
+engine-aarch64 engine-armv7: engine-%: $(VENV)/find
+	command -v $(CROSS) || $(BIN)/python -c "import ziglang" 2>/dev/null || $(BIN)/python -m pip install --quiet ziglang
+	$(CMAKE) -S export -B build/$* -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE=toolchains/$*.cmake \
+		-DEDGETICKET_PYTHON_FOR_ZIG=$(abspath $(BIN)/python)
+	$(CMAKE) --build build/$*
+	@echo "The library is build/$*/libedgeticket_ep.so"
 
 lint: install-dev
 	$(BIN)/ruff check .
