@@ -1,7 +1,7 @@
 // Every fully connected kernel against double-precision sums, on buffers fenced by pages that may not be touched.
 //
 // usage: fc_tests            all kernels that this processor can run
-//        fc_tests --bench    microseconds and useful GMAC/s of each kernel
+//        fc_tests --bench kernels|layers [ISA [DENSITY...]]
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "../src/kernels/fc.h"
+#include "../src/kernels/fc_layer.h"
 #include "../src/kernels/fc_pack.h"
 
 using namespace edgeticket;
@@ -197,6 +198,27 @@ void run_case(const Case& c, const FcKernels& isa, const FcKernel& kernel) {
     }
 }
 
+// A whole layer: formats as it chooses them, the residual sometimes in place.
+void run_layer(const Case& c, const FcKernels& isa, bool many) {
+    const Data d = make(c);
+    const FcLayer layer(isa, d.weight.data(), d.bias.empty() ? nullptr : d.bias.data(), c.outputs, c.inputs, many);
+    const bool panel_dense = many && layer.panel_kernel(isa.lanes)->format == FcFormat::DensePanel;
+    const bool dense = layer.row_kernel().format == FcFormat::DenseRow || panel_dense;
+    for (const bool at_end : {false, true}) {
+        Fenced x(d.x.size(), at_end), y(static_cast<std::size_t>(c.items) * c.outputs, at_end);
+        const std::size_t floats = layer.workspace_floats(c.items, c.residual);
+        if (!many && floats != 0) ++failures, std::printf("FAIL workspace without panels: %zu\n", floats);
+        Fenced workspace((floats + 15) / 16 * 16, at_end);  // aligned to 64 bytes
+        std::memcpy(x.data(), d.x.data(), d.x.size() * 4);
+        if (c.residual) std::memcpy(y.data(), d.residual.data(), d.residual.size() * 4);
+        layer.run(x.data(), c.residual ? y.data() : nullptr, c.epilogue, y.data(), c.items, workspace.data());
+        compare(c, d, y.data(), std::string(isa.isa) + " layer", dense);
+    }
+    if (!(layer.predict_us(c.items) > 0 && layer.predict_us(c.items) <= layer.predict_us(c.items + 1))) {
+        ++failures, std::printf("FAIL prediction: %g us for %d items\n", layer.predict_us(c.items), c.items);
+    }
+}
+
 Epilogue some_epilogue() {
     switch (random_source() % 6) {
         case 0: return {};
@@ -224,6 +246,16 @@ void test_kernel(const FcKernels& isa, const FcKernel& kernel) {
         }
     }
     if (kernel.format == FcFormat::Csr32) run_case({3, 70000, 1, 0.001, true, false, {}, Case::Plain}, isa, kernel);
+}
+
+void test_layers(const FcKernels& isa) {
+    const double densities[] = {0, 0.05, 0.2, 0.6, 1};
+    for (int i = 0; i < 150; ++i) {
+        const auto size = [] { return static_cast<std::int32_t>(1 + random_source() % 120); };
+        run_layer({size(), size(), size(), densities[random_source() % 5], random_source() % 2 == 0, random_source() % 2 == 0, some_epilogue(),
+                   static_cast<Case::Special>(random_source() % 4)},
+                  isa, i % 4 != 0);
+    }
 }
 
 // Median microseconds of a call: of 25 samples, each long enough for the clock.
@@ -258,16 +290,44 @@ void bench(const std::string& only_isa, const std::vector<double>& densities) {
                     const FcPacked packed(d.weight.data(), nonzeros, d.bias.data(), kernel, isa->lanes);
                     const double pack_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
                     const FcWeights& w = packed.weights();
-                    Fenced x(static_cast<std::size_t>(shape[0]) * kernel.width, true), y(static_cast<std::size_t>(shape[1]) * kernel.width, true);
+                    Fenced x(static_cast<std::size_t>(shape[0]) * kernel.width + 64, false);
+                    Fenced y(static_cast<std::size_t>(shape[1]) * kernel.width + 64, false);
                     std::copy(d.x.begin(), d.x.begin() + shape[0] * kernel.width, x.data());
                     const Epilogue relu{Activation::Clip, 0, INFINITY, 0};
                     const double us = median_us([&] { kernel.run(w, x.data(), nullptr, relu, y.data(), 0, w.units); });
                     const double macs = static_cast<double>(nonzeros.values.size()) * kernel.width;
-                    std::printf("%-8s %-18s K=%-5d N=%-5d density %.2f  %9.3f us %8.2f us/row %7.1f GMAC/s useful  %8.0f kB  steps %ld pack %.2f ms\n",
+                    std::printf("%-8s %-18s K=%-5d N=%-5d density %.2f  %9.3f us %9.3f us/row %6.1f GMAC/s useful %6.0f kB %8ld steps, %.3f ns each, pack %.2f ms\n",
                                 isa->isa, kernel.name, shape[0], shape[1], density, us, us / kernel.width, 1e-3 * macs / us,
-                                static_cast<double>(packed.bytes()) / 1024, static_cast<long>(packed.steps()), pack_ms);
+                                static_cast<double>(packed.bytes()) / 1024, static_cast<long>(packed.steps()),
+                                1e3 * us / static_cast<double>(std::max<std::int64_t>(packed.steps(), 1)), pack_ms);
                     std::fflush(stdout);
                 }
+            }
+        }
+    }
+}
+
+void bench_layers(const std::string& only_isa, const std::vector<double>& densities) {
+    const std::int32_t shapes[][2] = {{784, 300}, {300, 100}, {100, 10}, {640, 128}, {128, 128}, {128, 8}, {128, 640}, {512, 512}, {512, 10},
+                                      {1024, 256}, {4096, 256}, {2048, 512}};
+    for (const FcKernels* isa : present()) {
+        if (!only_isa.empty() && only_isa != isa->isa) continue;
+        for (const auto& shape : shapes) {
+            for (const double density : densities) {
+                const Data d = make({shape[1], shape[0], 128, density, true, false, {}, Case::Plain});
+                const FcLayer layer(*isa, d.weight.data(), d.bias.data(), shape[1], shape[0], true);
+                std::vector<float> x(d.x), y(static_cast<std::size_t>(128) * shape[1] + 64);
+                x.resize(x.size() + 64);
+                std::printf("%-8s K=%-5d N=%-5d density %.2f %-14s us predicted/measured:", isa->isa, shape[0], shape[1], density,
+                            layer.row_kernel().name);
+                for (const std::int32_t items : {1, 2, 3, 4, 5, 8, 16, 32, 64, 128}) {
+                    Fenced workspace(layer.workspace_floats(items, false) + 64, false);
+                    const Epilogue relu{Activation::Clip, 0, INFINITY, 0};
+                    const double us = median_us([&] { layer.run(x.data(), nullptr, relu, y.data(), items, workspace.data()); });
+                    std::printf("  %d%s %.2f/%.2f", items, layer.workspace_floats(items, false) > 0 ? "p" : "", layer.predict_us(items), us);
+                }
+                std::printf("\n");
+                std::fflush(stdout);
             }
         }
     }
@@ -278,9 +338,10 @@ void bench(const std::string& only_isa, const std::vector<double>& densities) {
 int main(int count, char** arguments) {
     if (count > 1 && std::strcmp(arguments[1], "--bench") == 0) {
         std::vector<double> densities;
-        for (int i = 3; i < count; ++i) densities.push_back(std::atof(arguments[i]));
+        for (int i = 4; i < count; ++i) densities.push_back(std::atof(arguments[i]));
         if (densities.empty()) densities = {0.2, 0.1, 0.05, 0.02};
-        bench(count > 2 ? arguments[2] : "", densities);
+        const bool layers = count > 2 && std::strcmp(arguments[2], "layers") == 0;
+        (layers ? bench_layers : bench)(count > 3 ? arguments[3] : "", densities);
         return 0;
     }
     for (const FcKernels* isa : present()) {
@@ -289,6 +350,11 @@ int main(int count, char** arguments) {
             test_kernel(*isa, isa->kernels[i]);
             std::printf("%s %s %s\n", failures == before ? "ok  " : "FAIL", isa->isa, isa->kernels[i].name);
         }
+    }
+    for (const FcKernels* isa : present()) {
+        const int before = failures;
+        test_layers(*isa);
+        std::printf("%s %s layers\n", failures == before ? "ok  " : "FAIL", isa->isa);
     }
     std::printf("%d values compared, %d failed\n", checks, failures);
     return failures == 0 ? 0 : 1;

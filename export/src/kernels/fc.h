@@ -27,6 +27,7 @@ enum class FcFormat : std::uint8_t {
 constexpr int FC_DENSE_ROWS = 4;   // outputs that the dense panel kernel holds in registers
 constexpr int FC_MAX_SETS = 4;     // registers of outputs that share a window
 constexpr int FC_MAX_WIDTHS = 4;
+constexpr int FC_MAX_WIDTH = 64;   // rows of the widest panel
 
 // Window formats: `sets` registers of outputs advance through their nonzeros together. In step i every output takes at most
 // one nonzero, whose column lies in [starts[i], starts[i] + columns of the window). An output without one there takes a lane that
@@ -75,17 +76,19 @@ struct FcKernel {
     std::int32_t columns;       // that a window holds
     std::int32_t zero;          // the index that reads 0
     std::int32_t index_bits;
-    // Measured costs in vector multiply-accumulates at peak (1 = what one independent FMA takes): see fc_pack.h.
-    float cost_step;            // window: a step of one set; CSR: a nonzero; dense: a column of one register
-    float cost_unit;            // a group, an output row or a block of rows
+    // Measured costs; 1 is the time of one vector multiply-accumulate at the instruction set's peak.
+    float cost_step;            // window: a step of one set; CSR: a nonzero; dense: a column of one block
+    float cost_output;          // an output, all that comes once with it included
 };
 
 // Every kernel of one instruction set, the only way to reach one.
 struct FcKernels {
     const char* isa;
     std::int32_t lanes;
+    double peak_gmacs;          // of one core of the machine on which the costs were measured
     const FcKernel* kernels;
     std::int32_t count;
+    float cost_transpose;       // of a float, there or back, in the unit of FcKernel's costs
     std::int32_t widths[FC_MAX_WIDTHS];  // of panels, ascending, 0 where there are fewer
     // rows[count][elements], row after row `stride` floats apart, to panel[elements][width] and back; count <= width. The
     // lanes past `count` are written as 0 on the way in and not read on the way out.

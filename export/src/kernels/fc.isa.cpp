@@ -16,13 +16,13 @@ ET_INLINE void finish(const FcWeights& w, V sum, std::int32_t row, const float* 
         return;
     }
     const std::int32_t* order = w.order + row;
-    float lanes[VL];
+    alignas(64) float lanes[VL];  // aligned: a store that splits a cache line is not forwarded to the loads below
     if (residual != nullptr) {
         for (int i = 0; i < count; ++i) lanes[i] = residual[order[i]];
         for (int i = count; i < VL; ++i) lanes[i] = 0;
-        sum += load_unaligned(lanes);
+        sum += load(lanes);
     }
-    store_unaligned(lanes, activate(sum, epilogue));
+    store(lanes, activate(sum, epilogue));
     if (count == VL) {
 #pragma GCC unroll 16
         for (int i = 0; i < VL; ++i) y[order[i]] = lanes[i];
@@ -32,7 +32,6 @@ ET_INLINE void finish(const FcWeights& w, V sum, std::int32_t row, const float* 
 }
 
 #if defined(__AVX512F__) || defined(__AVX2__) || defined(__aarch64__)
-#define ET_WINDOWS 1
 
 ET_INLINE Vi load_indices(const std::uint32_t* p) {
     Vi v;
@@ -107,7 +106,7 @@ void csr_row(const FcWeights& w, const float* x, const float* residual, const Ep
     const Column* columns = static_cast<const Column*>(w.columns);
     for (std::int32_t block = first; block < last; ++block) {
         const std::int32_t begin = block * VL, end = begin + VL < w.outputs ? begin + VL : w.outputs;
-        float sums[VL] = {};
+        alignas(64) float sums[VL] = {};
         for (std::int32_t row = begin; row < end; ++row) {
             const std::int64_t stop = w.row_begin[row + 1];
             std::int64_t i = w.row_begin[row];
@@ -117,11 +116,12 @@ void csr_row(const FcWeights& w, const float* x, const float* residual, const Ep
                 b += w.values[i + 1] * x[columns[i + 1]];
                 c += w.values[i + 2] * x[columns[i + 2]];
                 d += w.values[i + 3] * x[columns[i + 3]];
+                ET_SCALAR(a); ET_SCALAR(b); ET_SCALAR(c); ET_SCALAR(d);
             }
             for (; i < stop; ++i) a += w.values[i] * x[columns[i]];
             sums[row - begin] = (a + b) + (c + d);
         }
-        finish(w, load_unaligned(sums), begin, residual, epilogue, y);
+        finish(w, load(sums), begin, residual, epilogue, y);
     }
 }
 
@@ -136,14 +136,14 @@ ET_INLINE void dense_block(const FcWeights& w, std::int32_t block, const float* 
     }
     std::int32_t k = 0;
     for (; k + 2 <= w.inputs; k += 2) {
-        const V a = splat(x[k]), b = splat(x[k + 1]);
+        const V a = broadcast(x[k]), b = broadcast(x[k + 1]);
         for (int s = 0; s < SETS; ++s) {
             even[s] += load(values + s * stride + k * VL) * a;
             odd[s] += load(values + s * stride + (k + 1) * VL) * b;
         }
     }
     for (; k < w.inputs; ++k) {
-        for (int s = 0; s < SETS; ++s) even[s] += load(values + s * stride + k * VL) * splat(x[k]);
+        for (int s = 0; s < SETS; ++s) even[s] += load(values + s * stride + k * VL) * broadcast(x[k]);
     }
     for (int s = 0; s < SETS; ++s) finish(w, even[s] + odd[s], (block + s) * VL, residual, epilogue, y);
 }
@@ -160,27 +160,27 @@ template <int T, class Column>
 void csr_panel(const FcWeights& w, const float* x, const float* residual, const Epilogue& epilogue, float* y, std::int32_t first,
                std::int32_t last) {
     constexpr std::int64_t WIDTH = T * VL;
-    constexpr int CHAINS = T == 1 ? 4 : T == 2 ? 2 : 1;  // as many sums in flight as the latency of an FMA asks for
+    constexpr int CHAINS = T == 1 ? 8 : T == 2 ? 4 : T == 4 ? 2 : 1;  // as many sums in flight as the latency of an FMA asks for
     const Column* columns = static_cast<const Column*>(w.columns);
     const std::int32_t end = last * VL < w.outputs ? last * VL : w.outputs;
     for (std::int32_t row = first * VL; row < end; ++row) {
         V sums[CHAINS][T];
         for (int c = 0; c < CHAINS; ++c) {
-            for (int t = 0; t < T; ++t) sums[c][t] = c == 0 ? splat(w.bias[row]) : V{};
+            for (int t = 0; t < T; ++t) sums[c][t] = c == 0 ? broadcast(w.bias[row]) : V{};
         }
         const std::int64_t stop = w.row_begin[row + 1];
         std::int64_t i = w.row_begin[row];
         for (; i + CHAINS <= stop; i += CHAINS) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
             for (int c = 0; c < CHAINS; ++c) {
-                const V weight = splat(w.values[i + c]);
+                const V weight = broadcast(w.values[i + c]);
                 const float* from = x + columns[i + c] * WIDTH;
 #pragma GCC unroll 8
                 for (int t = 0; t < T; ++t) sums[c][t] += load(from + t * VL) * weight;
             }
         }
         for (; i < stop; ++i) {
-            const V weight = splat(w.values[i]);
+            const V weight = broadcast(w.values[i]);
             const float* from = x + columns[i] * WIDTH;
 #pragma GCC unroll 8
             for (int t = 0; t < T; ++t) sums[0][t] += load(from + t * VL) * weight;
@@ -207,14 +207,14 @@ void dense_panel(const FcWeights& w, const float* x, const float* residual, cons
         for (int part = 0; part < T; part += HELD) {
             V sums[R][HELD];
             for (int r = 0; r < R; ++r) {
-                for (int t = 0; t < HELD; ++t) sums[r][t] = splat(w.bias[block * R + r]);
+                for (int t = 0; t < HELD; ++t) sums[r][t] = broadcast(w.bias[block * R + r]);
             }
             const float* from = x + part * VL;
             for (std::int32_t k = 0; k < w.inputs; ++k, from += WIDTH) {
                 V held[HELD];
                 for (int t = 0; t < HELD; ++t) held[t] = load(from + t * VL);
                 for (int r = 0; r < R; ++r) {
-                    const V weight = splat(values[k * R + r]);
+                    const V weight = broadcast(values[k * R + r]);
                     for (int t = 0; t < HELD; ++t) sums[r][t] += held[t] * weight;
                 }
             }
@@ -267,33 +267,38 @@ void from_panel(const float* panel, std::int32_t width, float* rows, std::int64_
 
 constexpr std::int32_t ANY = 1 << 30;
 
-#define ET_WINDOW(label, format, window, step, unit) \
-    {label, format, false, 1, ANY, window_row<window>, window::COLUMNS, window::ZERO, window::BITS, step, unit}
-#define ET_ROW(label, format, inputs, function, step, unit) {label, format, false, 1, inputs, function, 0, 0, 0, step, unit}
-#define ET_PANEL(label, format, t, inputs, function, step, unit) {label, format, true, (t) * VL, inputs, function, 0, 0, 0, step, unit}
+#define ET_WINDOW(label, format, window, step, output) \
+    {label, format, false, 1, ANY, window_row<window>, window::COLUMNS, window::ZERO, window::BITS, step, output}
+#define ET_ROW(label, format, inputs, function, step, output) {label, format, false, 1, inputs, function, 0, 0, 0, step, output}
+#define ET_PANEL(label, format, t, inputs, function, step, output) {label, format, true, (t) * VL, inputs, function, 0, 0, 0, step, output}
+#define ET_PANELS(t, csr, dense)                                                                                        \
+    ET_PANEL("fc_panel" #t "_csr16", FcFormat::Csr16, t, 65536, (csr_panel<t, std::uint16_t>), csr, 10),                \
+        ET_PANEL("fc_panel" #t "_csr32", FcFormat::Csr32, t, ANY, (csr_panel<t, std::uint32_t>), csr, 10),              \
+        ET_PANEL("fc_panel" #t "_dense", FcFormat::DensePanel, t, ANY, dense_panel<t>, dense, 5)
 
 constexpr FcKernel kernels[] = {
-#ifdef ET_WINDOWS
-    ET_WINDOW("fc_window_narrow", FcFormat::WindowNarrow, WindowNarrow, 2.9F, 60),
+#if defined(__AVX512F__)
+    ET_WINDOW("fc_window", FcFormat::WindowNarrow, WindowNarrow, 5.4F, 2.0F),
+    ET_ROW("fc_csr16", FcFormat::Csr16, 65536, csr_row<std::uint16_t>, 2.3F, 13.0F),
+    ET_ROW("fc_csr32", FcFormat::Csr32, ANY, csr_row<std::uint32_t>, 2.3F, 13.0F),
+    ET_ROW("fc_dense", FcFormat::DenseRow, ANY, dense_row, 2.9F, 1.0F),
+    ET_PANELS(1, 3.6F, 8.1F), ET_PANELS(2, 5.8F, 12.1F), ET_PANELS(4, 12.3F, 21.5F),
+#elif defined(__AVX2__)
+    ET_WINDOW("fc_window", FcFormat::WindowNarrow, WindowNarrow, 3.5F, 4.0F),
+    ET_WINDOW("fc_window_wide", FcFormat::WindowWide, WindowWide, 6.7F, 4.0F),
+    ET_ROW("fc_csr16", FcFormat::Csr16, 65536, csr_row<std::uint16_t>, 2.5F, 13.0F),
+    ET_ROW("fc_csr32", FcFormat::Csr32, ANY, csr_row<std::uint32_t>, 2.5F, 13.0F),
+    ET_ROW("fc_dense", FcFormat::DenseRow, ANY, dense_row, 2.1F, 1.0F),
+    ET_PANELS(1, 3.2F, 8.8F), ET_PANELS(2, 4.9F, 10.7F), ET_PANELS(4, 9.4F, 21.4F), ET_PANELS(8, 18.0F, 42.0F),
+#else
+#if defined(__aarch64__)
+    ET_WINDOW("fc_window", FcFormat::WindowNarrow, WindowNarrow, 4.0F, 4.0F),
 #endif
-#if defined(__AVX2__) && !defined(__AVX512F__)
-    ET_WINDOW("fc_window_wide", FcFormat::WindowWide, WindowWide, 4.5F, 60),
+    ET_ROW("fc_csr16", FcFormat::Csr16, 65536, csr_row<std::uint16_t>, 1.7F, 8.0F),
+    ET_ROW("fc_csr32", FcFormat::Csr32, ANY, csr_row<std::uint32_t>, 1.7F, 8.0F),
+    ET_ROW("fc_dense", FcFormat::DenseRow, ANY, dense_row, 1.3F, 1.0F),
+    ET_PANELS(1, 1.9F, 5.0F), ET_PANELS(2, 2.9F, 9.0F), ET_PANELS(4, 5.5F, 18.0F), ET_PANELS(8, 11.0F, 36.0F),
 #endif
-    ET_ROW("fc_csr16", FcFormat::Csr16, 65536, csr_row<std::uint16_t>, 2.2F, 40),
-    ET_ROW("fc_csr32", FcFormat::Csr32, ANY, csr_row<std::uint32_t>, 2.2F, 40),
-    ET_ROW("fc_dense", FcFormat::DenseRow, ANY, dense_row, 2, 10),
-    ET_PANEL("fc_panel1_csr16", FcFormat::Csr16, 1, 65536, (csr_panel<1, std::uint16_t>), 2, 20),
-    ET_PANEL("fc_panel2_csr16", FcFormat::Csr16, 2, 65536, (csr_panel<2, std::uint16_t>), 3, 20),
-    ET_PANEL("fc_panel4_csr16", FcFormat::Csr16, 4, 65536, (csr_panel<4, std::uint16_t>), 6, 20),
-    ET_PANEL("fc_panel8_csr16", FcFormat::Csr16, 8, 65536, (csr_panel<8, std::uint16_t>), 12, 20),
-    ET_PANEL("fc_panel1_csr32", FcFormat::Csr32, 1, ANY, (csr_panel<1, std::uint32_t>), 2, 20),
-    ET_PANEL("fc_panel2_csr32", FcFormat::Csr32, 2, ANY, (csr_panel<2, std::uint32_t>), 3, 20),
-    ET_PANEL("fc_panel4_csr32", FcFormat::Csr32, 4, ANY, (csr_panel<4, std::uint32_t>), 6, 20),
-    ET_PANEL("fc_panel8_csr32", FcFormat::Csr32, 8, ANY, (csr_panel<8, std::uint32_t>), 12, 20),
-    ET_PANEL("fc_panel1_dense", FcFormat::DensePanel, 1, ANY, dense_panel<1>, 1, 20),
-    ET_PANEL("fc_panel2_dense", FcFormat::DensePanel, 2, ANY, dense_panel<2>, 2, 20),
-    ET_PANEL("fc_panel4_dense", FcFormat::DensePanel, 4, ANY, dense_panel<4>, 4, 20),
-    ET_PANEL("fc_panel8_dense", FcFormat::DensePanel, 8, ANY, dense_panel<8>, 8, 20),
 };
 
 #define ET_TEXT2(x) #x
@@ -302,7 +307,15 @@ constexpr FcKernel kernels[] = {
 }  // namespace
 
 const FcKernels fc_kernels = {
-    ET_TEXT(ISA_NS), VL, kernels, sizeof kernels / sizeof kernels[0], {VL, 2 * VL, 4 * VL, 8 * VL}, to_panel, from_panel,
+    ET_TEXT(ISA_NS),
+    VL,
+    VL == 16 ? 117.0 : VL == 8 ? 63.0 : 21.0,
+    kernels,
+    sizeof kernels / sizeof kernels[0],
+    VL == 16 ? 1.2F : 2.0F,
+    {VL, 2 * VL, 4 * VL, 8 * VL <= FC_MAX_WIDTH ? 8 * VL : 0},
+    to_panel,
+    from_panel,
 };
 
 }  // namespace edgeticket::ISA_NS

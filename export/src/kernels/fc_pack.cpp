@@ -59,6 +59,7 @@ FcPacked::FcPacked(const float* weight, const FcNonzeros& nonzeros, const float*
         case FcFormat::DensePanel: pack_dense(weight, FC_DENSE_ROWS); break;
     }
     pack_bias(bias, lanes);
+    if (view_.groups == nullptr) weighted_steps_ = static_cast<double>(steps_);
 }
 
 // Outputs are taken in the order of falling counts, so that those of a group have about equally many nonzeros. The window
@@ -109,6 +110,7 @@ void FcPacked::pack_window(const FcNonzeros& nonzeros, const FcKernel& kernel, s
             }
         }
         steps_ += static_cast<std::int64_t>(group.steps) * sets;
+        weighted_steps_ += group.steps * sets * (sets == 1 ? 1.45 : sets == 2 ? 1.12 : 1);
         groups.push_back(group);
         row += present;
     }

@@ -31,6 +31,7 @@ class FcPacked {
     const FcWeights& weights() const { return view_; }
     std::size_t bytes() const { return bytes_; }
     std::int64_t steps() const { return steps_; }  // what the kernel's cost_step counts
+    double weighted_steps() const { return weighted_steps_; }  // the same, dearer where few registers share a window
 
    private:
     struct Free {
@@ -49,6 +50,7 @@ class FcPacked {
     std::vector<std::unique_ptr<void, Free>> held_;
     std::size_t bytes_ = 0;
     std::int64_t steps_ = 0;
+    double weighted_steps_ = 0;
 };
 
 }  // namespace edgeticket
