@@ -66,15 +66,7 @@ def register() -> str:
     Raises:
         EngineError: the library was not built, or ONNX Runtime refused it (older than 1.24.3).
     """
-    if _release() < _OLDEST:
-        raise EngineError(f"ONNX Runtime {VERSION} cannot load {EP_NAME} from Python: it takes 1.24.3 or newer")
-    with _registering:
-        if _device() is None:
-            path = library_path()
-            try:
-                ort.register_execution_provider_library("edgeticket", str(path))
-            except _ORT_ERRORS as error:
-                raise EngineError(f"{path}: ONNX Runtime {VERSION} refused it: {_reason(error)}") from error
+    _load()
     if _release() < _BY_NAME:
         _log.warning("ONNX Runtime %s ignores %s by name (1.25 does not); sessions take it by device", VERSION, EP_NAME)
     return EP_NAME
@@ -110,7 +102,7 @@ def session(
     given = dict(provider_options or {})
     entries = engine.entries(given)
     try:
-        register()
+        _load()
     except EngineError as error:
         _log.warning("%s runs on the CPU provider alone: %s", _name(path), error)
         return cpu_session(path, threads=threads, spinning=spinning)
@@ -174,6 +166,20 @@ def run(running: Session, feed: Mapping[str, Array], outputs: Sequence[str] | No
     return dict(zip(names, results, strict=True))
 
 
+def _load() -> None:
+    """Register the library where nobody has: twice under one name is an error, under two names it is there twice."""
+    if _release() < _OLDEST:
+        raise EngineError(f"ONNX Runtime {VERSION} cannot load {EP_NAME} from Python: it takes 1.24.3 or newer")
+    with _registering:
+        if _device() is not None:
+            return
+        path = library_path()
+        try:
+            ort.register_execution_provider_library("edgeticket", str(path))
+        except _ORT_ERRORS as error:
+            raise EngineError(f"{path}: ONNX Runtime {VERSION} refused it: {_reason(error)}") from error
+
+
 def _options(threads: int, spinning: bool) -> ort.SessionOptions:
     """What every session of ours has in common."""
     options = ort.SessionOptions()
@@ -197,7 +203,8 @@ def _create(model: bytes | Path, options: ort.SessionOptions, providers: list[st
         options.add_provider_for_devices([_device()], {})
         chosen = None  # a list would override the device
     try:
-        return _thread.submit(ort.InferenceSession, source, options, providers=chosen).result()
+        # Without enable_fallback=0 a failing provider would be printed and replaced by the CPU's.
+        return _thread.submit(ort.InferenceSession, source, options, providers=chosen, enable_fallback=0).result()
     except _ORT_ERRORS as error:
         raise ModelError(f"{_name(model)}: ONNX Runtime {VERSION} cannot load it: {_reason(error)}") from error
 

@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
 #include <thread>
@@ -51,6 +52,11 @@ Options read_options(const abi::OrtApi& api, const abi::OrtSessionOptions* sessi
     const std::string claim = entry(api, session, "claim"), threads = entry(api, session, "threads");
     const std::string measure = entry(api, session, "measure");
     options.report = entry(api, session, "report");
+    if (!options.report.empty()) {  // now: what fails while a graph is judged is logged by the runtime, not raised
+        std::FILE* file = std::fopen(options.report.c_str(), "wb");
+        if (file == nullptr) refuse("report", options.report, "the file can not be written");
+        std::fclose(file);
+    }
     options.settings.isa = isa(entry(api, session, "isa"));
     if (claim == "always") options.claim = Claim::Always;
     else if (!claim.empty() && claim != "auto") refuse("claim", claim, "one of auto, always");
