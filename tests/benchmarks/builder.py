@@ -21,7 +21,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Network:
-    """A model, and what a benchmark must know of it. `macs` are multiply-accumulates an item, `useful_macs` without zeros."""
+    """A model and its multiply-accumulates an item: `macs` of the dense network, `useful_macs` without zero weights."""
 
     name: str
     model: onnx.ModelProto
@@ -30,14 +30,15 @@ class Network:
     macs: int
     useful_macs: int
     sparsity: float
+    input_name: str = "input"
 
     def serialized(self) -> bytes:
         return bytes(self.model.SerializeToString())
 
     def feed(self, batch: int = 1, seed: int = 0) -> dict[str, np.ndarray]:
-        """{"input": float32 [batch, ...]}, standard normal."""
+        """The input's name -> float32 [batch, ...], standard normal."""
         rng = np.random.default_rng(seed)
-        return {"input": rng.standard_normal((batch, *self.input_shape), np.float32)}
+        return {self.input_name: rng.standard_normal((batch, *self.input_shape), np.float32)}
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Builder:
         dense: bool = False,
         relu: bool = True,
     ) -> str:
-        """A convolution with bias; `pads` (top, left, bottom, right) are those that keep the size at stride 1 unless given."""
+        """A convolution with bias; `pads` are top, left, bottom, right; by default stride 1 keeps the size."""
         (kh, kw), (sh, sw) = _pair(kernel), _pair(stride)
         top, left, bottom, right = pads or (kh // 2, kw // 2, kh // 2, kw // 2)
         c, h, w = self.shapes[x]

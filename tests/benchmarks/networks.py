@@ -88,7 +88,7 @@ NETWORKS: dict[str, tuple[tuple[int, ...], Callable[[Builder], str]]] = {
     "VGG-16": (CIFAR, lambda b: plain(b, VGG16, ())),
     "MobileNetV1": ((3, 224, 224), mobilenet),
 }
-TINY = ("LeNet-300-100", "auto-encoder")  # where calling a session costs more than the network
+TINY = ("LeNet-300-100", "auto-encoder")  # timed through `run()` as well, which costs them more than the arithmetic
 
 
 def network(name: str, sparsity: float = 0.0, *, seed: int = 0, batch: int | None = 1) -> Network:
@@ -109,7 +109,7 @@ class _Calibration(CalibrationDataReader):  # type: ignore[misc]
 
 
 def int8(net: Network) -> bytes:
-    """The network in int8 as ONNX Runtime's own tools make it: static QDQ, uint8 activations, int8 weights a channel."""
+    """The network in int8 by ONNX Runtime's own tools: static QDQ, uint8 activations, int8 weights scaled a channel."""
     with tempfile.TemporaryDirectory() as folder:
         source, prepared, quantized = (Path(folder) / name for name in ("fp32.onnx", "prepared.onnx", "int8.onnx"))
         onnx.save(net.model, source)

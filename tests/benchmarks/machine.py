@@ -1,0 +1,77 @@
+"""The machine under a benchmark: who it is, what it can multiply and add at most, and what a process of ours takes."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from edgeticket.engine import library_path
+from edgeticket.errors import EngineError
+from edgeticket.measure.checks import host
+
+PEAK_SOURCE = Path(__file__).parents[2] / "export" / "tests" / "peak.cpp"
+
+
+def identity() -> dict[str, Any]:
+    """What a result holds for: the processor, the runtime, the engine's library by its hash, and the day."""
+    return {**host(), "kernel": platform.release(), "engine": engine_hash(), "date": datetime.date.today().isoformat()}
+
+
+def engine_hash() -> str | None:
+    """The first 12 digits of the library's SHA-256; None where it is not built."""
+    try:
+        return hashlib.sha256(library_path().read_bytes()).hexdigest()[:12]
+    except EngineError:
+        return None
+
+
+@cache
+def _peak_program() -> Path:
+    """export/tests/peak.cpp, compiled into a folder that goes with the process."""
+    compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        raise SystemExit(
+            "the FMA peak is measured by export/tests/peak.cpp: install a C++ compiler, or name one in CXX"
+        )
+    folder = tempfile.TemporaryDirectory(prefix="edgeticket-peak-")
+    _folders.append(folder)
+    program = Path(folder.name) / "peak"
+    flags = ("-std=c++17", "-O3", "-ffp-contract=fast", "-pthread")
+    subprocess.run([*compiler.split(), *flags, str(PEAK_SOURCE), "-o", str(program)], check=True)
+    return program
+
+
+_folders: list[tempfile.TemporaryDirectory[str]] = []  # kept until the process ends
+
+
+def peak(milliseconds: int = 50) -> dict[str, dict[str, float]]:
+    """{instruction set: {threads, as text: GMAC/s of fp32 multiply-accumulates in registers}} as it is right now."""
+    answer = subprocess.run([_peak_program(), str(milliseconds)], check=True, capture_output=True, text=True).stdout
+    found: dict[str, dict[str, float]] = {}
+    for line in answer.splitlines():
+        name, threads, rate = line.split()
+        found.setdefault(name, {})[threads] = float(rate)
+    return found
+
+
+def pin(threads: int) -> list[int]:
+    """Keep this process on `threads` of its processors, the last ones: interrupts prefer the first. Returns them."""
+    cpus = sorted(os.sched_getaffinity(0))[-threads:]
+    os.sched_setaffinity(0, cpus)
+    return cpus
+
+
+def resident_bytes(key: str = "VmRSS") -> int:
+    """VmRSS (now) or VmHWM (at most so far) of this process."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(key + ":"):
+            return int(line.split()[1]) * 1024
+    raise KeyError(key)
