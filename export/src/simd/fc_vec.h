@@ -4,6 +4,8 @@
 // lane, by index, without touching memory. Only the low BITS of an index count.
 #pragma once
 
+#include <utility>
+
 #include "vec.h"
 
 namespace edgeticket::ISA_NS {
@@ -89,16 +91,12 @@ ET_INLINE void store_part(float* p, V v, int n) {
 #endif
 }
 
-// One stage of a transpose: lanes whose number has bit STEP change places between a and b.
-template <int STEP>
-ET_INLINE void exchange(V& a, V& b) {
-    Vi from_a{}, from_b{};
-    for (int i = 0; i < VL; ++i) {
-        from_a[i] = (i & STEP) == 0 ? i : i - STEP + VL;
-        from_b[i] = (i & STEP) == 0 ? i + STEP : i + VL;
-    }
-    const V first = __builtin_shuffle(a, b, from_a);
-    b = __builtin_shuffle(a, b, from_b);
+// One stage of a transpose: lanes whose number has bit STEP change places between a and b. (The sequence of lanes exists while
+// compiling only, so nothing of std:: ends up in an object file.)
+template <int STEP, int... I>
+ET_INLINE void exchange(V& a, V& b, std::integer_sequence<int, I...>) {
+    const V first = __builtin_shufflevector(a, b, ((I & STEP) == 0 ? I : I - STEP + VL)...);
+    b = __builtin_shufflevector(a, b, ((I & STEP) == 0 ? I + STEP : I + VL)...);
     a = first;
 }
 
@@ -106,7 +104,7 @@ template <int STEP>
 ET_INLINE void exchange_all(V (&v)[VL]) {
     if constexpr (STEP < VL) {
         for (int i = 0; i < VL; ++i) {
-            if ((i & STEP) == 0) exchange<STEP>(v[i], v[i + STEP]);
+            if ((i & STEP) == 0) exchange<STEP>(v[i], v[i + STEP], std::make_integer_sequence<int, VL>());
         }
         exchange_all<2 * STEP>(v);
     }
