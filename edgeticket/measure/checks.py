@@ -212,14 +212,24 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def session(model: bytes | str, threads: int) -> Any:
-    """A session on the stock CPU provider: `threads` threads, denormals as zero, all else as the runtime has it."""
+CPU_PROVIDER = "CPUExecutionProvider"
+
+
+def session(model: bytes | str, threads: int, *, spinning: bool = True, provider: str = CPU_PROVIDER) -> Any:
+    """A session with `threads` threads, denormals as zero, all else as the runtime has it.
+
+    Without `spinning` idle threads sleep instead of burning a core between operators. What another provider than the
+    stock CPU one does not take runs there.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
+    providers = list(dict.fromkeys((provider, CPU_PROVIDER)))
+    # Without enable_fallback=0 a provider that fails would be replaced by the CPU's, and only printed.
+    return onnxruntime.InferenceSession(model, options, providers=providers, enable_fallback=0)
 
 
 def single(inputs: Sequence[Mapping[str, Any]], feed: Feed) -> Feed:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,28 +18,18 @@ import numpy as np
 
 from edgeticket import text
 from edgeticket.measure import checks
+from edgeticket.measure.process import NoAnswerError, ask
 from edgeticket.measurement import Measurement
 
 LIMIT_S = 3.0  # of one latency run, after which no new block begins
 TIMEOUT_S = 120.0  # of one process
 LOADS = 3  # fresh processes per model
+BLOCKS, SLOT = 15, {"runs": 5, "ms": 20.0, "most": 200}
 
 LATENCY_METHOD = (
     "one fresh process per thread count; both models in it, timed in up to 15 blocks of one slot each in random order; "
     "a slot is one discarded inference, then 5 or more until 20 ms or 200 inferences; every inference is a sample"
 )
-# What a fresh process runs: this very package, by its path. Started with -P it imports nothing from the working
-# directory, where a random.py of the user's may lie.
-PACKAGE = Path(__file__).resolve().parents[1] / "__init__.py"
-WORKER = """
-import importlib.util, sys
-spec = importlib.util.spec_from_file_location("edgeticket", sys.argv[1])
-sys.modules["edgeticket"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["edgeticket"])
-from edgeticket.measure import worker
-worker.main()
-"""
-COMMAND = (sys.executable, "-P", "-c", WORKER, str(PACKAGE))
 LOAD_METHOD = (
     "three fresh processes per model, in random order, file in the page cache; an empty runtime is started first, and "
     "memory is the peak resident size above it, from loading to the end of the first inference"
@@ -72,17 +60,40 @@ def measure(models: Mapping[str, bytes], feed: checks.Feed, seed: int = 0) -> Be
         paths = {name: str(Path(folder) / f"{i}.onnx") for i, name in enumerate(models)}
         for name, path in paths.items():
             Path(path).write_bytes(models[name])
-        inputs = str(Path(folder) / "feed.npz")
-        arrays: dict[str, Any] = {f"input.{i}": array for i, array in enumerate(feed.values())}
-        np.savez(inputs, names=np.array(json.dumps(list(feed))), **arrays)
+        inputs = write_feed(Path(folder) / "feed.npz", feed)
         for threads in sorted({1, host["cores"]}):
-            request = {"kind": "latency", "models": paths, "feed": inputs, "threads": threads, "seed": seed}
-            answer = _ask({**request, "limit_s": LIMIT_S}, f"latency at {checks.plural(threads, 'thread')}", failures)
-            for name, blocks in answer.get("samples_ms", {}).items():
-                samples = tuple(sample for block in blocks for sample in block)
+            what = f"latency at {checks.plural(threads, 'thread')}"
+            answer = _asked(_latency_request(paths, inputs, threads, seed), what, failures)
+            for name in paths if answer else ():
+                samples = tuple(sample for block in answer["blocks"] for sample in block["samples_ms"][name])
                 found.append(Measurement("latency", name, threads, "ms", samples, method, host["fingerprint"]))
         found += _loads(paths, inputs, host["fingerprint"], seed, failures)
     return Bench(host, tuple(found), tuple(failures))
+
+
+def write_feed(path: Path, feed: checks.Feed) -> str:
+    """The feed as a worker reads it. Returns the path."""
+    arrays: dict[str, Any] = {f"input.{i}": array for i, array in enumerate(feed.values())}
+    np.savez(path, names=np.array(json.dumps(list(feed))), **arrays)
+    return str(path)
+
+
+def _latency_request(paths: Mapping[str, str], inputs: str, threads: int, seed: int) -> dict[str, Any]:
+    return {
+        "kind": "blocks",
+        "arms": {name: {"path": path} for name, path in paths.items()},
+        "feed": inputs,
+        "threads": threads,
+        "seed": seed,
+        "blocks": BLOCKS,
+        "cpus": None,
+        "slot": SLOT,
+        "spinning": True,
+        "samples": True,
+        "reload": False,
+        "limit_s": LIMIT_S,
+        "instructions": False,
+    }
 
 
 def _fed(feed: checks.Feed) -> str:
@@ -96,8 +107,8 @@ def _loads(paths: Mapping[str, str], inputs: str, host: str, seed: int, failures
     random.Random(seed).shuffle(order)  # noqa: S311
     answers: dict[str, list[dict[str, Any]]] = {name: [] for name in paths}
     for name in order:
-        request = {"kind": "load", "model": paths[name], "feed": inputs, "threads": 1}
-        answer = _ask(request, f"load time of {name}", failures)
+        request = {"kind": "load", "arms": {name: {"path": paths[name]}}, "feed": inputs, "threads": 1}
+        answer = _asked(request, f"load time of {name}", failures)
         if answer:
             answers[name].append(answer)
     found = []
@@ -113,20 +124,10 @@ def _loads(paths: Mapping[str, str], inputs: str, host: str, seed: int, failures
     return found
 
 
-def _ask(request: Mapping[str, Any], what: str, failures: list[str]) -> dict[str, Any]:
+def _asked(request: Mapping[str, Any], what: str, failures: list[str]) -> dict[str, Any]:
     """One question to a fresh worker; {} and a sentence in `failures` where it gives no answer."""
     try:
-        done = subprocess.run(
-            COMMAND, input=json.dumps(request), capture_output=True, text=True, timeout=TIMEOUT_S, check=True
-        )
-        answer: dict[str, Any] = json.loads(done.stdout)
-    except subprocess.TimeoutExpired:
-        failures.append(f"{what}: not measured, no answer within {TIMEOUT_S:.0f} s")
-    except subprocess.CalledProcessError as error:
-        said = (error.stderr or "").strip().splitlines() or ["it said nothing"]
-        failures.append(f"{what}: not measured, the process ended with {error.returncode} ({said[-1][:200]})")
-    except (OSError, ValueError) as error:
-        failures.append(f"{what}: not measured ({error})")
-    else:
-        return answer
-    return {}
+        return ask(request, TIMEOUT_S)
+    except NoAnswerError as error:
+        failures.append(f"{what}: not measured, {f'{error.arm} ' if error.arm else ''}{error}")
+        return {}

@@ -1,27 +1,40 @@
 """The process in which models are timed: one JSON request on standard input, one answer on standard output.
 
-Request {"kind": "latency", "models": {name: path}, "feed": npz path, "threads": n, "seed": n, "limit_s": s}
-Answer  {"samples_ms": {name: [[ms, ...] for each block]}}
-Request {"kind": "load", "model": path, "feed": npz path, "threads": n}
+Arms are named models: {name: {"path": file, "provider": name, "slowdown": share}}; the last two may be left out.
+
+Request {"kind": "blocks", "arms": arms, "feed": npz path, "threads": n, "seed": n, "blocks": n,
+         "cpus": [n, ...] or null, "slot": {"runs": n, "ms": x, "most": n or null},
+         "spinning": bool, "samples": bool, "reload": bool, "limit_s": s or null, "instructions": bool}
+Answer  {"blocks": [{"ms": {name: median}, "fault": null | reason, "samples_ms": {name: [ms, ...]}}],
+         "loads": {name: {"load_ms": x, "first_inference_ms": x}}, "pinned": [n, ...] or null, "placements": n,
+         "slowdown": {name: realised share}, "instructions": {name: n}, "not_counted": reason or null}
+Request {"kind": "load", "arms": {one}, "feed": npz path, "threads": n}
 Answer  {"load_ms": x, "first_inference_ms": x, "peak_memory_bytes": n}
+Either  {"error": sentence, "arm": name} where a model cannot be loaded or run
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import random
 import re
+import signal
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgeticket.measure import checks
+from edgeticket.measure import checks, conditions, instructions
 
-BLOCKS, SLOT_RUNS, SLOT_MS, SLOT_MOST = 15, 5, 20.0, 200
+CPU_PROVIDER = checks.CPU_PROVIDER
+ENGINE = "EdgeticketExecutionProvider"
+LOAD_SHARE = 0.5  # of the time spent on timing may go into loading anew
 # An ONNX model of one Identity (IR 8, opset 18): opened first, it leaves an idle runtime with nothing loaded.
 EMPTY_MODEL = bytes.fromhex(
     "08083a370a100a017812017922084964656e746974791201655a0f0a0178120a0a08"
@@ -29,52 +42,181 @@ EMPTY_MODEL = bytes.fromhex(
 )
 
 
-def latency(request: dict[str, Any]) -> dict[str, Any]:
-    """Time every model in blocks; in a block each has one slot, in random order, after one discarded inference.
+class ModelFailedError(Exception):
+    """A model could not be loaded or run."""
 
-    A slot is 5 inferences or more, until 20 ms or 200 inferences. Ends after 15 blocks, or after `limit_s` and 3.
-    """
-    feed = _feed(request["feed"])
-    running = {name: checks.session(path, request["threads"]) for name, path in request["models"].items()}
-    samples: dict[str, list[list[float]]] = {name: [] for name in running}
-    order, chance, begin = list(running), random.Random(request["seed"]), time.perf_counter()  # noqa: S311
-    for block in range(BLOCKS):
-        if block >= 3 and time.perf_counter() - begin > request["limit_s"]:
-            break
-        chance.shuffle(order)
-        for name in order:
-            samples[name].append(_slot(running[name], feed))
-    return {"samples_ms": samples}
+    def __init__(self, arm: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.arm = arm
 
 
-def _slot(running: Any, feed: checks.Feed) -> list[float]:
-    running.run(None, feed)
-    times: list[float] = []
-    total = 0.0
-    while len(times) < SLOT_MOST and (len(times) < SLOT_RUNS or total < SLOT_MS):
+def _failed(arm: str, when: str, error: Exception) -> ModelFailedError:
+    """The runtime raises a family of its own, and every one of them means the same here."""
+    return ModelFailedError(arm, f"failed {when}: {type(error).__name__}: {' '.join(str(error).split())}")
+
+
+class Arm:
+    """A model that can be loaded anew and timed, slowed down on request by spinning inside the timed slot."""
+
+    def __init__(self, name: str, spec: Mapping[str, Any], feed: checks.Feed, threads: int, spinning: bool) -> None:
+        self.name, self.feed, self.runs = name, feed, 0
+        self.slowdown = float(spec.get("slowdown", 0.0))
+        self.own_ns = self.spun_ns = 0
+        self.loads_ms: list[float] = []
+        self.firsts_ms: list[float] = []
+        self._open = (str(spec["path"]), str(spec.get("provider", CPU_PROVIDER)), threads, spinning)
+        self._session: Any = None
+
+    def load(self) -> None:
+        """A new session in place of the old one, and its first inference."""
+        self._session = None
         start = time.perf_counter_ns()
-        running.run(None, feed)
-        times.append((time.perf_counter_ns() - start) / 1e6)
-        total += times[-1]
-    return times
+        try:
+            self._session = open_session(*self._open)
+        except Exception as error:
+            raise _failed(self.name, "when loaded", error) from error
+        loaded = time.perf_counter_ns()
+        self.run()
+        self.loads_ms.append((loaded - start) / 1e6)
+        self.firsts_ms.append((time.perf_counter_ns() - loaded) / 1e6)
+
+    def unload(self) -> None:
+        """Give the session's memory back."""
+        self._session = None
+
+    def run(self) -> None:
+        """One inference."""
+        try:
+            self._session.run(None, self.feed)
+        except Exception as error:
+            raise _failed(self.name, f"in run {self.runs + 1}", error) from error
+        self.runs += 1
+
+    def slot(self, runs: int, slot_ms: float, most: int | None) -> list[float]:
+        """Milliseconds of each inference, `runs` of them or more until `slot_ms`, after one discarded."""
+        self.run()
+        run, feed, clock = self._session.run, self.feed, time.perf_counter_ns
+        times: list[float] = []
+        total, until = 0, slot_ms * 1e6
+        try:
+            while (most is None or len(times) < most) and (len(times) < runs or total < until):
+                start = clock()
+                run(None, feed)
+                end = clock()
+                if self.slowdown:
+                    end = self._spin(end, end - start)
+                times.append((end - start) / 1e6)
+                total += end - start
+        except Exception as error:
+            raise _failed(self.name, f"in run {self.runs + len(times) + 1}", error) from error
+        self.runs += len(times)
+        return times
+
+    def _spin(self, end: int, own: int) -> int:
+        """Keep the CPU for a share of the model's own time; what one spin overshoots, the next ones save."""
+        self.own_ns += own
+        due = end + self.slowdown * self.own_ns - self.spun_ns
+        now = end
+        while now < due:
+            now = time.perf_counter_ns()
+        self.spun_ns += now - end
+        return now
+
+
+def open_session(path: str, provider: str, threads: int, spinning: bool) -> Any:
+    """A session on a provider; denormals are zero on this thread from the first one on."""
+    if provider != ENGINE:
+        return checks.session(path, threads, spinning=spinning, provider=provider)
+    from edgeticket import runtime  # the plugin and its registration are there
+
+    checks.session(EMPTY_MODEL, 1)  # the runtime's door makes sessions on a thread of its own
+    runtime.register()  # raises where the plugin is missing; a session alone would fall back
+    return runtime.session(path, threads=threads, spinning=spinning)
+
+
+def pin(cpus: list[int] | None) -> list[int] | None:
+    """Stay on these CPUs; None where the system does not allow it."""
+    if cpus is None or not hasattr(os, "sched_setaffinity"):
+        return None
+    try:
+        os.sched_setaffinity(0, cpus)
+    except OSError:
+        return None
+    return cpus
+
+
+def blocks(request: dict[str, Any]) -> dict[str, Any]:
+    """Time every arm in blocks; in a block each has one slot, in random order.
+
+    All models are loaded anew, in random order, before a block, where "reload" and LOAD_SHARE of the time allow: where
+    weights come to lie in memory is then drawn again. With "limit_s" no block begins after that many seconds, but three
+    are made.
+    """
+    pinned, chance = pin(request["cpus"]), random.Random(request["seed"])  # noqa: S311
+    feed, threads, slot = _feed(request["feed"]), int(request["threads"]), request["slot"]
+    watched = pinned if pinned is not None else sorted(os.sched_getaffinity(0)) if _affinity() else []
+    arms = [Arm(name, spec, feed, threads, bool(request["spinning"])) for name, spec in request["arms"].items()]
+    found: list[dict[str, Any]] = []
+    begin, timing_s = time.perf_counter(), 0.0
+    for number in range(int(request["blocks"])):
+        if request["limit_s"] is not None and number >= 3 and time.perf_counter() - begin > request["limit_s"]:
+            break
+        if number == 0 or (request["reload"] and _loading_s(arms) <= LOAD_SHARE * timing_s):
+            _load_all(arms, chance)
+        chance.shuffle(arms)
+        before = conditions.read(watched, threads)
+        samples = {arm.name: arm.slot(int(slot["runs"]), float(slot["ms"]), slot["most"]) for arm in arms}
+        after = conditions.read(watched, threads)
+        timing_s += after.clocks["monotonic"] - before.clocks["monotonic"]
+        block: dict[str, Any] = {"ms": {name: float(np.median(times)) for name, times in samples.items()}}
+        block |= {"fault": conditions.fault(before, after)} | ({"samples_ms": samples} if request["samples"] else {})
+        found.append(block)
+    loads = {arm.name: {"load_ms": arm.loads_ms[0], "first_inference_ms": arm.firsts_ms[0]} for arm in arms}
+    answer: dict[str, Any] = {"blocks": found, "pinned": pinned, "loads": loads, "placements": len(arms[0].loads_ms)}
+    answer["slowdown"] = {arm.name: arm.spun_ns / arm.own_ns for arm in arms if arm.own_ns}
+    return answer | (_instructions(arms) if request["instructions"] else {"instructions": {}, "not_counted": None})
+
+
+def _load_all(arms: list[Arm], chance: random.Random) -> None:
+    """Every old session goes before the first new one comes, so that all memory is dealt out again."""
+    for arm in arms:
+        arm.unload()
+    chance.shuffle(arms)
+    for arm in arms:
+        arm.load()
+
+
+def _loading_s(arms: list[Arm]) -> float:
+    """Spent on loading so far, in seconds."""
+    return sum(sum(arm.loads_ms) + sum(arm.firsts_ms) for arm in arms) / 1e3
+
+
+def _affinity() -> bool:
+    return hasattr(os, "sched_getaffinity")
+
+
+def _instructions(arms: list[Arm]) -> dict[str, Any]:
+    try:
+        counted = {arm.name: instructions.count(arm.run) for arm in sorted(arms, key=lambda arm: arm.name)}
+    except instructions.NotCountedError as error:
+        return {"instructions": {}, "not_counted": str(error)}
+    return {"instructions": counted, "not_counted": None}
 
 
 def load(request: dict[str, Any]) -> dict[str, Any]:
     """Load one model in a runtime that has held an empty one; the memory counts from there to the peak."""
-    feed = _feed(request["feed"])
-    empty = checks.session(EMPTY_MODEL, request["threads"])
+    ((name, spec),) = request["arms"].items()
+    feed, threads = _feed(request["feed"]), int(request["threads"])
+    empty = checks.session(EMPTY_MODEL, threads)
     empty.run(None, {"x": np.zeros(1, np.float32)})
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts anew: proc(5)
     before = _memory("VmRSS")
-    start = time.perf_counter_ns()
-    running = checks.session(request["model"], request["threads"])
-    loaded = time.perf_counter_ns()
-    running.run(None, feed)
-    done = time.perf_counter_ns()
+    arm = Arm(name, spec, feed, threads, spinning=True)
+    arm.load()
     after = _memory("VmHWM")
     peak = None if before is None or after is None else max(0, after - before)
-    return {"load_ms": (loaded - start) / 1e6, "first_inference_ms": (done - loaded) / 1e6, "peak_memory_bytes": peak}
+    return {"load_ms": arm.loads_ms[0], "first_inference_ms": arm.firsts_ms[0], "peak_memory_bytes": peak}
 
 
 def _memory(field: str) -> int | None:
@@ -92,7 +234,18 @@ def _feed(path: str) -> checks.Feed:
         return {name: arrays[f"input.{i}"] for i, name in enumerate(names)}
 
 
+def end_with_parent() -> None:
+    """Be killed when the parent is: PR_SET_PDEATHSIG of prctl(2). Elsewhere than on Linux nothing happens."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 def main() -> None:
     """Answer the request on standard input."""
+    end_with_parent()
     request = json.load(sys.stdin)
-    print(json.dumps({"latency": latency, "load": load}[request["kind"]](request)))
+    try:
+        answer = {"blocks": blocks, "load": load}[request["kind"]](request)
+    except ModelFailedError as error:
+        answer = {"error": str(error), "arm": error.arm}
+    print(json.dumps(answer))

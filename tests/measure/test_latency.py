@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import numpy as np
 import pytest
 import sample_artifacts
 
-from edgeticket.measure import checks, latency, worker
+from edgeticket.measure import checks, duel, latency, worker
+from edgeticket.measure.process import ask
 
 FEED: checks.Feed = {"x": np.ones((1, 64), np.float32)}
 
@@ -29,40 +29,52 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def ask(request: dict[str, Any]) -> dict[str, Any]:
-    done = subprocess.run(latency.COMMAND, input=json.dumps(request), capture_output=True, text=True, check=True)
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+def blocks(model: Path, feed: str, **changes: Any) -> dict[str, Any]:
+    """A request for two arms of the same model."""
+    arms = {name: duel.Arm(str(model)) for name in ("dense", "exported")}
+    return duel.blocks_request(arms, feed, 1, 1, **{"blocks": 2, "slot": {"runs": 3, "ms": 0.1, "most": 5}, **changes})
 
 
 def test_a_worker_times_every_model_in_every_block(model: Path, feed: str) -> None:
-    models = {"dense": str(model), "exported": str(model)}
-    answer = ask({"kind": "latency", "models": models, "feed": feed, "threads": 1, "seed": 1, "limit_s": 0.0})
-    assert set(answer["samples_ms"]) == set(models)
-    for blocks in answer["samples_ms"].values():
-        assert len(blocks) == 3  # the time is over at once, and three blocks are made all the same
-        assert all(worker.SLOT_RUNS <= len(block) <= worker.SLOT_MOST for block in blocks)
-        assert all(sample > 0 for block in blocks for sample in block)
+    answer = ask(blocks(model, feed, blocks=9, limit_s=0.0, samples=True), 60)
+    assert len(answer["blocks"]) == 3  # the time is over at once, and three blocks are made all the same
+    for block in answer["blocks"]:
+        assert set(block["samples_ms"]) == {"dense", "exported"}
+        for name, samples in block["samples_ms"].items():
+            assert 3 <= len(samples) <= 5
+            assert min(samples) > 0
+            assert block["ms"][name] == np.median(samples)
 
 
-def test_the_models_take_turns_in_random_order(model: Path, feed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slot_lasts_as_long_as_it_must(model: Path, feed: str) -> None:
+    answer = ask(blocks(model, feed, blocks=1, slot={"runs": 5, "ms": 3.0, "most": None}, samples=True), 60)
+    assert all(sum(samples) >= 3.0 for samples in answer["blocks"][0]["samples_ms"].values())
+
+
+def test_models_are_loaded_anew_in_every_block_where_that_is_asked(model: Path, feed: str) -> None:
+    slot = {"runs": 5, "ms": 20.0, "most": None}
+    assert ask(blocks(model, feed, blocks=3, slot=slot, reload=True), 60)["placements"] == 3
+    assert ask(blocks(model, feed, blocks=3, reload=False), 60)["placements"] == 1
+
+
+def test_the_models_take_turns_in_random_order(feed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     turns: list[str] = []
-    monkeypatch.setattr(checks, "session", lambda path, threads: Path(path).stem)
-
-    def slot(running: str, _: checks.Feed) -> list[float]:
-        turns.append(running)
-        return [1.0]
-
-    monkeypatch.setattr(worker, "_slot", slot)
-    models = {"a": "a.onnx", "b": "b.onnx"}
-    worker.latency({"models": models, "feed": feed, "threads": 1, "seed": 0, "limit_s": 60.0})
+    monkeypatch.setattr(worker.Arm, "load", lambda arm: arm.loads_ms.append(0.0) or arm.firsts_ms.append(0.0))
+    monkeypatch.setattr(worker.Arm, "slot", lambda arm, *_: turns.append(arm.name) or [1.0])
+    worker.blocks(blocks(Path("a.onnx"), feed, blocks=15, cpus=None))
     pairs = [tuple(turns[i : i + 2]) for i in range(0, len(turns), 2)]
-    assert len(pairs) == worker.BLOCKS
-    assert set(pairs) == {("a", "b"), ("b", "a")}
+    assert len(pairs) == 15
+    assert set(pairs) == {("dense", "exported"), ("exported", "dense")}
+
+
+def test_a_slow_down_is_spun_in_the_timed_slot_and_realised(model: Path, feed: str) -> None:
+    request = blocks(model, feed, slot={"runs": 5, "ms": 5.0, "most": None})
+    request["arms"]["dense"]["slowdown"] = 0.5
+    assert ask(request, 60)["slowdown"] == {"dense": pytest.approx(0.5, rel=0.1)}
 
 
 def test_a_worker_loads_one_model_in_an_idle_runtime(model: Path, feed: str) -> None:
-    answer = ask({"kind": "load", "model": str(model), "feed": feed, "threads": 1})
+    answer = ask({"kind": "load", "arms": {"a": {"path": str(model)}}, "feed": feed, "threads": 1}, 60)
     assert answer["load_ms"] > 0
     assert answer["first_inference_ms"] > 0
     assert answer["peak_memory_bytes"] is None or answer["peak_memory_bytes"] >= 0
@@ -96,13 +108,13 @@ def test_a_worker_imports_nothing_of_the_users(
         (tmp_path / name).write_text("raise SystemExit('the user's own')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PYTHONPATH", raising=False)  # and it finds this package all the same
-    assert ask({"kind": "load", "model": str(model), "feed": feed, "threads": 1})["load_ms"] > 0
+    assert ask({"kind": "load", "arms": {"a": {"path": str(model)}}, "feed": feed, "threads": 1}, 60)["load_ms"] > 0
 
 
 def test_the_method_says_on_what_was_measured(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latency, "_ask", lambda *_: {"samples_ms": {"dense": [[1.0]]}})
+    monkeypatch.setattr(latency, "_asked", lambda *_: {"blocks": [{"samples_ms": {"dense": [1.0]}}]})
     monkeypatch.setattr(latency, "_loads", lambda *_: [])
     method = latency.measure({"dense": b""}, {"x": np.ones((8, 64), np.float32)}).measurements[0].method
     assert method.endswith("input 'x' of 8×64")
     assert "batch 1" not in method
-    assert f"until {worker.SLOT_MS:.0f} ms or {worker.SLOT_MOST} inferences" in method
+    assert f"until {latency.SLOT['ms']:.0f} ms or {latency.SLOT['most']} inferences" in method
