@@ -224,6 +224,7 @@ def _name(model: bytes | Path) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The runtime's message on one line, without its endless tails."""
+    """The runtime's message on one line, without its endless tails, and without what it puts before ours."""
     text = " ".join(str(error).split())
+    text = text.rpartition(f": FAIL : {EP_NAME}: ")[2]
     return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + "..."

@@ -32,7 +32,7 @@ def sparse(seed: int, *shape: int, density: float = 0.1) -> Array:
 
 def model(
     nodes: Sequence[onnx.NodeProto],
-    inputs: Mapping[str, Shape],
+    inputs: Mapping[str, Shape | onnx.ValueInfoProto],
     outputs: Mapping[str, Shape],
     constants: Mapping[str, Array],
     opset: int = 18,
@@ -44,7 +44,10 @@ def model(
     graph = helper.make_graph(
         list(nodes),
         "small",
-        [helper.make_tensor_value_info(name, kind, shape) for name, shape in inputs.items()],
+        [
+            shape if isinstance(shape, onnx.ValueInfoProto) else helper.make_tensor_value_info(name, kind, shape)
+            for name, shape in inputs.items()
+        ],
         [helper.make_tensor_value_info(name, kind, shape) for name, shape in outputs.items()],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )

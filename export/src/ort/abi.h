@@ -88,9 +88,7 @@ struct OrtApi {
     Status (*GetTensorTypeAndShape)(const OrtValue*, OrtTensorTypeAndShapeInfo** out);
     Gap gap_66_68[3];
     Status (*CreateCpuMemoryInfo)(int allocator_type, int memory_type, OrtMemoryInfo** out);
-    Gap gap_70_87[18];
-    Status (*KernelContext_GetInputCount)(const OrtKernelContext*, std::size_t* out);
-    Gap gap_89;
+    Gap gap_70_89[20];
     Status (*KernelContext_GetInput)(const OrtKernelContext*, std::size_t index, const OrtValue** out);
     Status (*KernelContext_GetOutput)(OrtKernelContext*, std::size_t index, const std::int64_t* shape, std::size_t rank,
                                       OrtValue** out);
@@ -207,7 +205,6 @@ EDGETICKET_SLOT(OrtApi, GetTensorElementType, 60);
 EDGETICKET_SLOT(OrtApi, GetSymbolicDimensions, 63);
 EDGETICKET_SLOT(OrtApi, GetTensorTypeAndShape, 65);
 EDGETICKET_SLOT(OrtApi, CreateCpuMemoryInfo, 69);
-EDGETICKET_SLOT(OrtApi, KernelContext_GetInputCount, 88);
 EDGETICKET_SLOT(OrtApi, KernelContext_GetInput, 90);
 EDGETICKET_SLOT(OrtApi, KernelContext_GetOutput, 91);
 EDGETICKET_SLOT(OrtApi, ReleaseStatus, 93);

@@ -32,7 +32,7 @@ std::string entry(const abi::OrtApi& api, const abi::OrtSessionOptions* session,
 }
 
 [[noreturn]] void refuse(const char* key, const std::string& value, const char* allowed) {
-    throw std::invalid_argument(std::string("option ") + key + "=" + value + " of " + kProviderName + ": " + allowed);
+    throw std::invalid_argument(std::string("option ") + key + "=" + value + ": " + allowed);
 }
 
 Isa isa(const std::string& value) {
