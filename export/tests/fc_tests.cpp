@@ -1,111 +1,13 @@
 // Every fully connected kernel against double-precision sums, on buffers fenced by pages that may not be touched.
-//
-// usage: fc_tests            all kernels that this processor can run
-//        fc_tests --bench kernels|layers [ISA [DENSITY...]]
 
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cmath>
-#include <cstdio>
 #include <cstring>
-#include <random>
 #include <string>
-#include <vector>
 
-#include "../src/kernels/fc.h"
-#include "../src/kernels/fc_layer.h"
-#include "../src/kernels/fc_pack.h"
+#include "fc_cases.h"
 
 using namespace edgeticket;
 
 namespace {
-
-std::vector<const FcKernels*> present() {
-    std::vector<const FcKernels*> found;
-#if defined(__x86_64__)
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) found.push_back(&avx512::fc_kernels);
-    if (avx2) found.push_back(&avx2::fc_kernels);
-#elif defined(__ARM_NEON)
-    found.push_back(&neon::fc_kernels);
-#endif
-    found.push_back(&portable::fc_kernels);
-    return found;
-}
-
-// Floats between two pages that may not be read or written: right before the second, or right behind the first.
-class Fenced {
-   public:
-    Fenced(std::size_t floats, bool at_end) : page_(static_cast<std::size_t>(sysconf(_SC_PAGESIZE))) {
-        const std::size_t bytes = floats * 4;
-        inner_ = std::max<std::size_t>((bytes + page_ - 1) / page_ * page_, page_);
-        memory_ = static_cast<char*>(mmap(nullptr, inner_ + 2 * page_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-        if (memory_ == MAP_FAILED || mprotect(memory_ + page_, inner_, PROT_READ | PROT_WRITE) != 0) {
-            std::perror("fc_tests: mmap");
-            std::exit(2);
-        }
-        data_ = reinterpret_cast<float*>(memory_ + page_ + (at_end ? inner_ - bytes : 0));
-    }
-    ~Fenced() { munmap(memory_, inner_ + 2 * page_); }
-    Fenced(const Fenced&) = delete;
-    Fenced& operator=(const Fenced&) = delete;
-    float* data() { return data_; }
-
-   private:
-    std::size_t page_, inner_ = 0;
-    char* memory_ = nullptr;
-    float* data_ = nullptr;
-};
-
-struct Case {
-    std::int32_t outputs, inputs, items;
-    double density;
-    bool bias, residual;
-    Epilogue epilogue;
-    enum Special { Plain, EmptyRows, EmptyColumns, NotFinite } special;
-};
-
-struct Data {
-    std::vector<float> weight, bias, x, residual;
-};
-
-std::mt19937 random_source(20261121);
-
-double uniform() { return random_source() / 4294967296.0; }
-float normal() { return static_cast<float>(std::normal_distribution<double>()(random_source)); }
-
-Data make(const Case& c) {
-    Data d;
-    d.weight.resize(static_cast<std::size_t>(c.outputs) * c.inputs);
-    std::vector<bool> row_empty(c.outputs), column_empty(c.inputs);
-    if (c.special == Case::EmptyRows) std::generate(row_empty.begin(), row_empty.end(), [] { return uniform() < 0.5; });
-    if (c.special == Case::EmptyColumns) std::generate(column_empty.begin(), column_empty.end(), [] { return uniform() < 0.5; });
-    for (std::int32_t n = 0; n < c.outputs; ++n) {
-        for (std::int32_t k = 0; k < c.inputs; ++k) {
-            if (!row_empty[n] && !column_empty[k] && uniform() < c.density) d.weight[static_cast<std::size_t>(n) * c.inputs + k] = normal();
-        }
-    }
-    d.x.resize(static_cast<std::size_t>(c.items) * c.inputs);
-    for (float& v : d.x) v = normal();
-    if (c.special == Case::NotFinite) {
-        const float specials[] = {NAN, INFINITY, -INFINITY};
-        for (float& v : d.x) {
-            if (uniform() < 0.05) v = specials[random_source() % 3];
-        }
-    }
-    if (c.bias) {
-        d.bias.resize(c.outputs);
-        for (float& v : d.bias) v = normal();
-    }
-    if (c.residual) {
-        d.residual.resize(static_cast<std::size_t>(c.items) * c.outputs);
-        for (float& v : d.residual) v = normal();
-    }
-    return d;
-}
 
 double activated(double x, const Epilogue& e) {
     switch (e.activation) {
@@ -258,92 +160,9 @@ void test_layers(const FcKernels& isa) {
     }
 }
 
-// Median microseconds of a call: of 25 samples, each long enough for the clock.
-template <class Call>
-double median_us(Call call) {
-    using Clock = std::chrono::steady_clock;
-    auto time = [&](long count) {
-        const auto start = Clock::now();
-        for (long i = 0; i < count; ++i) call();
-        return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
-    };
-    long count = 1;
-    while (time(count) < 1000 && count < (1L << 30)) count *= 2;
-    std::vector<double> samples;
-    for (int i = 0; i < 25; ++i) samples.push_back(time(count) / static_cast<double>(count));
-    std::nth_element(samples.begin(), samples.begin() + 12, samples.end());
-    return samples[12];
-}
-
-void bench(const std::string& only_isa, const std::vector<double>& densities) {
-    const std::int32_t shapes[][2] = {{784, 300}, {300, 100}, {100, 10}, {640, 128}, {128, 640}, {512, 512}, {4096, 256}, {2048, 512}, {4096, 4096}};
-    for (const FcKernels* isa : present()) {
-        if (!only_isa.empty() && only_isa != isa->isa) continue;
-        for (const auto& shape : shapes) {
-            for (const double density : densities) {
-                const Data d = make({shape[1], shape[0], 128, density, true, false, {}, Case::Plain});
-                const FcNonzeros nonzeros(d.weight.data(), shape[1], shape[0]);
-                for (int i = 0; i < isa->count; ++i) {
-                    const FcKernel& kernel = isa->kernels[i];
-                    if (kernel.panel && shape[0] == 4096 && shape[1] == 4096) continue;
-                    const auto began = std::chrono::steady_clock::now();
-                    const FcPacked packed(d.weight.data(), nonzeros, d.bias.data(), kernel, isa->lanes);
-                    const double pack_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
-                    const FcWeights& w = packed.weights();
-                    Fenced x(static_cast<std::size_t>(shape[0]) * kernel.width + 64, false);
-                    Fenced y(static_cast<std::size_t>(shape[1]) * kernel.width + 64, false);
-                    std::copy(d.x.begin(), d.x.begin() + shape[0] * kernel.width, x.data());
-                    const Epilogue relu{Activation::Clip, 0, INFINITY, 0};
-                    const double us = median_us([&] { kernel.run(w, x.data(), nullptr, relu, y.data(), 0, w.units); });
-                    const double macs = static_cast<double>(nonzeros.values.size()) * kernel.width;
-                    std::printf("%-8s %-18s K=%-5d N=%-5d density %.2f  %9.3f us %9.3f us/row %6.1f GMAC/s useful %6.0f kB %8ld steps, %.3f ns each, pack %.2f ms\n",
-                                isa->isa, kernel.name, shape[0], shape[1], density, us, us / kernel.width, 1e-3 * macs / us,
-                                static_cast<double>(packed.bytes()) / 1024, static_cast<long>(packed.steps()),
-                                1e3 * us / static_cast<double>(std::max<std::int64_t>(packed.steps(), 1)), pack_ms);
-                    std::fflush(stdout);
-                }
-            }
-        }
-    }
-}
-
-void bench_layers(const std::string& only_isa, const std::vector<double>& densities) {
-    const std::int32_t shapes[][2] = {{784, 300}, {300, 100}, {100, 10}, {640, 128}, {128, 128}, {128, 8}, {128, 640}, {512, 512}, {512, 10},
-                                      {1024, 256}, {4096, 256}, {2048, 512}};
-    for (const FcKernels* isa : present()) {
-        if (!only_isa.empty() && only_isa != isa->isa) continue;
-        for (const auto& shape : shapes) {
-            for (const double density : densities) {
-                const Data d = make({shape[1], shape[0], 128, density, true, false, {}, Case::Plain});
-                const FcLayer layer(*isa, d.weight.data(), d.bias.data(), shape[1], shape[0], true);
-                std::vector<float> x(d.x), y(static_cast<std::size_t>(128) * shape[1] + 64);
-                x.resize(x.size() + 64);
-                std::printf("%-8s K=%-5d N=%-5d density %.2f %-14s us predicted/measured:", isa->isa, shape[0], shape[1], density,
-                            layer.row_kernel().name);
-                for (const std::int32_t items : {1, 2, 3, 4, 5, 8, 16, 32, 64, 128}) {
-                    Fenced workspace(layer.workspace_floats(items, false) + 64, false);
-                    const Epilogue relu{Activation::Clip, 0, INFINITY, 0};
-                    const double us = median_us([&] { layer.run(x.data(), nullptr, relu, y.data(), items, workspace.data()); });
-                    std::printf("  %d%s %.2f/%.2f", items, layer.workspace_floats(items, false) > 0 ? "p" : "", layer.predict_us(items), us);
-                }
-                std::printf("\n");
-                std::fflush(stdout);
-            }
-        }
-    }
-}
-
 }  // namespace
 
-int main(int count, char** arguments) {
-    if (count > 1 && std::strcmp(arguments[1], "--bench") == 0) {
-        std::vector<double> densities;
-        for (int i = 4; i < count; ++i) densities.push_back(std::atof(arguments[i]));
-        if (densities.empty()) densities = {0.2, 0.1, 0.05, 0.02};
-        const bool layers = count > 2 && std::strcmp(arguments[2], "layers") == 0;
-        (layers ? bench_layers : bench)(count > 3 ? arguments[3] : "", densities);
-        return 0;
-    }
+int main() {
     for (const FcKernels* isa : present()) {
         for (int i = 0; i < isa->count; ++i) {
             const int before = failures;

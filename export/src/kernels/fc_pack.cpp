@@ -11,14 +11,18 @@ namespace edgeticket {
 FcNonzeros::FcNonzeros(const float* weight, std::int32_t outputs, std::int32_t inputs) : outputs(outputs), inputs(inputs) {
     row_begin.reserve(static_cast<std::size_t>(outputs) + 1);
     row_begin.push_back(0);
+    std::vector<std::int32_t> row_columns(static_cast<std::size_t>(inputs));
+    std::vector<float> row_values(static_cast<std::size_t>(inputs));
     for (std::int32_t row = 0; row < outputs; ++row) {
         const float* from = weight + static_cast<std::int64_t>(row) * inputs;
-        for (std::int32_t k = 0; k < inputs; ++k) {
-            if (from[k] != 0) {  // true for a NaN
-                columns.push_back(k);
-                values.push_back(from[k]);
-            }
+        std::int32_t count = 0;
+        for (std::int32_t k = 0; k < inputs; ++k) {  // no branch: where the zeros are can not be predicted
+            row_columns[count] = k;
+            row_values[count] = from[k];
+            count += from[k] != 0 ? 1 : 0;  // counts a NaN
         }
+        columns.insert(columns.end(), row_columns.begin(), row_columns.begin() + count);
+        values.insert(values.end(), row_values.begin(), row_values.begin() + count);
         row_begin.push_back(static_cast<std::int64_t>(values.size()));
     }
     order.resize(static_cast<std::size_t>(outputs));

@@ -1,0 +1,104 @@
+// What the tests and the benchmark of the fully connected kernels share: kernels that run here, made-up layers, fenced buffers.
+#pragma once
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <vector>
+
+#include "../src/kernels/fc.h"
+#include "../src/kernels/fc_layer.h"
+#include "../src/kernels/fc_pack.h"
+
+namespace edgeticket {
+
+inline std::vector<const FcKernels*> present() {
+    std::vector<const FcKernels*> found;
+#if defined(__x86_64__)
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) found.push_back(&avx512::fc_kernels);
+    if (avx2) found.push_back(&avx2::fc_kernels);
+#elif defined(__ARM_NEON)
+    found.push_back(&neon::fc_kernels);
+#endif
+    found.push_back(&portable::fc_kernels);
+    return found;
+}
+
+// Floats between two pages that may not be read or written: right before the second, or right behind the first.
+class Fenced {
+   public:
+    Fenced(std::size_t floats, bool at_end) : page_(static_cast<std::size_t>(sysconf(_SC_PAGESIZE))) {
+        const std::size_t bytes = floats * 4;
+        inner_ = std::max<std::size_t>((bytes + page_ - 1) / page_ * page_, page_);
+        memory_ = static_cast<char*>(mmap(nullptr, inner_ + 2 * page_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        if (memory_ == MAP_FAILED || mprotect(memory_ + page_, inner_, PROT_READ | PROT_WRITE) != 0) {
+            std::perror("fc_tests: mmap");
+            std::exit(2);
+        }
+        data_ = reinterpret_cast<float*>(memory_ + page_ + (at_end ? inner_ - bytes : 0));
+    }
+    ~Fenced() { munmap(memory_, inner_ + 2 * page_); }
+    Fenced(const Fenced&) = delete;
+    Fenced& operator=(const Fenced&) = delete;
+    float* data() { return data_; }
+
+   private:
+    std::size_t page_, inner_ = 0;
+    char* memory_ = nullptr;
+    float* data_ = nullptr;
+};
+
+struct Case {
+    std::int32_t outputs, inputs, items;
+    double density;
+    bool bias, residual;
+    Epilogue epilogue;
+    enum Special { Plain, EmptyRows, EmptyColumns, NotFinite } special;
+};
+
+struct Data {
+    std::vector<float> weight, bias, x, residual;
+};
+
+inline std::mt19937 random_source(20261121);
+
+inline double uniform() { return random_source() / 4294967296.0; }
+inline float normal() { return static_cast<float>(std::normal_distribution<double>()(random_source)); }
+
+inline Data make(const Case& c) {
+    Data d;
+    d.weight.resize(static_cast<std::size_t>(c.outputs) * c.inputs);
+    std::vector<bool> row_empty(c.outputs), column_empty(c.inputs);
+    if (c.special == Case::EmptyRows) std::generate(row_empty.begin(), row_empty.end(), [] { return uniform() < 0.5; });
+    if (c.special == Case::EmptyColumns) std::generate(column_empty.begin(), column_empty.end(), [] { return uniform() < 0.5; });
+    for (std::int32_t n = 0; n < c.outputs; ++n) {
+        for (std::int32_t k = 0; k < c.inputs; ++k) {
+            if (!row_empty[n] && !column_empty[k] && uniform() < c.density) d.weight[static_cast<std::size_t>(n) * c.inputs + k] = normal();
+        }
+    }
+    d.x.resize(static_cast<std::size_t>(c.items) * c.inputs);
+    for (float& v : d.x) v = normal();
+    if (c.special == Case::NotFinite) {
+        const float specials[] = {NAN, INFINITY, -INFINITY};
+        for (float& v : d.x) {
+            if (uniform() < 0.05) v = specials[random_source() % 3];
+        }
+    }
+    if (c.bias) {
+        d.bias.resize(c.outputs);
+        for (float& v : d.bias) v = normal();
+    }
+    if (c.residual) {
+        d.residual.resize(static_cast<std::size_t>(c.items) * c.outputs);
+        for (float& v : d.residual) v = normal();
+    }
+    return d;
+}
+
+}  // namespace edgeticket
