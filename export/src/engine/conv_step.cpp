@@ -1,13 +1,14 @@
 #include "conv_step.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <stdexcept>
 
 namespace edgeticket {
 namespace {
 
 constexpr std::int64_t kReach = 65536;       // taps in 16 bits
-constexpr std::int64_t kPanelBytes = 1 << 30;  // input of one tile that should stay in the first cache
+static const std::int64_t kPanelBytes = getenv("PB") ? atoi(getenv("PB")) * 1024 : 1 << 30;  // input of one tile that should stay in the first cache
 constexpr double kLeastEntries = 10;         // weights an output channel and block, below which a block does not pay its reload
 
 }  // namespace

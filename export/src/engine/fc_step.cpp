@@ -12,7 +12,7 @@ FcChoice choose_fc(const FcKernels& kernels, const Node& node, std::int32_t inpu
         if (kernel.panel != panel || (panel && kernel.width != width) || inputs > kernel.max_inputs) continue;
         auto packed = std::make_unique<FcPacked>(node.weight.data(), nonzeros, node.bias.empty() ? nullptr : node.bias.data(), kernel, kernels.lanes);
         const double cost = static_cast<double>(kernel.cost_step) * static_cast<double>(packed->steps()) +
-                            static_cast<double>(kernel.cost_unit) * static_cast<double>(packed->weights().units);
+                            static_cast<double>(kernel.cost_output) * static_cast<double>(outputs);
         if (best.kernel == nullptr || cost < best.cost) best = {&kernel, std::move(packed), cost};
     }
     if (best.kernel == nullptr) throw std::invalid_argument("no kernel serves a layer of " + std::to_string(inputs) + " inputs");

@@ -1,5 +1,6 @@
 #include "layout.h"
 
+#include <algorithm>
 #include <map>
 
 namespace edgeticket {
@@ -95,6 +96,7 @@ HaloTable halo_table(const Layout& layout) {
             };
             table.entries.push_back({at(i, j), at(row, column), found->second});
         }
+    std::stable_sort(table.entries.begin(), table.entries.end(), [](const Halo& a, const Halo& b) { return a.permutation < b.permutation; });
     return table;
 }
 

@@ -1,6 +1,7 @@
 #include "tiles.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace edgeticket {
 namespace {
@@ -34,7 +35,7 @@ const ConvKernel* find(const MapKernels& kernels, std::int64_t rows, std::int64_
 // A strip of `columns` vectors a row, cut into tiles as high as fit.
 void strip(const MapKernels& kernels, std::int64_t rows, std::int64_t columns, std::int64_t column, std::int64_t stride, Cut& cut) {
     for (std::int64_t row = 0; row < rows;) {
-        std::int64_t high = std::min<std::int64_t>(rows - row, kernels.most_accumulators);
+        std::int64_t high = std::min<std::int64_t>(rows - row, getenv("HM")?atoi(getenv("HM")):kernels.most_accumulators);
         const ConvKernel* kernel = nullptr;
         while ((kernel = find(kernels, high, columns, stride)) == nullptr) --high;  // one row always exists
         cut.tiles.push_back({kernel, row, column});
@@ -45,7 +46,7 @@ void strip(const MapKernels& kernels, std::int64_t rows, std::int64_t columns, s
 
 Cut best(const MapKernels& kernels, std::int64_t rows, std::int64_t columns, std::int64_t stride) {
     Cut chosen;
-    for (std::int64_t wide = std::min<std::int64_t>(columns, kernels.most_accumulators); wide >= 1; --wide) {
+    for (std::int64_t wide = std::min<std::int64_t>(columns, getenv("WM")?atoi(getenv("WM")):kernels.most_accumulators); wide >= 1; --wide) {
         if (find(kernels, 1, wide, stride) == nullptr) continue;
         Cut cut;
         std::int64_t column = 0;

@@ -9,9 +9,13 @@ namespace edgeticket::ISA_NS {
 namespace {
 
 ET_INLINE void write_halos(float* plane, const Halos& halos) {
-    for (std::size_t i = 0; i < halos.count; ++i) {
-        const Halo& halo = halos.entries[i];
-        store(plane + std::size_t{halo.to} * VL, permute(load(plane + std::size_t{halo.from} * VL), halos.lanes + std::size_t{halo.permutation} * VL));
+    for (std::size_t i = 0; i < halos.count;) {  // entries of one permutation stand together
+        const std::uint32_t permutation = halos.entries[i].permutation;
+        const Lanes from(halos.lanes + std::size_t{permutation} * VL);
+        for (; i < halos.count && halos.entries[i].permutation == permutation; ++i) {
+            const Halo& halo = halos.entries[i];
+            store(plane + std::size_t{halo.to} * VL, permute(load(plane + std::size_t{halo.from} * VL), from));
+        }
     }
 }
 
@@ -21,15 +25,27 @@ ET_INLINE V masked(V v, const std::int32_t* mask) {
     return (V)((Vi)v & keep);
 }
 
+// Activations that need more registers than a tile leaves: over a tile that has been stored.
+__attribute__((noinline)) void bend(const ConvTask& task, float* out, int rows, int columns) {
+    for (int r = 0; r < rows; ++r)
+        for (int c = 0; c < columns; ++c) {
+            float* const at = out + r * task.out_pitch + c * VL;
+            const V v = activate(load(at), task.epilogue);
+            store(at, task.masks ? masked(v, task.masks + (r * columns + c) * VL) : v);
+        }
+}
+
 template <int Rows, int Columns, int Stride>
 void conv(const ConvTask& task) {
     constexpr int tile = Rows * Columns;
-    constexpr int sets = tile >= 6 ? 1 : tile >= 3 ? 2 : tile == 2 ? 3 : 4;
+    constexpr int sets = tile > 4 ? 1 : tile > 2 ? 2 : 4;
     const std::ptrdiff_t in_pitch = task.in_pitch;
     const std::ptrdiff_t step = Stride > 0 ? Stride * VL : task.in_step;
     const float* const in = task.in;
     const std::uint16_t* const offsets = task.offsets;
     const float* const weights = task.weights;
+    const bool clips = task.epilogue.activation == Activation::Clip, bends = task.epilogue.activation != Activation::None && !clips;
+    const V low = splat(task.epilogue.low), high = splat(task.epilogue.high);
     std::uint32_t k = task.starts[task.first];
     for (int channel = task.first; channel < task.last; ++channel) {
         float* const plane = task.out + channel * task.out_plane;
@@ -47,44 +63,52 @@ void conv(const ConvTask& task) {
             for (int r = 0; r < Rows; ++r)
                 for (int c = 0; c < Columns; ++c) sums[s][r][c] = V{};
         const std::uint32_t end = task.starts[channel + 1];
-        for (; k + sets <= end; k += sets) {
-#pragma GCC unroll 4
-            for (int s = 0; s < sets; ++s) {
-                const float* const from = in + std::ptrdiff_t{offsets[k + s]} * VL;
-                const V weight = splat(weights[k + s]);
-#pragma GCC unroll 16
-                for (int r = 0; r < Rows; ++r)
-#pragma GCC unroll 16
-                    for (int c = 0; c < Columns; ++c) sums[s][r][c] += weight * load(from + r * in_pitch + c * step);
-            }
-        }
         if (sets > 1) {
-            for (; k < end; ++k) {
-                const float* const from = in + std::ptrdiff_t{offsets[k]} * VL;
-                const V weight = splat(weights[k]);
-                for (int r = 0; r < Rows; ++r)
-                    for (int c = 0; c < Columns; ++c) sums[0][r][c] += weight * load(from + r * in_pitch + c * step);
+            for (; k + 4 <= end; k += 4) {  // one load for four taps: loads are what limits a small tile
+                std::uint64_t four;
+                std::memcpy(&four, offsets + k, sizeof four);
+#pragma GCC unroll 4
+                for (int i = 0; i < 4; ++i) {
+                    const float* const from = in + static_cast<std::ptrdiff_t>(four >> (16 * i) & 0xFFFF) * VL;
+                    const V weight = splat(weights[k + static_cast<unsigned>(i)]);
+#pragma GCC unroll 16
+                    for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 16
+                        for (int c = 0; c < Columns; ++c) sums[i % sets][r][c] += weight * load(from + r * in_pitch + c * step);
+                }
             }
-            for (int s = 1; s < sets; ++s)
-                for (int r = 0; r < Rows; ++r)
-                    for (int c = 0; c < Columns; ++c) sums[0][r][c] += sums[s][r][c];
         }
-        if (task.ends) {
-            if (task.residual) {
-                const float* const residual = task.residual + channel * task.residual_plane + task.residual_tile;
-                for (int r = 0; r < Rows; ++r)
-                    for (int c = 0; c < Columns; ++c) sums[0][r][c] += load(residual + r * task.residual_pitch + c * VL);
-            }
-            if (task.epilogue.activation != Activation::None)
-                for (int r = 0; r < Rows; ++r)
-                    for (int c = 0; c < Columns; ++c) sums[0][r][c] = activate(sums[0][r][c], task.epilogue);
-            if (task.masks)
-                for (int r = 0; r < Rows; ++r)
-                    for (int c = 0; c < Columns; ++c) sums[0][r][c] = masked(sums[0][r][c], task.masks + (r * Columns + c) * VL);
+        for (; k < end; ++k) {
+            const float* const from = in + std::ptrdiff_t{offsets[k]} * VL;
+            const V weight = splat(weights[k]);
+#pragma GCC unroll 16
+            for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 16
+                for (int c = 0; c < Columns; ++c) sums[0][r][c] += weight * load(from + r * in_pitch + c * step);
         }
+        for (int s = 1; s < sets; ++s)
+            for (int r = 0; r < Rows; ++r)
+                for (int c = 0; c < Columns; ++c) sums[0][r][c] += sums[s][r][c];
+        if (!task.ends) {
+            for (int r = 0; r < Rows; ++r)
+                for (int c = 0; c < Columns; ++c) store(out + r * task.out_pitch + c * VL, sums[0][r][c]);
+            continue;
+        }
+        if (task.residual) {
+            const float* const residual = task.residual + channel * task.residual_plane + task.residual_tile;
+            for (int r = 0; r < Rows; ++r)
+                for (int c = 0; c < Columns; ++c) sums[0][r][c] += load(residual + r * task.residual_pitch + c * VL);
+        }
+        if (clips)
+            for (int r = 0; r < Rows; ++r)
+                for (int c = 0; c < Columns; ++c) sums[0][r][c] = clip(sums[0][r][c], low, high);
+        if (task.masks)
+            for (int r = 0; r < Rows; ++r)
+                for (int c = 0; c < Columns; ++c) sums[0][r][c] = masked(sums[0][r][c], task.masks + (r * Columns + c) * VL);
         for (int r = 0; r < Rows; ++r)
             for (int c = 0; c < Columns; ++c) store(out + r * task.out_pitch + c * VL, sums[0][r][c]);
-        if (task.ends) write_halos(plane, task.halos);
+        if (bends) bend(task, out, Rows, Columns);
+        write_halos(plane, task.halos);
     }
 }
 

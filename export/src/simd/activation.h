@@ -8,10 +8,9 @@
 
 namespace edgeticket::ISA_NS {
 
-ET_INLINE V clip(V x, float low, float high) {
-    const V floor = splat(low), ceiling = splat(high);
-    x = x < floor ? floor : x;  // a NaN compares false and goes through
-    return x > ceiling ? ceiling : x;
+ET_INLINE V clip(V x, V low, V high) {
+    x = x < low ? low : x;  // a NaN compares false and goes through
+    return x > high ? high : x;
 }
 
 inline __attribute__((noinline)) V sigmoid(V x) {
@@ -23,10 +22,10 @@ inline __attribute__((noinline)) V sigmoid(V x) {
 ET_INLINE V activate(V x, const Epilogue& e) {
     switch (e.activation) {
         case Activation::None: return x;
-        case Activation::Clip: return clip(x, e.low, e.high);
+        case Activation::Clip: return clip(x, splat(e.low), splat(e.high));
         case Activation::LeakyRelu: return x < splat(0) ? x * e.alpha : x;
         case Activation::Sigmoid: return sigmoid(x);
-        case Activation::HardSwish: return x * clip(x * (1.0F / 6.0F) + 0.5F, 0, 1);
+        case Activation::HardSwish: return x * clip(x * (1.0F / 6.0F) + 0.5F, splat(0), splat(1));
     }
     return x;
 }

@@ -35,7 +35,15 @@ typedef std::int32_t Vi __attribute__((vector_size(VL * 4)));
 
 typedef float Floats __attribute__((vector_size(VL * 4), may_alias));  // V, where floats lie in memory
 
-ET_INLINE V splat(float x) { return V{} + x; }
+ET_INLINE V splat(float x) {  // not V{} + x: the compiler would add, for the sake of -0
+#if defined(__AVX512F__)
+    return (V)_mm512_set1_ps(x);
+#elif defined(__AVX2__)
+    return (V)_mm256_set1_ps(x);
+#else
+    return V{x, x, x, x};
+#endif
+}
 ET_INLINE V load(const float* p) { return *reinterpret_cast<const Floats*>(p); }  // p is aligned to the vector
 ET_INLINE void store(float* p, V v) { *reinterpret_cast<Floats*>(p) = v; }        // p is aligned to the vector
 
@@ -59,19 +67,32 @@ ET_INLINE V max(V a, V b) {  // a NaN in either comes through, as in ONNX Runtim
     return a != a ? a : larger;
 }
 
-// Lane i becomes v[from[i]], or 0 where from[i] is negative.
-ET_INLINE V permute(V v, const std::int32_t* from) {
+// Where each lane of a permutation comes from; -1 gives 0.
+struct Lanes {
 #if defined(__AVX512F__)
-    const __m512i lanes = _mm512_loadu_si512(from);
-    const __mmask16 real = _mm512_cmpge_epi32_mask(lanes, _mm512_setzero_si512());
-    return (V)_mm512_maskz_permutexvar_ps(real, lanes, (__m512)v);
+    __m512i index;
+    __mmask16 real;
+    ET_INLINE explicit Lanes(const std::int32_t* from)
+        : index(_mm512_loadu_si512(from)), real(_mm512_cmpge_epi32_mask(index, _mm512_setzero_si512())) {}
 #elif defined(__AVX2__)
-    const __m256i lanes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-    const __m256 moved = _mm256_permutevar8x32_ps((__m256)v, lanes);
-    return (V)_mm256_andnot_ps(_mm256_castsi256_ps(_mm256_srai_epi32(lanes, 31)), moved);
+    __m256i index;
+    __m256 nothing;
+    ET_INLINE explicit Lanes(const std::int32_t* from)
+        : index(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))), nothing(_mm256_castsi256_ps(_mm256_srai_epi32(index, 31))) {}
+#else
+    const std::int32_t* index;
+    ET_INLINE explicit Lanes(const std::int32_t* from) : index(from) {}
+#endif
+};
+
+ET_INLINE V permute(V v, const Lanes& from) {
+#if defined(__AVX512F__)
+    return (V)_mm512_maskz_permutexvar_ps(from.real, from.index, (__m512)v);
+#elif defined(__AVX2__)
+    return (V)_mm256_andnot_ps(from.nothing, _mm256_permutevar8x32_ps((__m256)v, from.index));
 #else
     V moved{};
-    for (int i = 0; i < VL; ++i) moved[i] = from[i] < 0 ? 0.0F : v[from[i]];
+    for (int i = 0; i < VL; ++i) moved[i] = from.index[i] < 0 ? 0.0F : v[from.index[i]];
     return moved;
 #endif
 }
