@@ -8,7 +8,7 @@ SHARED := $(abspath ../shared/data)
 export EDGETICKET_DATA ?= $(CURDIR)/data:$(SHARED)
 export ORT_DISABLE_TELEMETRY = 1
 
-.PHONY: help install install-dev demo test test-oldest engine engine-aarch64 engine-armv7 lint bench-find bench-masks data results lock clean
+.PHONY: help install install-dev demo test test-oldest engine engine-aarch64 engine-armv7 lint bench-find bench-masks bench-engine bench-never-slower data results lock clean
 
 help:
 	@echo "make demo        install, then find, export and check a ticket on embedded data"
@@ -18,6 +18,8 @@ help:
 	@echo "make lint        ruff and mypy --strict"
 	@echo "make bench-find  an iteration of find beside a bare loop"
 	@echo "make bench-masks ways of keeping pruned weights at 0"
+	@echo "make bench-engine  the sparse engine beside ONNX Runtime fp32 and int8 (ARGS=--quick: minutes)"
+	@echo "make bench-never-slower  no network is slower for having the engine (ARGS=--help: parts of it)"
 	@echo "make data        CIFAR-10: unpacked into data/ from the shared archive, or downloaded"
 	@echo "make results     the runs behind docs/results.md (hours), then the document"
 	@echo "make lock        pin the newest versions that work"
@@ -56,7 +58,7 @@ test-oldest:
 # The plugin for ONNX Runtime. A running process keeps the file it has loaded: the new one takes its name at once.
 CMAKE ?= $(shell command -v cmake || echo $(BIN)/cmake)
 engine:
-	$(CMAKE) -S export -B build/engine -DCMAKE_BUILD_TYPE=Release
+	$(CMAKE) -S export -B build/engine -DCMAKE_BUILD_TYPE=Release -DEDGETICKET_WERROR=ON
 	$(CMAKE) --build build/engine
 	cp build/engine/libedgeticket_ep.so edgeticket/libedgeticket_ep.so.new
 	mv edgeticket/libedgeticket_ep.so.new edgeticket/libedgeticket_ep.so
@@ -81,6 +83,12 @@ bench-find: install-dev
 
 bench-masks: install-dev
 	$(BIN)/python tests/benchmarks/bench_masks.py
+
+bench-engine: install-dev
+	$(BIN)/python tests/benchmarks/bench_engine.py $(ARGS)
+
+bench-never-slower: install-dev
+	$(BIN)/python tests/benchmarks/bench_never_slower.py $(ARGS)
 
 data: install
 	if test -f $(SHARED)/unpack_cifar10.py; then $(BIN)/python $(SHARED)/unpack_cifar10.py data; \

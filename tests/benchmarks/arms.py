@@ -20,7 +20,9 @@ import onnxruntime as ort
 from edgeticket.engine import EP_NAME, entries
 
 CPU = "CPUExecutionProvider"
-WARM_S = 2.5e-3  # longer than the threads of the session before go on spinning
+# What runs before a block is not counted. With one thread caches fill; with more, the threads of the session before go
+# on spinning for about 20 ms (ONNX Runtime 1.31, measured), on the very cores that the next one wants.
+WARM_S, WARM_THREADS_S = 2.5e-3, 30e-3
 RECORD = "session.record_ep_graph_assignment_info"  # from ONNX Runtime 1.24
 
 
@@ -52,6 +54,7 @@ class Arm:
 
     def __init__(self, session: ort.InferenceSession, feed: Mapping[str, np.ndarray], *, bound: bool = True) -> None:
         self.session, self.feed, self.bound = session, dict(feed), bound
+        self.warm_s = WARM_S if session.get_session_options().intra_op_num_threads == 1 else WARM_THREADS_S
         self.outputs = [output.name for output in session.get_outputs()]
         self.binding = session.io_binding()
         for name, array in self.feed.items():
@@ -77,7 +80,7 @@ class Arm:
 
     def block(self, seconds: float) -> float:
         """Seconds an inference, the mean over a block of `seconds`, after a few inferences that are not counted."""
-        unseen = math.ceil(WARM_S / self.seconds)
+        unseen = math.ceil(self.warm_s / self.seconds)
         count = max(1, round(seconds * unseen / self.run(unseen)))
         self.seconds = self.run(count) / count
         return self.seconds

@@ -16,18 +16,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import networks
 from engine_tables import tables
-from machine import identity, peak
+from machine import Neighbours, identity, peak
 
 ROOT = Path(__file__).parents[2]
+CELL = Path(__file__).with_name("engine_cell.py")
 RESULTS = ROOT / "docs" / "results" / "engine.json"
 FORMAT = {"format": "edgeticket-bench-engine", "version": 1}
+QUIET = 0.05  # processors that others may keep busy meanwhile
 Peak = dict[str, dict[str, float]]
 
 
@@ -38,23 +40,27 @@ def main() -> None:
     for request in [*latency_requests(options), *creation_requests(options)]:
         key = request.pop("key")
         kept = document["parts"].get(key)
-        if (
-            options.resume
-            and kept
-            and kept["identity"] | {"date": ""} == here | {"date": ""}
-            and kept["request"] == request
-        ):
+        if options.resume and kept and is_good(kept, here, request):
             print(f"{key}: kept", file=sys.stderr)
             continue
-        began = time.perf_counter()
+        others, began = Neighbours.start(), time.perf_counter()
         answer = run_creation(request) if request["kind"] == "creation" else run_latency(request)
-        document["parts"][key] = {"identity": here, "request": request, **answer}
+        document["parts"][key] = {"identity": here, "request": request, "busy_others": others.share(), **answer}
         write(options.out, document)
         print(f"{key}: {time.perf_counter() - began:.0f} s", file=sys.stderr)
     stale = {key for key, part in document["parts"].items() if part["identity"]["engine"] != here["engine"]}
     if stale:
         print(f"measured with another build of the engine: {', '.join(sorted(stale))}", file=sys.stderr)
+    noisy = {key for key, part in document["parts"].items() if part["busy_others"] > QUIET}
+    if noisy:
+        print(f"other processes were busy during {', '.join(sorted(noisy))}: measure again (--resume)", file=sys.stderr)
     print(tables(document))
+
+
+def is_good(part: dict[str, Any], here: dict[str, Any], request: dict[str, Any]) -> bool:
+    """Measured as asked, by this engine on this machine, undisturbed."""
+    same = part["identity"] | {"date": ""} == here | {"date": ""} and part["request"] == request
+    return bool(same and part["busy_others"] <= QUIET)
 
 
 def arguments() -> argparse.Namespace:
@@ -69,7 +75,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="80, 90 and 95 %%, fewer rounds, shorter blocks: minutes")
     parser.add_argument("--no-creation", action="store_true", help="leave session creation out")
-    parser.add_argument("--resume", action="store_true", help="keep what this engine on this machine measured so asked")
+    parser.add_argument(
+        "--resume", action="store_true", help="measure only what is missing, disturbed or of another engine"
+    )
     parser.add_argument("--out", default=RESULTS, type=Path)
     options = parser.parse_args()
     unknown = set(options.networks) - networks.NETWORKS.keys()
@@ -134,13 +142,13 @@ def run_creation(request: dict[str, Any]) -> dict[str, Any]:
     return {"samples": found}
 
 
-def child(request: dict[str, Any]) -> dict[str, Any]:
-    """The answer of engine_cell.py in a process of its own."""
-    command: Sequence[str] = (sys.executable, str(Path(__file__).with_name("engine_cell.py")), json.dumps(request))
+def child(request: dict[str, Any], program: Path = CELL, option: str | None = None) -> dict[str, Any]:
+    """The answer of a measuring process: the last line it prints, as JSON."""
+    command = [sys.executable, str(program), *([option] if option else []), json.dumps(request)]
     environment = os.environ | {"ORT_DISABLE_TELEMETRY": "1"}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
     if done.returncode != 0:
-        raise SystemExit(f"{request.get('network', request['kind'])}: the measuring process failed, see above")
+        raise SystemExit(f"{program.name} {command[-1]}: failed with {done.returncode}, see above")
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
 

@@ -6,9 +6,12 @@ import datetime
 import hashlib
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import tempfile
+import time
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -67,6 +70,34 @@ def pin(threads: int) -> list[int]:
     cpus = sorted(os.sched_getaffinity(0))[-threads:]
     os.sched_setaffinity(0, cpus)
     return cpus
+
+
+@dataclass
+class Neighbours:
+    """How many processors everything but our children kept busy since `start()`: what spoils a measurement."""
+
+    began: float
+    busy: float
+    ours: float
+
+    @classmethod
+    def start(cls) -> Neighbours:
+        return cls(time.monotonic(), _busy_seconds(), _children_seconds())
+
+    def share(self) -> float:
+        theirs = (_busy_seconds() - self.busy) - (_children_seconds() - self.ours)
+        return round(max(0.0, theirs / (time.monotonic() - self.began)), 3)
+
+
+def _busy_seconds() -> float:
+    """User, nice, system and interrupt time of all processors."""
+    fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()
+    return sum(int(fields[i]) for i in (1, 2, 3, 6, 7)) / os.sysconf("SC_CLK_TCK")
+
+
+def _children_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def resident_bytes(key: str = "VmRSS") -> int:
