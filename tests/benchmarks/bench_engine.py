@@ -23,7 +23,7 @@ from typing import Any
 
 import networks
 from engine_tables import tables
-from machine import Neighbours, identity, peak
+from machine import Neighbours, hide_avx512, identity, peak
 
 ROOT = Path(__file__).parents[2]
 CELL = Path(__file__).with_name("engine_cell.py")
@@ -78,11 +78,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--resume", action="store_true", help="measure only what is missing, disturbed or of another engine"
     )
-    parser.add_argument("--out", default=RESULTS, type=Path)
+    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     unknown = set(options.networks) - networks.NETWORKS.keys()
     if unknown:
         parser.error(f"no network {', '.join(sorted(unknown))}; there are {', '.join(networks.NETWORKS)}")
+    options.out = options.out or (RESULTS.with_stem(RESULTS.stem + "-avx2") if options.hide_avx512 else RESULTS)
+    if options.hide_avx512:
+        hide_avx512()
     cores = len(os.sched_getaffinity(0))
     for threads in [threads for threads in options.threads if threads > cores]:
         print(f"{threads} threads: left out, this machine has {cores}", file=sys.stderr)

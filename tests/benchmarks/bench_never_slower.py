@@ -20,7 +20,7 @@ import networks
 from arms import Arm, as_json, assigned, median_interval, open_session, paired, quartiles, take_turns
 from bench_engine import ROOT, child, write
 from builder import Network
-from machine import Neighbours, identity, pin
+from machine import Neighbours, hide_avx512, identity, pin
 from random_networks import COUNT, random_network
 
 from edgeticket import runtime
@@ -38,12 +38,18 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0, help="of the random networks: others are as unseen")
     parser.add_argument("--sparsity", type=lambda text: [float(part) for part in text.split(",")], default=SPARSITIES)
     parser.add_argument("--threads", type=lambda text: [int(part) for part in text.split(",")], default=[1, 2])
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument(
+        "--hide-avx512", action="store_true", help="on a processor that ends with AVX2, as far as CPUID says"
+    )
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--one", help=argparse.SUPPRESS)  # the request of a measuring process
     options = parser.parse_args()
     if options.one:
         print(json.dumps(measure(**json.loads(options.one))))
         return
+    options.out = options.out or (RESULTS.with_stem(RESULTS.stem + "-avx2") if options.hide_avx512 else RESULTS)
+    if options.hide_avx512:
+        hide_avx512()
     seeds = range(options.first_seed, options.first_seed + options.random)
     names = options.networks or [*networks.NETWORKS, *(f"random-{seed}" for seed in seeds)]
     cases: list[dict[str, Any]] = []

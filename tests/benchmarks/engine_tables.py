@@ -41,7 +41,8 @@ def aligned(head: Row, rows: Sequence[Row]) -> str:
 
 def machine(document: Document) -> str:
     seen = {
-        f"{who['cpu']}, {who['cores']} cores, ONNX Runtime {who['onnxruntime']}, engine {who['engine']}, {who['date']}"
+        f"{who['cpu']}{' without AVX-512' * who['hidden']}, {who['cores']} cores, "
+        f"ONNX Runtime {who['onnxruntime']}, engine {who['engine']}, {who['date']}"
         for who in (part["identity"] for part in document["parts"].values())
     }
     return "\n".join(sorted(seen))

@@ -20,12 +20,18 @@ from edgeticket.engine import library_path
 from edgeticket.errors import EngineError
 from edgeticket.measure.checks import host
 
-PEAK_SOURCE = Path(__file__).parents[2] / "export" / "tests" / "peak.cpp"
+NATIVE = Path(__file__).parents[2] / "export" / "tests"
 
 
 def identity() -> dict[str, Any]:
     """What a result holds for: the processor, the runtime, the engine's library by its hash, and the day."""
-    return {**host(), "kernel": platform.release(), "engine": engine_hash(), "date": datetime.date.today().isoformat()}
+    return {
+        **host(),
+        "kernel": platform.release(),
+        "engine": engine_hash(),
+        "hidden": "hide_avx512" in os.environ.get("LD_PRELOAD", ""),
+        "date": datetime.date.today().isoformat(),
+    }
 
 
 def engine_hash() -> str | None:
@@ -36,28 +42,31 @@ def engine_hash() -> str | None:
         return None
 
 
+_folder = tempfile.TemporaryDirectory(prefix="edgeticket-native-")  # what is compiled here goes with the process
+
+
 @cache
-def _peak_program() -> Path:
-    """export/tests/peak.cpp, compiled into a folder that goes with the process."""
+def _compiled(source: str, *flags: str) -> Path:
+    """A file of export/tests, compiled."""
     compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
-        raise SystemExit(
-            "the FMA peak is measured by export/tests/peak.cpp: install a C++ compiler, or name one in CXX"
-        )
-    folder = tempfile.TemporaryDirectory(prefix="edgeticket-peak-")
-    _folders.append(folder)
-    program = Path(folder.name) / "peak"
-    flags = ("-std=c++17", "-O3", "-ffp-contract=fast", "-pthread")
-    subprocess.run([*compiler.split(), *flags, str(PEAK_SOURCE), "-o", str(program)], check=True)
-    return program
+        raise SystemExit(f"{NATIVE / source} is part of this measurement: install a C++ compiler, or name one in CXX")
+    product = Path(_folder.name) / Path(source).stem
+    subprocess.run([*compiler.split(), *flags, str(NATIVE / source), "-o", str(product)], check=True)
+    return product
 
 
-_folders: list[tempfile.TemporaryDirectory[str]] = []  # kept until the process ends
+def hide_avx512() -> None:
+    """From now on processes started here see a processor without AVX-512: both providers, and the peak."""
+    os.environ["LD_PRELOAD"] = str(_compiled("hide_avx512.c", "-xc", "-O1", "-shared", "-fPIC"))
+    if subprocess.run(["true"], check=False).returncode != 0:
+        raise SystemExit("AVX-512 cannot be hidden here, see above")
 
 
 def peak(milliseconds: int = 50) -> dict[str, dict[str, float]]:
     """{instruction set: {threads, as text: GMAC/s of fp32 multiply-accumulates in registers}} as it is right now."""
-    answer = subprocess.run([_peak_program(), str(milliseconds)], check=True, capture_output=True, text=True).stdout
+    program = _compiled("peak.cpp", "-std=c++17", "-O3", "-ffp-contract=fast", "-pthread")
+    answer = subprocess.run([program, str(milliseconds)], check=True, capture_output=True, text=True).stdout
     found: dict[str, dict[str, float]] = {}
     for line in answer.splitlines():
         name, threads, rate = line.split()
@@ -74,7 +83,7 @@ def pin(threads: int) -> list[int]:
 
 @dataclass
 class Neighbours:
-    """How many processors everything but our children kept busy since `start()`: what spoils a measurement."""
+    """How many processors were kept busy by processes that are not ours since `start()`: what spoils a measurement."""
 
     began: float
     busy: float
@@ -82,10 +91,10 @@ class Neighbours:
 
     @classmethod
     def start(cls) -> Neighbours:
-        return cls(time.monotonic(), _busy_seconds(), _children_seconds())
+        return cls(time.monotonic(), _busy_seconds(), _own_seconds())
 
     def share(self) -> float:
-        theirs = (_busy_seconds() - self.busy) - (_children_seconds() - self.ours)
+        theirs = (_busy_seconds() - self.busy) - (_own_seconds() - self.ours)
         return round(max(0.0, theirs / (time.monotonic() - self.began)), 3)
 
 
@@ -95,9 +104,9 @@ def _busy_seconds() -> float:
     return sum(int(fields[i]) for i in (1, 2, 3, 6, 7)) / os.sysconf("SC_CLK_TCK")
 
 
-def _children_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def _own_seconds() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def resident_bytes(key: str = "VmRSS") -> int:
