@@ -11,6 +11,7 @@
 #include <random>
 #include <vector>
 
+#include "../src/kernels/cpu.h"
 #include "../src/kernels/fc.h"
 #include "../src/kernels/fc_layer.h"
 #include "../src/kernels/fc_pack.h"
@@ -20,9 +21,8 @@ namespace edgeticket {
 inline std::vector<const FcKernels*> present() {
     std::vector<const FcKernels*> found;
 #if defined(__x86_64__)
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) found.push_back(&avx512::fc_kernels);
-    if (avx2) found.push_back(&avx2::fc_kernels);
+    if (this_cpu().avx512) found.push_back(&avx512::fc_kernels);
+    if (this_cpu().avx2) found.push_back(&avx2::fc_kernels);
 #elif defined(__ARM_NEON)
     found.push_back(&neon::fc_kernels);
 #endif
