@@ -74,6 +74,7 @@ def arguments() -> argparse.Namespace:
         "--ticket", action="append", type=Path, help="an ONNX file; by default runs/*/artifact/model.onnx"
     )
     parser.add_argument("--quick", action="store_true", help="80, 90 and 95 %%, fewer rounds, shorter blocks: minutes")
+    parser.add_argument("--hide-avx512", action="store_true", help="both on a processor that ends with AVX2, to CPUID")
     parser.add_argument("--no-creation", action="store_true", help="leave session creation out")
     parser.add_argument(
         "--resume", action="store_true", help="measure only what is missing, disturbed or of another engine"
