@@ -4,7 +4,8 @@
 //
 // The kernel can make CPUID fault (arch_prctl, ARCH_SET_CPUID, where /proc/cpuinfo says cpuid_fault). Each CPUID then arrives
 // here as SIGSEGV: it is answered truthfully but for AVX-512, VNNI, bf16 and AMX. So whatever chooses code by CPUID, ONNX
-// Runtime and the sparse engine alike, takes its AVX2 code; threads inherit it. Exit code 125: this machine cannot do it.
+// Runtime and the sparse engine alike, takes its AVX2 code; threads inherit it. Not for a program with a SIGSEGV
+// handler of its own, such as gcc. Exit code 125: this machine cannot do it.
 #define _GNU_SOURCE
 #include <cpuid.h>
 #include <signal.h>

@@ -52,7 +52,10 @@ def _compiled(source: str, *flags: str) -> Path:
     if compiler is None:
         raise SystemExit(f"{NATIVE / source} is part of this measurement: install a C++ compiler, or name one in CXX")
     product = Path(_folder.name) / Path(source).stem
-    subprocess.run([*compiler.split(), *flags, str(NATIVE / source), "-o", str(product)], check=True)
+    plain = {
+        key: value for key, value in os.environ.items() if key != "LD_PRELOAD"
+    }  # gcc has a SIGSEGV handler of its own
+    subprocess.run([*compiler.split(), *flags, str(NATIVE / source), "-o", str(product)], check=True, env=plain)
     return product
 
 
