@@ -2,9 +2,12 @@
 # Sets CMAKE_CXX_COMPILER to a script that calls it.
 function(edgeticket_zig_compiler target)
     find_program(EDGETICKET_PYTHON NAMES python3 python)
-    if(EDGETICKET_PYTHON_FOR_ZIG)
-        set(EDGETICKET_PYTHON "${EDGETICKET_PYTHON_FOR_ZIG}")
-    endif()
+    foreach(candidate "${EDGETICKET_PYTHON_FOR_ZIG}" "${Python_EXECUTABLE}")  # asked for; that of pip
+        if(candidate)
+            set(EDGETICKET_PYTHON "${candidate}")
+            break()
+        endif()
+    endforeach()
     execute_process(COMMAND "${EDGETICKET_PYTHON}" -c "import os, ziglang; print(os.path.dirname(ziglang.__file__))"
                     OUTPUT_VARIABLE folder OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE failed ERROR_QUIET)
     if(failed)
