@@ -11,7 +11,7 @@ namespace {
 
 using Size = std::pair<std::int64_t, std::int64_t>;
 
-constexpr double kMove = 12;       // vectors' multiply-accumulates that gathering one vector takes
+constexpr double kMove = 12;       // cycles to gather one vector
 constexpr double kHalo = 3;        // ... one halo copy
 constexpr double kStore = 3;       // ... bias, activation and store of one vector
 constexpr double kMostWaste = 4;   // lanes without a pixel, as a multiple of the pixels, where a better grid exists
@@ -88,6 +88,13 @@ std::vector<Grid> candidates(const Size& size, std::int64_t lanes) {
     const auto wasteful = [&](const Grid& g) { return static_cast<double>(g.block[0] * g.block[1]) > kMostWaste * static_cast<double>(least); };
     found.erase(std::remove_if(found.begin(), found.end(), wasteful), found.end());
     return found;
+}
+
+// Cycles for one weight over a map of `vectors` vectors, in tiles of up to eight.
+double entry_cost(std::int64_t vectors) {
+    constexpr std::int64_t tile = 8;
+    const double rest = vectors % tile ? entry_cycles(vectors % tile) : 0;
+    return static_cast<double>(vectors / tile) * entry_cycles(tile) + rest;
 }
 
 double work_of(const Node& node) {
@@ -224,7 +231,7 @@ class Chooser {
         const auto key = std::make_pair(grid.block[0], grid.block[1]);
         const auto found = tilings_.find(key);
         if (found != tilings_.end()) return found->second;
-        return tilings_[key] = tiling_cost(kernels_, grid.block[0], grid.block[1]);
+        return tilings_[key] = entry_cost(grid.block[0] * grid.block[1]);
     }
 
     double alone(const SizeClass& c, const Grid& grid) {

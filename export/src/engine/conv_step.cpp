@@ -1,15 +1,13 @@
 #include "conv_step.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <stdexcept>
 
 namespace edgeticket {
 namespace {
 
-constexpr std::int64_t kReach = 65536;       // taps in 16 bits
-static const std::int64_t kPanelBytes = getenv("PB") ? atoi(getenv("PB")) * 1024 : 1 << 30;  // input of one tile that should stay in the first cache
-constexpr double kLeastEntries = 10;         // weights an output channel and block, below which a block does not pay its reload
+constexpr std::int64_t kReach = 65536;  // taps in 16 bits
+constexpr double kHaloCycles = 4;        // a halo copy
 
 }  // namespace
 
@@ -17,8 +15,8 @@ ConvStep::ConvStep(int node, const MapKernels& kernels, const Node& conv, const 
                    const Place& out, std::int64_t out_channels, const Place& residual, int threads)
     : Step(node), kernels_(kernels), in_(in), out_(out), residual_(residual), epilogue_(epilogue), bias_(conv.bias) {
     for (int d = 0; d < 2; ++d) stride_[d] = conv.window.stride[d];
-    place_tiles(conv);
-    pack(conv, in_channels, out_channels);
+    const std::int64_t block = place_tiles(conv, in_channels, out_channels);
+    pack(conv, in_channels, out_channels, block);
 
     // Shares of the output channels with equal numbers of weights (one more a channel for what it costs to store).
     std::vector<std::int64_t> load(static_cast<std::size_t>(out_channels) + 1, 0);
@@ -35,7 +33,7 @@ ConvStep::ConvStep(int node, const MapKernels& kernels, const Node& conv, const 
     }
 }
 
-void ConvStep::place_tiles(const Node& conv) {
+std::int64_t ConvStep::place_tiles(const Node& conv, std::int64_t in_channels, std::int64_t out_channels) {
     const Window& w = conv.window;
     const Layout &in = in_.layout, &out = out_.layout, &residual = residual_.layout;
     const std::ptrdiff_t lanes = kernels_.lanes;
@@ -43,7 +41,19 @@ void ConvStep::place_tiles(const Node& conv) {
     halo_lanes_ = writing.halos.lanes;
     // Where the first tap of the first output lies in a plane.
     const std::int64_t origin = (in.before[0] - std::max<std::int64_t>(0, w.pad_begin[0])) * in.pitch() + in.before[1] - std::max<std::int64_t>(0, w.pad_begin[1]);
-    for (const Tile& tile : tiles(kernels_, out.block[0], out.block[1], w.stride[1])) {
+    TileWork work;
+    work.rows = out.block[0];
+    work.columns = out.block[1];
+    for (int d = 0; d < 2; ++d) {
+        work.stride[d] = w.stride[d];
+        work.reach[d] = (w.kernel[d] - 1) * w.dilation[d];
+    }
+    work.channels_in = in_channels / conv.groups;
+    work.channels_out = out_channels / conv.groups;
+    work.entries = static_cast<double>(std::count_if(conv.weight.begin(), conv.weight.end(), [](float x) { return x != 0; })) / static_cast<double>(conv.groups);
+    const Tiling tiling = tile(kernels_, work);
+    cycles_ = tiling.cycles * static_cast<double>(conv.groups);
+    for (const Tile& tile : tiling.tiles) {
         const std::int64_t rows = tile.kernel->rows, columns = tile.kernel->columns;
         PlacedTile placed;
         placed.kernel = tile.kernel;
@@ -56,11 +66,13 @@ void ConvStep::place_tiles(const Node& conv) {
                 placed.masks.insert(placed.masks.end(), begin, begin + columns * lanes);
             }
         placed.halos = writing.halos.of_tile(tile.row, tile.column, rows, columns, out);
+        cycles_ += kHaloCycles * static_cast<double>(out_channels) * static_cast<double>(placed.halos.size());
         tiles_.push_back(std::move(placed));
     }
+    return tiling.block;
 }
 
-void ConvStep::pack(const Node& conv, std::int64_t in_channels, std::int64_t out_channels) {
+void ConvStep::pack(const Node& conv, std::int64_t in_channels, std::int64_t out_channels, std::int64_t block) {
     const Window& w = conv.window;
     const Layout& in = in_.layout;
     const std::int64_t groups = conv.groups, group_in = in_channels / groups, group_out = out_channels / groups;
@@ -72,19 +84,8 @@ void ConvStep::pack(const Node& conv, std::int64_t in_channels, std::int64_t out
     if (reach < 1 || span + crop >= kReach)
         throw std::invalid_argument("an image of " + std::to_string(in.size[0]) + " x " + std::to_string(in.size[1]) + " is larger than a tap reaches");
 
-    const auto nonzero = [](float x) { return x != 0; };
-    const std::int64_t nonzeros = std::count_if(conv.weight.begin(), conv.weight.end(), nonzero);
-    const double entries = static_cast<double>(nonzeros) / static_cast<double>(out_channels * group_in);  // an output and input channel
-    weights_.reserve(static_cast<std::size_t>(nonzeros));
-    offsets_.reserve(static_cast<std::size_t>(nonzeros));
-    double tile_bytes = 0;
-    for (const PlacedTile& tile : tiles_)
-        tile_bytes = std::max(tile_bytes, static_cast<double>((tile.kernel->rows - 1) * w.stride[0] + w.kernel[0]) *
-                                              static_cast<double>((tile.kernel->columns - 1) * w.stride[1] + w.kernel[1]) * kernels_.lanes * 4);
-    std::int64_t block = static_cast<std::int64_t>(static_cast<double>(kPanelBytes) / tile_bytes);
-    block = std::max(block, static_cast<std::int64_t>(kLeastEntries / std::max(entries, 1e-9)));
-    block = std::max<std::int64_t>(1, std::min({block, reach, group_in}));
-    if (group_in > block) block = (group_in + (group_in + block - 1) / block - 1) / ((group_in + block - 1) / block);  // of equal size
+    block = std::min(block, reach);
+    if (block < group_in) block = (group_in + (group_in + block - 1) / block - 1) / ((group_in + block - 1) / block);  // of equal size
     const std::int64_t together = std::max<std::int64_t>(1, block == group_in ? std::min(groups, reach / group_in) : 1);  // groups a segment
 
     for (std::int64_t group = 0; group < groups; group += together) {
@@ -116,12 +117,6 @@ void ConvStep::pack(const Node& conv, std::int64_t in_channels, std::int64_t out
             segments_.push_back(std::move(segment));
         }
     }
-    const Layout& out = out_.layout;
-    const double vectors = static_cast<double>(out.block[0] * out.block[1]);
-    cost_ = static_cast<double>(nonzeros) * tiling_cost(kernels_, out.block[0], out.block[1]) +
-            static_cast<double>(out_channels) * (3.0 * vectors * static_cast<double>((segments_.size() + static_cast<std::size_t>(groups) - 1) / static_cast<std::size_t>(groups)) +
-                                                 12.0 * static_cast<double>(tiles_.size()));
-    for (const PlacedTile& tile : tiles_) cost_ += 3.0 * static_cast<double>(out_channels) * static_cast<double>(tile.halos.size());
 }
 
 void ConvStep::run(const Frame& frame, const std::vector<Buffer>& buffers, int part, int parts) const {

@@ -19,7 +19,7 @@ class ConvStep final : public Step {
     ConvStep(int node, const MapKernels& kernels, const Node& conv, const Epilogue& epilogue, const Place& in, std::int64_t in_channels, const Place& out,
              std::int64_t out_channels, const Place& residual, int threads);
     void run(const Frame&, const std::vector<Buffer>&, int part, int parts) const override;
-    double cost() const override { return cost_; }
+    double cycles() const override { return cycles_; }
     std::size_t bytes() const override;
     const char* kernel() const override { return tiles_.front().kernel->name; }
     std::vector<int> reads() const override;
@@ -39,8 +39,8 @@ class ConvStep final : public Step {
         std::vector<std::int32_t> masks;
         std::vector<Halo> halos;
     };
-    void pack(const Node& conv, std::int64_t in_channels, std::int64_t out_channels);
-    void place_tiles(const Node& conv);
+    std::int64_t place_tiles(const Node& conv, std::int64_t in_channels, std::int64_t out_channels);  // gives the block of input channels
+    void pack(const Node& conv, std::int64_t in_channels, std::int64_t out_channels, std::int64_t block);
 
     const MapKernels& kernels_;
     Place in_, out_, residual_;
@@ -52,7 +52,7 @@ class ConvStep final : public Step {
     std::vector<PlacedTile> tiles_;
     std::vector<std::int32_t> halo_lanes_;
     std::vector<std::vector<int>> cuts_;  // cuts_[parts - 1]: where the output channels are divided
-    double cost_ = 0;
+    double cycles_ = 0;
 };
 
 }  // namespace edgeticket

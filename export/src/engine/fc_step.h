@@ -23,7 +23,7 @@ class FcStep final : public Step {
     FcStep(int node, const FcKernels& kernels, const Node& fc, const Epilogue& epilogue, int in, std::int32_t inputs, int out, std::int32_t outputs,
            int residual);
     void run(const Frame&, const std::vector<Buffer>&, int part, int parts) const override;
-    double cost() const override { return choice_.cost; }
+    double cycles() const override { return choice_.cost; }
     std::size_t bytes() const override { return choice_.packed->bytes(); }
     const char* kernel() const override { return choice_.kernel->name; }
     std::vector<int> reads() const override { return residual_ < 0 ? std::vector<int>{in_} : std::vector<int>{in_, residual_}; }

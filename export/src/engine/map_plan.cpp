@@ -17,7 +17,7 @@ namespace edgeticket {
 namespace {
 
 constexpr std::size_t kAlignment = 16;         // floats
-constexpr double kLeastParallelCost = 250000;  // vector multiply-accumulates, some 40 µs: shorter steps stay on one thread
+constexpr double kLeastParallelCycles = 50000;  // some 15 µs: shorter steps stay on one thread
 constexpr int kMeasureRuns = 7;
 
 class MapPlan final : public Plan {
@@ -47,7 +47,7 @@ class MapPlan final : public Plan {
     void add_point(const Fused& group);
     void place_buffers();
     void report();
-    int parts_of(const Step& step) const { return settings_.threads > 1 && step.cost() >= kLeastParallelCost ? settings_.threads : 1; }
+    int parts_of(const Step& step) const { return settings_.threads > 1 && step.cycles() >= kLeastParallelCycles ? settings_.threads : 1; }
 
     Region region_;  // without its weights once built
     Settings settings_;

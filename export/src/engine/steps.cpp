@@ -37,7 +37,7 @@ void Move::run(const Frame& frame, const std::vector<Buffer>& buffers, int part,
     kernels_.move(task);
 }
 
-double Move::cost() const { return static_cast<double>(channels_) * static_cast<double>(lanes_.size()) / kernels_.lanes * 12; }
+double Move::cycles() const { return static_cast<double>(channels_) * static_cast<double>(lanes_.size()) / kernels_.lanes * 12; }
 
 Point::Point(int node, const MapKernels& kernels, int a, const Layout& a_layout, int b, const Layout& b_layout, int out, const Layout& out_layout,
              std::int64_t channels, const std::vector<float>& constant, const Epilogue& epilogue)
@@ -74,7 +74,7 @@ void Point::run(const Frame& frame, const std::vector<Buffer>& buffers, int part
     kernels_.point(task);
 }
 
-double Point::cost() const {
+double Point::cycles() const {
     const Layout& out = writing_.layout;
     return static_cast<double>(channels_) * (4.0 * static_cast<double>(out.block[0] * out.block[1]) + 3.0 * static_cast<double>(writing_.halos.entries.size()));
 }
@@ -130,7 +130,7 @@ void Pool2d::run(const Frame& frame, const std::vector<Buffer>& buffers, int par
     kernels_.pool(task);
 }
 
-double Pool2d::cost() const {
+double Pool2d::cycles() const {
     const Layout& out = writing_.layout;
     return static_cast<double>(channels_) * ((2.0 + static_cast<double>(taps_.size())) * static_cast<double>(out.block[0] * out.block[1]) +
                                              3.0 * static_cast<double>(writing_.halos.entries.size()));
@@ -153,7 +153,7 @@ void Mean::run(const Frame& frame, const std::vector<Buffer>& buffers, int part,
     kernels_.mean(task);
 }
 
-double Mean::cost() const { return static_cast<double>(channels_) * (static_cast<double>(layout_.block[0] * layout_.block[1]) + 12); }
+double Mean::cycles() const { return static_cast<double>(channels_) * (static_cast<double>(layout_.block[0] * layout_.block[1]) + 12); }
 
 Flat::Flat(int node, const MapKernels& kernels, int a, int b, int out, std::size_t floats, std::vector<float> constant, const Epilogue& epilogue)
     : Step(node), kernels_(kernels), a_(a), b_(b), out_(out), floats_(floats), constant_(std::move(constant)), epilogue_(epilogue) {}
@@ -168,6 +168,6 @@ void Flat::run(const Frame& frame, const std::vector<Buffer>& buffers, int part,
     kernels_.flat(a + begin, b ? b + begin : nullptr, y + begin, static_cast<std::size_t>(end - begin), epilogue_);
 }
 
-double Flat::cost() const { return static_cast<double>(floats_) / kernels_.lanes * 3; }
+double Flat::cycles() const { return static_cast<double>(floats_) / kernels_.lanes * 3; }
 
 }  // namespace edgeticket

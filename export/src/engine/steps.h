@@ -37,7 +37,7 @@ class Step {
     virtual ~Step() = default;
     // The share `part` of `parts` of the work; shares may run at the same time.
     virtual void run(const Frame& frame, const std::vector<Buffer>& buffers, int part, int parts) const = 0;
-    virtual double cost() const = 0;         // vector multiply-accumulates at the peak rate that it takes as long as
+    virtual double cycles() const = 0;  // that it takes, at the speed for which docs/performance.md measures cycles
     virtual std::size_t bytes() const { return 0; }
     virtual const char* kernel() const = 0;
     virtual std::vector<int> reads() const = 0;  // buffers
@@ -52,7 +52,7 @@ class Move final : public Step {
     Move(int node, const MapKernels& kernels, int from, int to, std::int64_t channels, std::vector<std::int32_t> lanes, std::size_t from_plane,
          std::size_t to_plane, float fill);
     void run(const Frame&, const std::vector<Buffer>&, int part, int parts) const override;
-    double cost() const override;
+    double cycles() const override;
     std::size_t bytes() const override { return lanes_.size() * 4; }
     const char* kernel() const override { return "move"; }
     std::vector<int> reads() const override { return {from_}; }
@@ -84,7 +84,7 @@ class Point final : public Step {
     Point(int node, const MapKernels& kernels, int a, const Layout& a_layout, int b, const Layout& b_layout, int out, const Layout& out_layout,
           std::int64_t channels, const std::vector<float>& constant, const Epilogue& epilogue);
     void run(const Frame&, const std::vector<Buffer>&, int part, int parts) const override;
-    double cost() const override;
+    double cycles() const override;
     std::size_t bytes() const override { return writing_.bytes() + constant_.size() * 4; }
     const char* kernel() const override { return "point"; }
     std::vector<int> reads() const override { return b_ < 0 ? std::vector<int>{a_} : std::vector<int>{a_, b_}; }
@@ -104,7 +104,7 @@ class Pool2d final : public Step {
    public:
     Pool2d(int node, const MapKernels& kernels, const Node& pool, int in, const Layout& in_layout, int out, const Layout& out_layout, std::int64_t channels);
     void run(const Frame&, const std::vector<Buffer>&, int part, int parts) const override;
-    double cost() const override;
+    double cycles() const override;
     std::size_t bytes() const override { return writing_.bytes() + taps_.size() * 4 + scales_.size() * 4; }
     const char* kernel() const override { return average_ ? "average_pool" : "max_pool"; }
     std::vector<int> reads() const override { return {in_}; }
@@ -126,7 +126,7 @@ class Mean final : public Step {
    public:
     Mean(int node, const MapKernels& kernels, int in, const Layout& layout, int out, std::int64_t channels);
     void run(const Frame&, const std::vector<Buffer>&, int part, int parts) const override;
-    double cost() const override;
+    double cycles() const override;
     std::size_t bytes() const override { return masks_.size() * 4; }
     const char* kernel() const override { return "mean"; }
     std::vector<int> reads() const override { return {in_}; }
@@ -144,7 +144,7 @@ class Flat final : public Step {
    public:
     Flat(int node, const MapKernels& kernels, int a, int b, int out, std::size_t floats, std::vector<float> constant, const Epilogue& epilogue);
     void run(const Frame&, const std::vector<Buffer>&, int part, int parts) const override;
-    double cost() const override;
+    double cycles() const override;
     std::size_t bytes() const override { return constant_.size() * 4; }
     const char* kernel() const override { return "flat"; }
     std::vector<int> reads() const override { return b_ < 0 ? std::vector<int>{a_} : std::vector<int>{a_, b_}; }

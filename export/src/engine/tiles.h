@@ -13,10 +13,26 @@ struct Tile {
     std::int64_t row, column;  // of its first vector
 };
 
-// The cheapest tiling of rows x columns vectors for outputs `stride` apart; never empty.
-std::vector<Tile> tiles(const MapKernels& kernels, std::int64_t rows, std::int64_t columns, std::int64_t stride);
+// What a convolution asks of its tiling. Counts are of one group.
+struct TileWork {
+    std::int64_t rows = 1, columns = 1;      // vectors of the output's inside
+    std::int64_t stride[2] = {1, 1};
+    std::int64_t reach[2] = {0, 0};          // vectors that a tile reads beyond its own, down and right
+    std::int64_t channels_in = 1, channels_out = 1;
+    double entries = 0;                      // nonzero weights
+};
 
-// Time for one nonzero weight over the whole tiling, in multiply-accumulates of one vector at the peak rate.
-double tiling_cost(const MapKernels& kernels, std::int64_t rows, std::int64_t columns);
+struct Tiling {
+    std::vector<Tile> tiles;                 // never empty
+    std::int64_t block = 1;                  // input channels that a tile takes at a time
+    double cycles = 0;                       // for one group
+};
+
+// The cheapest tiling by a model of the first cache: a block of input channels under a tile should stay in it, every further block
+// reloads the sums.
+Tiling tile(const MapKernels& kernels, const TileWork& work);
+
+// Cycles that an output channel takes for one weight over `vectors` vectors.
+double entry_cycles(std::int64_t vectors);
 
 }  // namespace edgeticket

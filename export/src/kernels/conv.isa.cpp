@@ -38,6 +38,7 @@ __attribute__((noinline)) void bend(const ConvTask& task, float* out, int rows, 
 template <int Rows, int Columns, int Stride>
 void conv(const ConvTask& task) {
     constexpr int tile = Rows * Columns;
+    constexpr int together = tile <= 4 ? 8 : 4;  // entries: one load for four taps, and loads are what limits
     constexpr int sets = tile > 4 ? 1 : tile > 2 ? 2 : 4;
     const std::ptrdiff_t in_pitch = task.in_pitch;
     const std::ptrdiff_t step = Stride > 0 ? Stride * VL : task.in_step;
@@ -46,7 +47,7 @@ void conv(const ConvTask& task) {
     const float* const weights = task.weights;
     const bool clips = task.epilogue.activation == Activation::Clip, bends = task.epilogue.activation != Activation::None && !clips;
     const V low = splat(task.epilogue.low), high = splat(task.epilogue.high);
-    std::uint32_t k = task.starts[task.first];
+    std::size_t k = task.starts[task.first];
     for (int channel = task.first; channel < task.last; ++channel) {
         float* const plane = task.out + channel * task.out_plane;
         float* const out = plane + task.out_tile;
@@ -62,20 +63,18 @@ void conv(const ConvTask& task) {
         for (int s = 1; s < sets; ++s)
             for (int r = 0; r < Rows; ++r)
                 for (int c = 0; c < Columns; ++c) sums[s][r][c] = V{};
-        const std::uint32_t end = task.starts[channel + 1];
-        if (sets > 1) {
-            for (; k + 4 <= end; k += 4) {  // one load for four taps: loads are what limits a small tile
-                std::uint64_t four;
-                std::memcpy(&four, offsets + k, sizeof four);
-#pragma GCC unroll 4
-                for (int i = 0; i < 4; ++i) {
-                    const float* const from = in + static_cast<std::ptrdiff_t>(four >> (16 * i) & 0xFFFF) * VL;
-                    const V weight = splat(weights[k + static_cast<unsigned>(i)]);
+        const std::size_t end = task.starts[channel + 1];
+        for (; k + together <= end; k += together) {
+            std::uint64_t four[together / 4];
+            std::memcpy(&four, offsets + k, sizeof four);
+#pragma GCC unroll 8
+            for (int i = 0; i < together; ++i) {
+                const float* const from = in + static_cast<std::ptrdiff_t>(four[i / 4] >> (16 * (i % 4)) & 0xFFFF) * VL;
+                const V weight = splat(weights[k + static_cast<std::size_t>(i)]);
 #pragma GCC unroll 16
-                    for (int r = 0; r < Rows; ++r)
+                for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 16
-                        for (int c = 0; c < Columns; ++c) sums[i % sets][r][c] += weight * load(from + r * in_pitch + c * step);
-                }
+                    for (int c = 0; c < Columns; ++c) sums[i % sets][r][c] += weight * load(from + r * in_pitch + c * step);
             }
         }
         for (; k < end; ++k) {
