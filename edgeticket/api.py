@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,10 @@ from edgeticket.errors import FolderError, InputError, refusals_explained
 
 if TYPE_CHECKING:
     from edgeticket.exporter import Exported
+    from edgeticket.gate.report import Report
+    from edgeticket.gate.selftest import SelfTest
     from edgeticket.measure.checks import Outcome
+    from edgeticket.measure.duel import Duel
 
 
 def export(
@@ -91,3 +94,75 @@ def check(folder: str | Path, *, threads: int = 1) -> Outcome:
             return check_artifact(path, threads)
         except NotAnArtifactError as error:
             raise FolderError(f"{error}; `edgeticket export` makes one") from error
+
+
+def check_against(
+    candidate: str | Path,
+    baseline: str | Path | None,
+    *,
+    max_latency: float | None = 0.05,
+    max_size: float | None = 0.01,
+    max_accuracy_drop: float | None = 0.5,
+    accuracy_asked: bool = False,
+    max_memory: float | None = None,
+    max_counts: Mapping[str, float] | None = None,
+    providers: Sequence[str] = ("cpu",),
+    baseline_provider: str | None = None,
+    threads: Sequence[int] = (1,),
+    budget_ms: float | None = None,
+    budget_host: str = "any",
+    seconds: float = 60.0,
+    process_s: float = 30.0,
+    seed: int = 0,
+    input_shapes: Mapping[str, tuple[int, ...]] | None = None,
+    watch: Callable[[str, Duel], None] = lambda *_: None,
+) -> Report:
+    """Measure two models beside one another on this host, and judge. Arguments: edgeticket/gate/request.py.
+
+    Raises:
+        InputError: the models cannot be compared, or an option cannot be met here.
+        IntegrityError: an artifact's file is missing or altered.
+    """
+    from edgeticket.gate import run
+    from edgeticket.gate.request import Request
+
+    with refusals_explained():
+        request = Request(
+            candidate=Path(candidate),
+            baseline=None if baseline is None else Path(baseline),
+            max_latency=max_latency,
+            max_size=max_size,
+            max_accuracy_drop=max_accuracy_drop,
+            accuracy_asked=accuracy_asked,
+            max_memory=max_memory,
+            max_counts=dict(max_counts or {}),
+            providers=tuple(providers),
+            baseline_provider=baseline_provider,
+            threads=tuple(threads),
+            budget_ms=budget_ms,
+            budget_host=budget_host,
+            seconds=seconds,
+            process_s=process_s,
+            seed=seed,
+            input_shapes=dict(input_shapes or {}),
+        )
+        return run.check(request, watch)
+
+
+def selftest(
+    model: str | Path | None = None,
+    seconds: float = 60.0,
+    process_s: float = 30.0,
+    seed: int = 0,
+    *,
+    watch: Callable[[str, Duel], None] = lambda *_: None,
+) -> SelfTest:
+    """Whether this host passes a model against itself and catches 5 %: on `model`, or on a sample network.
+
+    Raises:
+        InputError: the model cannot be used.
+    """
+    from edgeticket.gate import selftest
+
+    with refusals_explained():
+        return selftest.selftest(None if model is None else Path(model), seconds, process_s, seed, watch)

@@ -15,6 +15,7 @@ EXTRA_OF = {
     "msgspec": "export",
     "onnx": "export",
     "onnx_ir": "export",
+    "ruptures": "trend",
     "safetensors": "export",
 }
 

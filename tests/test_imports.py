@@ -25,12 +25,12 @@ LAYERS = (
     {"gaps", "pruning", "store"},
     {"find", "graph", "measure", "report", "runtime", "plots"},
     {"evidence"},
-    {"exporter"},
+    {"exporter", "gate"},
     {"api"},
     {"cli"},
 )
 # Wings do not know one another, but for these.
-ALLOWED = {("graph", "runtime"), ("report", "plots")}
+ALLOWED = {("graph", "runtime"), ("measure", "runtime"), ("report", "plots")}
 FENCES = {
     "torch": ("edgeticket.find",),
     "onnx": ("edgeticket.graph", "edgeticket.find.trace"),
@@ -39,6 +39,7 @@ FENCES = {
     "onnxruntime": ("edgeticket.runtime", "edgeticket.measure.checks"),
     "matplotlib": ("edgeticket.plots", "edgeticket.find.plot"),
     "jinja2": ("edgeticket.report",),
+    "ruptures": ("edgeticket.gate.history",),
     "sklearn": ("edgeticket.find.data",),
     "pooch": ("edgeticket.find.data",),
     "filelock": ("edgeticket.find.run",),
@@ -102,7 +103,7 @@ def test_nouns_and_pure_layers_need_numpy_at_most() -> None:
 
 
 HEAVY = ("torch", "onnx", "onnx_ir", "onnxscript", "onnxruntime", "numpy", "matplotlib", "msgspec", "safetensors",
-         "jinja2", "sklearn", "filelock", "pooch", "rich.progress")  # fmt: skip
+         "jinja2", "sklearn", "ruptures", "filelock", "pooch", "rich.progress")  # fmt: skip
 
 
 def loaded(code: str) -> set[str]:

@@ -45,6 +45,7 @@ EXIT_CODES = {PASS: 0, FAIL: 1, INCONCLUSIVE: 3, INTEGRITY: 4}
 
 SLOTS, SLOT_RUNS, SLOT_MS, LIMIT_S = 41, 3, 5.0, 20.0  # of the latency check
 CONFIDENCE = 0.99
+CPU_PROVIDER = "CPUExecutionProvider"
 
 
 class NotAnArtifactError(Exception):
@@ -212,7 +213,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-CPU_PROVIDER = "CPUExecutionProvider"
+def providers() -> list[str]:
+    """The providers this onnxruntime was built with."""
+    return list(onnxruntime.get_available_providers())
 
 
 def session(model: bytes | str, threads: int, *, spinning: bool = True, provider: str = CPU_PROVIDER) -> Any:

@@ -14,7 +14,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -261,7 +261,7 @@ def _failed(duel: Duel, error: NoAnswerError) -> None:
         duel.stopped = f"{len(duel.failures)} processes gave no answer; of the last: {error}"
 
 
-def used_summary(duel: Duel) -> Sequence[str]:
+def used_summary(duel: Duel) -> list[str]:
     """Sentences on what was left out."""
     said = []
     unused = len(duel.processes) - len(duel.used)

@@ -74,7 +74,7 @@ def standard_error(values: Sequence[float]) -> float:
 
 # --- Looks ---
 
-LOOKS = (12, 16, 20, 24, 28, 34, 40)  # numbers of processes at which a verdict may fall
+LOOKS = (12, 16, 20, 24, 28, 34, 40, 56, 80)  # numbers of processes at which a verdict may fall
 ERROR = 0.005  # of each bound, over all looks and all gated metrics of a run together
 
 

@@ -30,10 +30,10 @@ from typing import Any
 
 import numpy as np
 
+from edgeticket.engine import EP_NAME
 from edgeticket.measure import checks, conditions, instructions
 
 CPU_PROVIDER = checks.CPU_PROVIDER
-ENGINE = "EdgeticketExecutionProvider"
 LOAD_SHARE = 0.5  # of the time spent on timing may go into loading anew
 # An ONNX model of one Identity (IR 8, opset 18): opened first, it leaves an idle runtime with nothing loaded.
 EMPTY_MODEL = bytes.fromhex(
@@ -125,7 +125,7 @@ class Arm:
 
 def open_session(path: str, provider: str, threads: int, spinning: bool) -> Any:
     """A session on a provider; denormals are zero on this thread from the first one on."""
-    if provider != ENGINE:
+    if provider != EP_NAME:
         return checks.session(path, threads, spinning=spinning, provider=provider)
     from edgeticket import runtime  # the plugin and its registration are there
 

@@ -1,0 +1,106 @@
+"""What a duel answers, as gates with a sentence each: the comparison, and the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from edgeticket import text
+from edgeticket.gate.exact import SHOWN, Gate
+from edgeticket.gate.request import Request
+from edgeticket.gate.subject import Subject
+from edgeticket.measure.duel import BASELINE, CANDIDATE, Duel
+from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION
+
+
+class Budget:
+    """The limit that was asked for, or the one an artifact carries; and whether it holds on this host."""
+
+    def __init__(self, request: Request, candidate: Subject, here: str) -> None:
+        carried = candidate.budget
+        self.here = here
+        self.threads: int | None = None
+        if request.budget_ms is not None:
+            self.ms: float | None = request.budget_ms
+            self.host = here if request.budget_host == "this" else request.budget_host
+        elif carried is not None:
+            self.ms, self.host = float(carried["latency_ms"]), str(carried["host"])
+            self.threads = int(carried["threads"])
+        else:
+            self.ms, self.host = None, "any"
+
+    @property
+    def holds_here(self) -> bool:
+        """Whether it is for this host."""
+        return self.host in ("any", self.here)
+
+    def limit_ms(self, threads: int) -> float | None:
+        """The limit at this number of threads."""
+        return self.ms if self.threads in (None, threads) else None
+
+
+def judged(label: str, done: Duel, request: Request, budget: Budget, threads: int) -> Iterator[Gate]:
+    """What a duel answers: the comparison, and the budget."""
+    if done.failed_arm is not None:
+        verdict = REGRESSION if done.failed_arm == CANDIDATE else INCONCLUSIVE
+        yield Gate(f"latency, {label}", verdict, f"{done.stopped}", {})
+        return
+    if request.baseline is not None:
+        yield _latency(label, done, request.max_latency)
+    limit = budget.limit_ms(threads)
+    if limit is not None:
+        yield _budgeted(label, done, budget, limit)
+
+
+def _latency(label: str, done: Duel, tolerance: float | None) -> Gate:
+    name, seen = f"latency, {label}", done.judgement
+    count = len(done.used)
+    if tolerance is None:
+        return Gate(name, SHOWN, _milliseconds(done), {})
+    if seen is None:
+        needed = next(look.processes for look in done.plan.looks() if look.k)
+        sentence = (
+            f"{text.plural(count, 'process')[:-1] if False else count} processes counted, {needed} are the fewest"
+        )
+        return Gate(name, INCONCLUSIVE, f"{sentence} for a verdict; {done.stopped}", {"processes": count})
+    interval = f"{_percent(seen.estimate)} [{_percent(seen.low)}, {_percent(seen.high)}]"
+    measured = f"{interval} against the baseline, {_milliseconds(done)}"
+    effect = f"the smallest slow-down this host resolves so is {100 * seen.resolvable:.1f} %"
+    verdict = done.verdict
+    if verdict == PASS:
+        sentence = f"{measured}: no slow-down of {100 * tolerance:g} % or more"
+    elif verdict == REGRESSION:
+        sentence = f"{measured}: slower (of {100 * tolerance:g} %, what is beyond a half of it may be called so)"
+    elif not seen.fit:
+        control = f"[{_percent(seen.control_low)}, {_percent(seen.control_high)}]"
+        sentence = f"{measured}: this host is unfit, the baseline against itself is {control}; {done.stopped}"
+    else:
+        sentence = f"{measured}: open, {done.stopped}; {effect}"
+    return Gate(name, verdict, sentence, seen.to_dict() | {"tolerance": tolerance, "looks_error": done.plan.error})
+
+
+def _budgeted(label: str, done: Duel, budget: Budget, limit: float) -> Gate:
+    name = f"budget, {label}"
+    values: dict[str, Any] = {"budget_ms": limit, "host": budget.host}
+    if not budget.holds_here:
+        where = f"the budget of {limit:g} ms is for host {budget.host}, and this is {budget.here}"
+        return Gate(name, INCONCLUSIVE, f"{_milliseconds(done)}; {where}", values)
+    if done.limit_bounds_ms is None or done.interrupted:
+        return Gate(name, INCONCLUSIVE, f"too few processes for a verdict; {done.stopped}", values)
+    low, median, high = done.limit_bounds_ms
+    verdict = done.limit_verdict or INCONCLUSIVE
+    word = {PASS: "under", REGRESSION: "over"}.get(verdict, "and inside is")
+    sentence = f"{text.latency(median)} [{text.latency(low)}, {text.latency(high)}], {word} the budget of {limit:g} ms"
+    return Gate(name, verdict, sentence, values | {"low_ms": low, "median_ms": median, "high_ms": high})
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:+.1f} %" if abs(share) < 1e3 else ("−∞" if share < 0 else "∞")
+
+
+def _milliseconds(done: Duel) -> str:
+    """Shown, never gated."""
+    if not done.used:
+        return "nothing was measured"
+    middle = {arm: sorted(done.latency_ms(arm))[len(done.used) // 2] for arm in (CANDIDATE, BASELINE)}
+    return f"{text.latency(middle[CANDIDATE])} and {text.latency(middle[BASELINE])}"

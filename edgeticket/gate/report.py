@@ -1,0 +1,124 @@
+"""The result of a comparison, and its JSON document (comparison.schema.json).
+
+Format history of edgeticket-comparison
+1  2026-11  first version
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import edgeticket
+from edgeticket.errors import Exit
+from edgeticket.gate.exact import Gate
+from edgeticket.measure import checks
+from edgeticket.measure.duel import BASELINE, CANDIDATE, Duel
+from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION, gravest
+
+FORMAT, VERSION = "edgeticket-comparison", 1
+SCHEMA = Path(__file__).resolve().parent / "comparison.schema.json"
+INTERRUPTED = 130  # as a shell says it of Ctrl-C
+EXITS = {PASS: Exit.YES, REGRESSION: Exit.NO, INCONCLUSIVE: Exit.INCONCLUSIVE}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One duel, and what it was about."""
+
+    label: str
+    provider: str
+    baseline_provider: str
+    threads: int
+    duel: Duel
+
+    def document(self) -> dict[str, Any]:
+        """Every block median of every process, and why blocks were dropped."""
+        about = {"label": self.label, "provider": self.provider, "baseline_provider": self.baseline_provider}
+        found = {arm: self.duel.latency_ms(arm) for arm in (CANDIDATE, BASELINE)}
+        return about | {
+            "threads": self.threads,
+            "verdict": self.duel.verdict,
+            "stopped": self.duel.stopped,
+            "seconds": round(self.duel.seconds, 2),
+            "tolerance": self.duel.plan.tolerance,
+            "error": self.duel.plan.error,
+            "judgement": self.duel.judgement.to_dict() if self.duel.judgement else None,
+            "latency_ms": {arm: sorted(ms)[len(ms) // 2] if ms else None for arm, ms in found.items()},
+            "dropped_blocks": self.duel.dropped(),
+            "failures": self.duel.failures,
+            "processes": [
+                {
+                    "used": process.usable,
+                    "pinned": process.pinned,
+                    "seconds": round(process.seconds, 3),
+                    "ms": process.ms,
+                    "faults": process.faults,
+                    **({"slowdown": process.slowdown} if process.slowdown else {}),
+                }
+                for process in self.duel.processes
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """All gates of one run, and what they rest on."""
+
+    name: str
+    candidate: Mapping[str, Any]
+    baseline: Mapping[str, Any] | None
+    host: Mapping[str, Any]
+    gates: tuple[Gate, ...]
+    measured: tuple[Measured, ...]
+    remarks: tuple[str, ...]
+    seconds: float
+    seed: int
+    interrupted: bool = False  # by Ctrl-C
+    created: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+
+    @property
+    def baseline_failed(self) -> bool:
+        """The baseline cannot be run, so there is nothing to compare with: bad input."""
+        return any(each.duel.failed_arm == BASELINE for each in self.measured)
+
+    @property
+    def verdict(self) -> str:
+        """The gravest of the gates."""
+        return gravest([gate.verdict for gate in self.gates])
+
+    @property
+    def exit_code(self) -> int:
+        """0 pass, 1 regression, 2 the baseline cannot be run, 3 inconclusive, 130 interrupted."""
+        if self.interrupted:
+            return INTERRUPTED
+        return int(Exit.USAGE if self.baseline_failed else EXITS[self.verdict])
+
+    def to_json(self) -> str:
+        """The document as text; infinity, which JSON has not, becomes a string."""
+        return json.dumps(checks.finite(self.document()), indent=1) + "\n"
+
+    def document(self) -> dict[str, Any]:
+        """For JSON: see comparison.schema.json."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "edgeticket": edgeticket.__version__,
+            "created": self.created,
+            "name": self.name,
+            "verdict": self.verdict,
+            "exit_code": self.exit_code,
+            "interrupted": self.interrupted,
+            "seconds": round(self.seconds, 2),
+            "seed": self.seed,
+            "candidate": self.candidate,
+            "baseline": self.baseline,
+            "host": self.host,
+            "gates": [asdict(gate) for gate in self.gates],
+            "remarks": self.remarks,
+            "measurements": [each.document() for each in self.measured],
+        }

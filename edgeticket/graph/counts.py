@@ -1,0 +1,113 @@
+"""What a model file holds, counted exactly: bytes on disk, nodes, its layers' weights and nonzeros, multiplications."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+
+from edgeticket.graph.load import load_model
+from edgeticket.graph.passes.fold_constants import fold_constants
+from edgeticket.graph.passes.inline_functions import inline_functions
+from edgeticket.graph.shapes import infer_shapes
+from edgeticket.graph.storage import serialize
+from edgeticket.graph.tensors import tensors_of
+from edgeticket.graph.values import constant, is_standard, nonzeros, opset, shape_of
+
+# The inputs of an operator that may be a layer's weights: operators -> positions.
+_WEIGHTS = {
+    "Conv": (1,), "ConvTranspose": (1,), "ConvInteger": (1,), "QLinearConv": (3,), "Gemm": (0, 1), "MatMul": (0, 1),
+    "MatMulInteger": (0, 1), "QLinearMatMul": (0, 3),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Numbers of one model. `macs` is of one inference on the given shapes, None where a layer's shape is not known."""
+
+    size_bytes: int  # external data files included
+    nodes: int  # as stored, subgraphs included
+    weights: int  # elements of the layers' weights once what is packed is rebuilt
+    nonzeros: int
+    macs: int | None  # multiply-accumulate operations, zeros included
+
+
+def external_bytes(model: onnx.ModelProto, folder: Path) -> int:
+    """Of the files beside a model in which its larger tensors lie."""
+    names = {
+        entry.value
+        for tensor in tensors_of(model)
+        if tensor.data_location == onnx.TensorProto.EXTERNAL
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    return sum((folder / name).stat().st_size for name in names if (folder / name).is_file())
+
+
+def count(path: Path, shapes: Mapping[str, Sequence[int]]) -> Counts:
+    """Count the model in `path`; `shapes` are those of its inputs.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    whole = load_model(path)  # checks everything, external data too
+    unread = onnx.load(path, load_external_data=False)
+    size_bytes = path.stat().st_size + external_bytes(unread, path.parent)
+    nodes = sum(len(graph.node) for graph in _graphs(unread.graph))
+    proto, _ = inline_functions(onnx.ModelProto.FromString(serialize(whole)))
+    model = ir.from_proto(proto)
+    assert isinstance(model, ir.Model)
+    fold_constants(model)
+    for value in model.graph.inputs:
+        if value.name is not None and value.name in shapes:
+            value.shape = ir.Shape(list(shapes[value.name]))
+    infer_shapes(model)
+    version = opset(model)
+    layers = [node for node in model.graph if node.op_type in _WEIGHTS and is_standard(node, version)]
+    weights = {}
+    for node in layers:
+        for place in _WEIGHTS[node.op_type]:
+            read = node.inputs[place] if place < len(node.inputs) else None
+            array = constant(read)
+            if read is not None and array is not None:
+                weights[read.name] = array
+    macs = [_macs(node) for node in layers]
+    return Counts(
+        size_bytes,
+        nodes,
+        sum(array.size for array in weights.values()),
+        sum(map(nonzeros, weights.values())),
+        None if None in macs else sum(each for each in macs if each is not None),
+    )
+
+
+def _graphs(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
+    inner = [part for node in graph.node for attribute in node.attribute for part in (attribute.g, *attribute.graphs)]
+    return [graph, *(found for part in inner if part.node for found in _graphs(part))]
+
+
+def _known(value: ir.Value | None) -> list[int] | None:
+    shape = None if value is None else shape_of(value)
+    if shape is None or not all(isinstance(dim, int) for dim in shape):
+        return None
+    return [dim for dim in shape if isinstance(dim, int)]
+
+
+def _macs(node: ir.Node) -> int | None:
+    """Multiplications of one layer: every output element reads one filter, or one column."""
+    first, output = _known(node.inputs[0]), _known(node.outputs[0])
+    if first is None or output is None:
+        return None
+    if node.op_type.endswith("Conv") or node.op_type in ("ConvInteger", "ConvTranspose"):
+        weight = _known(node.inputs[_WEIGHTS[node.op_type][0]])
+        if weight is None:
+            return None
+        elements = first if node.op_type == "ConvTranspose" else output
+        return math.prod(elements) * math.prod(weight[1:])
+    transposed = node.attributes.get("transA")
+    inner = first[0] if transposed is not None and transposed.as_int() else first[-1] if first else 1
+    return math.prod(output) * inner
