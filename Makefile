@@ -52,8 +52,8 @@ OLDEST := onnxruntime==1.24.3 onnx==1.21.0 onnx-ir==0.1.13 msgspec==0.19.0 safet
 test-oldest:
 	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check $(OLDEST) -e '.[export]' pytest hypothesis
-	.venv-oldest/bin/python -m pytest -q tests/graph tests/test_gaps.py tests/test_artifact.py tests/test_api_export.py \
-		--ignore tests/graph/test_torch_traces.py -p no:cacheprovider
+	.venv-oldest/bin/python -m pytest -q tests/graph tests/test_gaps.py tests/test_artifact.py tests/test_api_export.py tests/engine \
+		--ignore tests/engine/test_packaging.py --ignore tests/graph/test_torch_traces.py -p no:cacheprovider
 
 # The plugin for ONNX Runtime. A running process keeps the file it has loaded: the new one takes its name at once.
 CMAKE ?= $(shell command -v cmake || echo $(BIN)/cmake)

@@ -70,7 +70,10 @@ def session(proto: onnx.ModelProto, *, pool: int = 1, optimize: bool = True, **o
         settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     for key, value in options.items():
         settings.add_session_config_entry(ENTRY + key, value)
-    providers = [runtime.EP_NAME, "CPUExecutionProvider"]
+    providers: list[str] | None = [runtime.EP_NAME, "CPUExecutionProvider"]
+    if tuple(int(part) for part in ort.__version__.split(".")[:2]) < (1, 25):  # a plugin's name is ignored there
+        settings.add_provider_for_devices([d for d in ort.get_ep_devices() if d.ep_name == runtime.EP_NAME][:1], {})
+        providers = None
     return ort.InferenceSession(proto.SerializeToString(), settings, providers=providers, enable_fallback=0)
 
 

@@ -111,6 +111,7 @@ def test_a_file_that_is_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 )
 def test_versions(version: str, fits: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     rt.register()
+    caplog.clear()
     monkeypatch.setattr(rt, "VERSION", version)
     if not fits:
         with pytest.raises(EngineError, match=r"takes 1\.24\.3 or newer"):
