@@ -8,7 +8,7 @@ SHARED := $(abspath ../shared/data)
 export EDGETICKET_DATA ?= $(CURDIR)/data:$(SHARED)
 export ORT_DISABLE_TELEMETRY = 1
 
-.PHONY: help install install-dev demo test test-oldest engine engine-aarch64 engine-armv7 lint bench-find bench-masks bench-engine bench-never-slower data results lock clean
+.PHONY: help install install-dev demo test test-oldest engine engine-aarch64 engine-armv7 lint bench-find bench-masks bench-engine bench-never-slower data results lock clean bench-evidence evidence
 
 help:
 	@echo "make demo        install, then find, export and check a ticket on embedded data"
@@ -20,6 +20,8 @@ help:
 	@echo "make bench-masks ways of keeping pruned weights at 0"
 	@echo "make bench-engine  the sparse engine beside ONNX Runtime fp32 and int8 (ARGS=--quick: minutes)"
 	@echo "make bench-never-slower  no network is slower for having the engine (ARGS=--help: parts of it)"
+	@echo "make bench-evidence  error rates of check --baseline, resumable (hours; PARTS='--minutes 30')"
+	@echo "make evidence    docs/evidence.md from what was measured"
 	@echo "make data        CIFAR-10: unpacked into data/ from the shared archive, or downloaded"
 	@echo "make results     the runs behind docs/results.md (hours), then the document"
 	@echo "make lock        pin the newest versions that work"
@@ -89,6 +91,13 @@ bench-engine: install-dev
 
 bench-never-slower: install-dev
 	$(BIN)/python tests/benchmarks/bench_never_slower.py $(ARGS)
+
+bench-evidence: install-dev
+	cd tests/benchmarks && $(abspath $(BIN))/python bench_evidence.py $(PARTS)
+	$(BIN)/python docs/make_evidence.py
+
+evidence: install-dev
+	$(BIN)/python docs/make_evidence.py
 
 data: install
 	if test -f $(SHARED)/unpack_cifar10.py; then $(BIN)/python $(SHARED)/unpack_cifar10.py data; \
