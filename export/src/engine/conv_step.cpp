@@ -8,6 +8,13 @@ namespace {
 
 constexpr std::int64_t kReach = 65536;  // taps in 16 bits
 constexpr double kHaloCycles = 4;        // a halo copy
+constexpr std::int64_t kGroupChannels = 16;  // input channels of groups that are computed together
+
+// Groups whose weights make one segment: several, while their input under one tile stays small.
+std::int64_t groups_together(std::int64_t group_in, std::int64_t groups, std::int64_t reach, std::int64_t block) {
+    if (block < group_in) return 1;
+    return std::max<std::int64_t>(1, std::min({groups, reach / group_in, kGroupChannels / group_in}));
+}
 
 }  // namespace
 
@@ -86,7 +93,7 @@ void ConvStep::pack(const Node& conv, std::int64_t in_channels, std::int64_t out
 
     block = std::min(block, reach);
     if (block < group_in) block = (group_in + (group_in + block - 1) / block - 1) / ((group_in + block - 1) / block);  // of equal size
-    const std::int64_t together = std::max<std::int64_t>(1, block == group_in ? std::min(groups, reach / group_in) : 1);  // groups a segment
+    const std::int64_t together = groups_together(group_in, groups, reach, block);
 
     for (std::int64_t group = 0; group < groups; group += together) {
         const std::int64_t last_group = std::min(groups, group + together);
@@ -136,21 +143,27 @@ void ConvStep::run(const Frame& frame, const std::vector<Buffer>& buffers, int p
     task.out_pitch = out.pitch() * lanes, task.out_plane = out.plane() * lanes;
     task.residual_pitch = residual.pitch() * lanes, task.residual_plane = residual.plane() * lanes;
     task.epilogue = epilogue_;
-    for (const PlacedTile& tile : tiles_) {
+    const auto run_tile = [&](const PlacedTile& tile, const Segment& segment) {
+        task.first = std::max(first, segment.first);
+        task.last = std::min(last, segment.last);
+        if (task.first >= task.last) return;
         task.out_tile = tile.out;
         task.residual_tile = tile.residual;
         task.masks = tile.masks.empty() ? nullptr : tile.masks.data();
         task.halos = {tile.halos.data(), tile.halos.size(), halo_lanes_.data()};
-        for (const Segment& segment : segments_) {
-            task.first = std::max(first, segment.first);
-            task.last = std::min(last, segment.last);
-            if (task.first >= task.last) continue;
-            task.in = from + segment.in_channel * in.plane() * lanes + tile.in;
-            task.starts = segment.starts.data();
-            task.begins = segment.begins;
-            task.ends = segment.ends;
-            tile.kernel->run(task);
-        }
+        task.in = from + segment.in_channel * in.plane() * lanes + tile.in;
+        task.starts = segment.starts.data();
+        task.begins = segment.begins;
+        task.ends = segment.ends;
+        tile.kernel->run(task);
+    };
+    // A tile's input serves all output channels of its group; different groups share nothing, so each is finished on its own.
+    for (std::size_t begin = 0; begin < segments_.size();) {
+        std::size_t end = begin + 1;
+        while (end < segments_.size() && !segments_[end].begins) ++end;
+        for (const PlacedTile& tile : tiles_)
+            for (std::size_t s = begin; s < end; ++s) run_tile(tile, segments_[s]);
+        begin = end;
     }
 }
 

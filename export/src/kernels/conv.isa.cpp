@@ -196,26 +196,12 @@ void flat(const float* a, const float* b, float* y, std::size_t count, const Epi
     {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s1", R, C, 1, conv<R, C, 1>}, {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s2", R, C, 2, conv<R, C, 2>}, \
     {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_sn", R, C, 0, conv<R, C, 0>}
 const ConvKernel convs[] = {
-    ROW(1, 1), ROW(2, 1), ROW(3, 1), ROW(4, 1), ROW(7, 1), ROW(8, 1),
-    ROW(1, 2), ROW(2, 2), ROW(3, 2), ROW(4, 2),
-    ROW(1, 3), ROW(2, 3), ROW(3, 3),
-    ROW(1, 4), ROW(2, 4), ROW(3, 4),
-    ROW(1, 5), ROW(2, 5), ROW(1, 6), ROW(2, 6), ROW(1, 7), ROW(1, 8), ROW(1, 10), ROW(1, 12),
-#if defined(__AVX512F__) || defined(__aarch64__)
-    ROW(14, 1), ROW(16, 1), ROW(7, 2), ROW(8, 2), ROW(5, 3), ROW(4, 4), ROW(3, 5), ROW(2, 7), ROW(2, 8), ROW(1, 14), ROW(1, 16),
-#endif
+    ROW(1, 1), ROW(2, 1), ROW(3, 1), ROW(4, 1), ROW(5, 1), ROW(6, 1), ROW(7, 1), ROW(8, 1), ROW(1, 2), ROW(2, 2), ROW(3, 2),
+    ROW(4, 2), ROW(1, 3), ROW(2, 3), ROW(1, 4), ROW(2, 4), ROW(1, 5), ROW(1, 6), ROW(1, 7), ROW(1, 8),
 };
 
 }  // namespace
 
-const MapKernels map_kernels = {
-    ET_TEXT(ISA_NS), VL, convs, sizeof convs / sizeof convs[0],
-#if defined(__AVX512F__) || defined(__aarch64__)
-    16,
-#else
-    12,
-#endif
-    point, pool, mean, move, flat,
-};
+const MapKernels map_kernels = {ET_TEXT(ISA_NS), VL, convs, sizeof convs / sizeof convs[0], point, pool, mean, move, flat};
 
 }  // namespace edgeticket::ISA_NS

@@ -119,7 +119,6 @@ struct MapKernels {
     int lanes;
     const ConvKernel* convs;
     std::size_t conv_count;
-    int most_accumulators;  // of a tile
     void (*point)(const PointTask&);
     void (*pool)(const PoolTask&);
     void (*mean)(const MeanTask&);
