@@ -1,4 +1,4 @@
-"""The three things edgeticket does, as functions: find(), export(), check()."""
+"""What edgeticket does, as functions: find(), export(), check(), and the measuring beside it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from edgeticket.errors import FolderError, InputError, refusals_explained
 
 if TYPE_CHECKING:
     from edgeticket.exporter import Exported
+    from edgeticket.gate.bench import Bench
+    from edgeticket.gate.history import Trend
     from edgeticket.gate.report import Report
     from edgeticket.gate.selftest import SelfTest
     from edgeticket.measure.checks import Outcome
@@ -166,3 +168,55 @@ def selftest(
 
     with refusals_explained():
         return selftest.selftest(None if model is None else Path(model), seconds, process_s, seed, watch)
+
+
+def bench(
+    models: Sequence[str | Path],
+    *,
+    providers: Sequence[str] = ("cpu",),
+    threads: Sequence[int] = (1,),
+    seconds: float = 60.0,
+    seed: int = 0,
+    input_shapes: Mapping[str, tuple[int, ...]] | None = None,
+    watch: Callable[[str, int], None] = lambda *_: None,
+) -> Bench:
+    """Measure models side by side, interleaved in fresh processes.
+
+    Raises:
+        InputError: a model cannot be used, or they differ in inputs or outputs.
+        IntegrityError: an artifact's file is missing or altered.
+    """
+    from edgeticket.gate import bench as gate
+
+    with refusals_explained():
+        return gate.bench(
+            [Path(model) for model in models],
+            providers=providers,
+            threads=threads,
+            seconds=seconds,
+            seed=seed,
+            input_shapes=input_shapes,
+            watch=watch,
+        )
+
+
+def compare(first: str | Path, second: str | Path) -> tuple[list[str], bool]:
+    """What two saved results of `bench` allow one to conclude: sentences, and whether latencies could be compared.
+
+    Raises:
+        InputError: one of them is no such result.
+    """
+    from edgeticket.gate import compare
+
+    return compare.conclusions(compare.read(Path(first)), compare.read(Path(second)))
+
+
+def trend(history: str | Path) -> list[Trend]:
+    """The series in a history that --append wrote, cut where the level changed.
+
+    Raises:
+        InputError: it cannot be read, or holds no run.
+    """
+    from edgeticket.gate import history as gate
+
+    return gate.trends(gate.read(Path(history)))

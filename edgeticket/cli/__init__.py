@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 import edgeticket
+from edgeticket.cli.bench import bench, compare, trend
 from edgeticket.cli.check import check
 from edgeticket.cli.export import export
 from edgeticket.cli.find import find, tasks
@@ -49,7 +50,7 @@ def main() -> None:
     """Find a winning lottery ticket, export it small, prove it on ONNX Runtime."""
 
 
-for command in (find, export, check, tasks):
+for command in (find, export, check, bench, compare, trend, tasks):
     main.add_command(command)
 
 

@@ -35,3 +35,17 @@ def print_report(report: Any, quiet: bool) -> None:
         console().print(remark, markup=False, soft_wrap=True)
     line = f"{report.name}: {report.verdict} in {report.seconds:.0f} s"
     console().print(Text(line, f"bold {_COLOURS.get(report.verdict, 'red')}"))
+
+
+def print_bench(done: Any) -> None:
+    """Models side by side, and the remarks."""
+    from edgeticket.gate.bench import rows
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in ("model", "on", "p50", "p90", "p99", "cold load", "warm load", "first", "peak memory"):
+        table.add_column(head, no_wrap=head.startswith("p"))
+    for row in rows(done):
+        table.add_row(*map(Text, row))
+    console().print(table)
+    for remark in done.remarks:
+        console().print(remark, markup=False, soft_wrap=True)

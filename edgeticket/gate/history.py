@@ -1,4 +1,4 @@
-"""A line for each run in a file that grows, and where its latency changed for good.
+"""A line for each run of a model in a file that grows, and where its latency changed for good.
 
 Format history of edgeticket-history
 1  2026-11  first version
@@ -26,43 +26,42 @@ PENALTY = 3.0  # times ln n and the variance: Schwarz's criterion for a mean, it
 _COMMITS = ("GITHUB_SHA", "CI_COMMIT_SHA", "BUILD_VCS_NUMBER")
 
 
-def record(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of a comparison's or a bench's document."""
+def records(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is kept of a comparison's or a bench's document: an entry for each model."""
     kept = {key: document[key] for key in ("created", "host")} | {"format": FORMAT, "version": VERSION}
     kept["host"] = kept["host"]["fingerprint"]
     kept["commit"] = next((os.environ[name] for name in _COMMITS if os.environ.get(name)), None)
     if document["format"] == "edgeticket-comparison":
         kept |= {"name": document["name"], "verdict": document["verdict"], "sha256": document["candidate"]["sha256"]}
-        return kept | {
-            "latency_ms": {each["label"]: each["latency_ms"]["candidate"] for each in document["measurements"]}
-        }
-    figures = document["measurements"]
-    return kept | {
-        "name": ", ".join(dict.fromkeys(each["model"] for each in figures)),
-        "latency_ms": {f"{each['model']}, {each['label']}": each["p50_ms"]["value"] for each in figures},
-    }
+        return [kept | {"latency_ms": {e["label"]: e["latency_ms"]["candidate"] for e in document["measurements"]}}]
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for each in document["measurements"]:
+        if each["p50_ms"] is not None:
+            found[each["model"]][each["label"]] = each["p50_ms"]["value"]
+    models = document["models"]
+    return [kept | {"name": name, "sha256": models[name]["sha256"], "latency_ms": ms} for name, ms in found.items()]
 
 
 def append(path: Path, document: Mapping[str, Any]) -> None:
-    """Add one line, synced.
+    """Add a line for each model, synced.
 
     Raises:
         StorageError: the disk refused it; lines that were there are whole.
     """
-    line = (json.dumps(record(document)) + "\n").encode()
+    data = "".join(json.dumps(record) + "\n" for record in records(document)).encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab") as stream:
             start = stream.tell()
             try:
-                stream.write(line)
+                stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
             except OSError:
                 os.ftruncate(stream.fileno(), start)
                 raise
     except OSError as error:
-        raise StorageError(f"{path}: no line could be added ({error.strerror or error}); free some space") from error
+        raise StorageError(f"{path}: nothing could be added ({error.strerror or error}); free some space") from error
 
 
 def read(path: Path) -> list[dict[str, Any]]:

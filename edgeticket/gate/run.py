@@ -76,7 +76,8 @@ def check(request: Request, watch: Watch = lambda *_: None) -> Report:
                 )
             )
     dropped = max((each.duel.dropped_share() for each in measured), default=0.0)
-    remarks = conditions.remarks(host, load, host["cores"], dropped)
+    hot = any(conditions.THROTTLED in each.duel.dropped() for each in measured)
+    remarks = conditions.remarks(host, load, host["cores"], dropped, throttled=hot)
     remarks += [sentence for each in measured for sentence in duel.used_summary(each.duel)]
     return Report(
         candidate.name,

@@ -106,13 +106,19 @@ def clock_jumped(before: Mapping[str, float], after: Mapping[str, float]) -> boo
     return longest - shortest > CLOCK_SLACK_S + CLOCK_SLACK_SHARE * shortest
 
 
-def remarks(host: Mapping[str, object], load: float | None, cores: int, dropped_share: float) -> list[str]:
+def remarks(
+    host: Mapping[str, object], load: float | None, cores: int, dropped_share: float, *, throttled: bool
+) -> list[str]:
     """Sentences on a host that is slow or noisy for reasons of its own."""
     said = []
     if host.get("governor") == "powersave":
         said.append("The CPU's governor is powersave: it may run below its full clock, and milliseconds vary.")
     if load is not None and load > cores + 0.5:
         said.append(f"The machine is busy: a load of {load:.1f} on {cores} cores before the measurement began.")
+    if throttled:
+        said.append(
+            "The machine is throttled: a CPU became too hot and slowed down; blocks in which it did were dropped."
+        )
     if dropped_share > 0.25:
         said.append(f"The machine is noisy: {100 * dropped_share:.0f} % of the blocks were disturbed and dropped.")
     return said
