@@ -5,6 +5,7 @@
     golden.npz      inputs, and the outputs that belong to them
     slice.npz       a labelled slice of the test set (tickets only)
     check.py        measure/checks.py, to be run on the device
+    verify/         runtime_tests/: the same checks as a pytest suite, and run.py, which does without pytest
     report.json     what was measured and how; report.md and report.html for people
     SHA256SUMS      for `sha256sum -c`
 
@@ -33,7 +34,8 @@ from edgeticket.files import sha256
 FORMAT = "edgeticket-artifact"
 VERSION = 1
 SUMS, MANIFEST, MODEL = "SHA256SUMS", "manifest.json", "model.onnx"
-GOLDEN, SLICE, CHECKER = "golden.npz", "slice.npz", "check.py"
+GOLDEN, SLICE, CHECKER, VERIFY = "golden.npz", "slice.npz", "check.py", "verify"
+_CACHES = {"__pycache__", ".pytest_cache"}  # what Python leaves in a folder whose files were run
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,10 @@ def require_free(out: Path) -> None:
     if not _is_ours(out):
         raise FolderError(f"{out}: holds something else than an artifact; empty it or choose another --out")
     listed = {line[66:] for line in (out / SUMS).read_text(encoding="ascii").splitlines()} | {SUMS}
-    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in listed | {"__pycache__"})
+    inside = (path.relative_to(out) for path in out.rglob("*") if path.is_symlink() or not path.is_dir())
+    foreign = sorted(
+        path.as_posix() for path in inside if path.as_posix() not in listed and not _CACHES & set(path.parts)
+    )
     if foreign:
         raise FolderError(
             f"{out}: beside an earlier artifact it holds {foreign[0]!r}, which would be lost; "
@@ -172,6 +177,7 @@ def write_artifact(out: Path, files: Mapping[str, bytes]) -> None:
         building = Path(tempfile.mkdtemp(dir=out.parent, prefix=f"{_temporary(out)}{os.getpid()}-"))
         building.chmod(0o755)
         for name, data in (dict(files) | {SUMS: sums.encode("ascii")}).items():
+            (building / name).parent.mkdir(parents=True, exist_ok=True)
             _write_synced(building / name, data)
         _swap(building, out)
     except OSError as error:

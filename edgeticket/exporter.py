@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_args
 import edgeticket
 from edgeticket import artifact, evidence, report
 from edgeticket.artifact import Budget, Manifest
-from edgeticket.errors import Exit, InputError, ModelError, ProofError
+from edgeticket.errors import Exit, FolderError, InputError, ModelError, ProofError
 from edgeticket.evidence import Model, Slice
 from edgeticket.graph import probes, proof, reference, storage, verify
 from edgeticket.graph.resting import Weights
@@ -133,12 +133,28 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
     files |= {
         artifact.MANIFEST: manifest.to_json().encode(),
         artifact.CHECKER: Path(checks.__file__).read_bytes(),
+        **verifier(),
         "report.json": report.json_document(content).encode(),
         "report.md": report.markdown(content).encode(),
         "report.html": report.html(content).encode(),
     }
     artifact.write_artifact(folder, files)
     return Exported(folder, content)
+
+
+def verifier() -> dict[str, bytes]:
+    """The runtime tests as files of an artifact, with the pytest plugin that they use.
+
+    Raises:
+        FolderError: the package was installed without them.
+    """
+    package = Path(edgeticket.__file__).resolve().parent
+    places = (package / "runtime_tests", package.parent / "runtime_tests")
+    home = next((place for place in places if (place / "run.py").is_file()), None)
+    if home is None:
+        raise FolderError(f"{places[0]}: the runtime tests are missing; install edgeticket again")
+    found = {f"{artifact.VERIFY}/{path.name}": path.read_bytes() for path in sorted(home.glob("*.py"))}
+    return found | {f"{artifact.VERIFY}/plugin.py": (package / "pytest_plugin.py").read_bytes()}
 
 
 def _known(name: str, given: str, known: tuple[Known, ...]) -> Known:

@@ -1,4 +1,7 @@
-"""The subject is an artifact: `pytest runtime_tests --artifact DIR`. Needs pytest, numpy and onnxruntime only."""
+"""The subject is an artifact: `pytest runtime_tests --artifact DIR`. Needs pytest, numpy and onnxruntime only.
+
+Inside an artifact this folder is called verify/, and the artifact around it is the subject.
+"""
 
 from __future__ import annotations
 
@@ -11,47 +14,44 @@ from typing import Any
 
 import pytest
 
-BESIDE = Path(__file__).resolve().parent.parent / "edgeticket" / "measure" / "checks.py"
+HERE = Path(__file__).resolve().parent
+BESIDE = (HERE / "plugin.py", HERE.parent / "edgeticket" / "pytest_plugin.py")
+AROUND = HERE.parent if (HERE.parent / "SHA256SUMS").exists() else None
+NAME = "edgeticket"  # as an installed package registers the plugin
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of this suite."""
-    group = parser.getgroup("edgeticket")
-    group.addoption("--artifact", metavar="DIR", help="the artifact to test, a folder that `edgeticket export` wrote")
-    group.addoption("--artifact-threads", metavar="N", type=int, default=1, help="threads for the outputs (default 1)")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to run without a subject."""
-    artifact = config.getoption("--artifact")
-    if artifact is None:
-        raise pytest.UsageError("runtime_tests need a subject: pytest runtime_tests --artifact DIR")
-    if not Path(artifact).is_dir():
-        raise pytest.UsageError(f"--artifact {artifact}: there is no such folder")
-
-
-def load_checks() -> ModuleType:
-    """checks.py of the installed edgeticket, else the one beside this folder."""
+def load_plugin() -> ModuleType:
+    """The plugin of the installed edgeticket, else the file beside this one."""
     if importlib.util.find_spec("edgeticket") is not None:
-        return importlib.import_module("edgeticket.measure.checks")
-    spec = importlib.util.spec_from_file_location("edgeticket_checks", BESIDE)
-    if spec is None or spec.loader is None or not BESIDE.exists():
-        raise pytest.UsageError(f"no checks: install edgeticket, or put its edgeticket/measure/checks.py at {BESIDE}")
+        return importlib.import_module("edgeticket.pytest_plugin")
+    path = next((path for path in BESIDE if path.exists()), None)
+    spec = None if path is None else importlib.util.spec_from_file_location("edgeticket_pytest_plugin", path)
+    if spec is None or spec.loader is None:
+        raise pytest.UsageError(f"no plugin: install edgeticket, or put its edgeticket/pytest_plugin.py at {BESIDE[1]}")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
 
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """The plugin's options, and --artifact for short."""
+    plugin = load_plugin()
+    if not pluginmanager.has_plugin(NAME) and not pluginmanager.is_registered(plugin):
+        pluginmanager.register(plugin, NAME)
+    group = parser.getgroup("edgeticket")
+    group.addoption("--artifact", dest="edgeticket_artifact", metavar="DIR", help="short for --edgeticket-artifact")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to run without a subject."""
+    if config.option.edgeticket_artifact is None and AROUND is not None:
+        config.option.edgeticket_artifact = str(AROUND)
+    if load_plugin().folder_of(config) is None:
+        raise pytest.UsageError("runtime_tests need a subject: pytest runtime_tests --artifact DIR")
+
+
 @pytest.fixture(scope="session")
-def outcome(request: pytest.FixtureRequest) -> Any:
+def outcome(edgeticket_outcome: Any) -> Any:
     """Every check of the artifact, made once."""
-    checks = load_checks()
-    folder, threads = Path(request.config.getoption("--artifact")), request.config.getoption("--artifact-threads")
-    inside = folder / "artifact"
-    if inside.is_dir() and not (folder / checks.MANIFEST).exists() and not (folder / checks.SUMS).exists():
-        folder = inside
-    try:
-        return checks.check_artifact(folder, threads)
-    except checks.NotAnArtifactError as error:
-        raise pytest.UsageError(str(error)) from error
+    return edgeticket_outcome

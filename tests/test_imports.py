@@ -27,7 +27,7 @@ LAYERS = (
     {"evidence"},
     {"exporter", "gate"},
     {"api"},
-    {"cli"},
+    {"cli", "pytest_plugin"},
 )
 # Wings do not know one another, but for these.
 ALLOWED = {("graph", "runtime"), ("measure", "runtime"), ("report", "plots")}
@@ -46,6 +46,7 @@ FENCES = {
     "safetensors": ("edgeticket.store",),
     "msgspec": ("edgeticket.store", "edgeticket.find.summary"),
     "click": ("edgeticket.cli",),
+    "pytest": ("edgeticket.pytest_plugin",),
     "rich": ("edgeticket.cli",),
 }
 

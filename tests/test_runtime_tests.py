@@ -25,21 +25,22 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def board(tmp_path: Path) -> Path:
-    """What is copied to a board: the suite, and the one file that it wraps."""
+    """What is copied to a board: the suite, the plugin that it uses and the one file that this wraps."""
     shutil.copytree(ROOT / "runtime_tests", tmp_path / "runtime_tests", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "edgeticket" / "measure").mkdir(parents=True)
     shutil.copy(ROOT / "edgeticket" / "measure" / "checks.py", tmp_path / "edgeticket" / "measure" / "checks.py")
+    shutil.copy(ROOT / "edgeticket" / "pytest_plugin.py", tmp_path / "edgeticket" / "pytest_plugin.py")
     return tmp_path
 
 
-def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *options: str, subject: str = "runtime_tests") -> subprocess.CompletedProcess[str]:
     """pytest in `folder`, where `import edgeticket` finds nothing: neither installed nor on the path."""
     script = (
         "import importlib.util, sys, pytest; find = importlib.util.find_spec; "
         "importlib.util.find_spec = lambda name, package=None: None if name == 'edgeticket' else find(name, package); "
         "sys.exit(pytest.main(sys.argv[1:]))"
     )
-    command = [sys.executable, "-I", "-c", script, "runtime_tests", "-q", "-rs", "-p", "no:cacheprovider", *options]
+    command = [sys.executable, "-I", "-c", script, subject, "-q", "-rs", "-p", "no:cacheprovider", *options]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -87,3 +88,110 @@ def test_the_suite_leaves_the_artifact_as_it_was(board: Path, artifact: Path) ->
     run(board, "--artifact", str(artifact))
     assert sorted(path.name for path in artifact.iterdir()) == before
     assert json.loads((artifact / "manifest.json").read_text())["budget"]["host"] == "0123456789ab"
+
+
+# --- verify/, inside the artifact ---
+
+BARE = """
+import runpy, sys
+sys.modules.update(dict.fromkeys(("pytest", "edgeticket", "onnx")))
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def run_bare(artifact: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """verify/run.py where neither pytest nor edgeticket nor onnx can be imported."""
+    command = [sys.executable, "-I", "-c", BARE, str(artifact / "verify" / "run.py"), *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_board_without_our_package_or_pytest_checks_the_artifact(artifact: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(artifact, tmp_path / "copy"))
+    done = run_bare(copy)
+    assert done.returncode == 3, done.stderr  # the budget is for another host
+    assert [line.split()[:2] for line in done.stdout.splitlines()][:3] == [
+        ["hashes", "pass"],
+        ["bytes", "pass"],
+        ["golden", "pass"],
+    ]
+    (copy / "model.onnx").write_bytes(b"")
+    assert run_bare(copy).returncode == 4
+
+
+def test_options_reach_the_checks(artifact: Path, tmp_path: Path) -> None:
+    done = run_bare(artifact, "--threads", "1", "--json", str(tmp_path / "r.json"))
+    assert done.returncode == 3
+    assert json.loads((tmp_path / "r.json").read_text())["artifact"] == str(artifact)
+
+
+def test_the_suite_inside_an_artifact_tests_the_artifact_around_it(artifact: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(artifact, tmp_path / "copy"))
+    done = run(copy.parent, "--rootdir", str(copy), subject=str(copy / "verify"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 passed, 1 skipped" in done.stdout
+
+
+def test_an_altered_verifier_is_an_integrity_error(artifact: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(artifact, tmp_path / "copy"))
+    (copy / "verify" / "test_the_artifact.py").write_text("")
+    assert run_bare(copy).returncode == 4
+
+
+# --- The plugin, in people's own tests ---
+
+OWN = """
+import pytest
+
+def test_outputs(edgeticket_artifact):
+    assert edgeticket_artifact.manifest["name"]
+    outputs = edgeticket_artifact.session(threads=1).run(None, edgeticket_artifact.feed())
+    assert outputs[0].shape == (1, 10)
+
+@pytest.mark.edgeticket_budget(latency_ms=1e6)
+def test_within(edgeticket_artifact): pass
+
+@pytest.mark.edgeticket_budget(1e-9)
+def test_beyond(): pass
+
+@pytest.mark.edgeticket_budget(latency_ms=1, host="0123456789ab")
+def test_elsewhere(): pass
+
+def test_every_check(edgeticket_outcome):
+    assert edgeticket_outcome.checks[0].verdict == "pass"
+"""
+
+
+def own_tests(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    (folder / "test_own.py").write_text(OWN)
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "edgeticket.pytest_plugin", "-p", "no:cacheprovider"]
+    return subprocess.run(
+        [*command, "--strict-markers", *options], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_plugin_gives_an_artifact_its_checks_and_budgets(artifact: Path, tmp_path: Path) -> None:
+    done = own_tests(tmp_path, "--edgeticket-artifact", str(artifact))
+    assert "1 failed, 3 passed, 1 skipped" in done.stdout, done.stdout + done.stderr
+    assert "over the budget of 1e-09 ms" in done.stdout
+    assert "the budget of 1 ms is for host 0123456789ab" in done.stdout
+
+
+def test_without_an_artifact_the_plugins_tests_are_skipped(tmp_path: Path) -> None:
+    assert "5 skipped" in own_tests(tmp_path).stdout
+
+
+def test_a_damaged_artifact_fails_every_test_of_it(artifact: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(artifact, tmp_path / "copy"))
+    (copy / "model.onnx").write_bytes(b"")
+    done = own_tests(tmp_path, "--edgeticket-artifact", str(copy), "-k", "outputs")
+    assert done.returncode == 1
+    assert "model.onnx is truncated or altered: nothing of it was run" in done.stdout
+
+
+def test_a_budget_without_a_number_is_a_usage_error(artifact: Path, tmp_path: Path) -> None:
+    (tmp_path / "test_wrong.py").write_text(
+        "import pytest\n\n@pytest.mark.edgeticket_budget(ms=1)\ndef test_wrong(): pass\n"
+    )
+    done = own_tests(tmp_path, "--edgeticket-artifact", str(artifact), "test_wrong.py")
+    assert "edgeticket_budget takes latency_ms" in done.stdout + done.stderr

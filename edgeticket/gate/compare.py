@@ -52,8 +52,8 @@ def conclusions(a: Document, b: Document) -> tuple[list[str], bool]:
         differing = [key for key in here if key != "fingerprint" and here.get(key) != there.get(key)]
         shown = ", ".join(f"{key}: {here[key]} and {there.get(key)}" for key in differing)
         said.append(
-            f"The runs are from different hosts ({shown}): nothing can be concluded about latency, load time or memory. "
-            "Run `edgeticket check` with both on one host."
+            f"The runs are from different hosts ({shown}): nothing can be concluded about latency, load time or "
+            "memory. Run `edgeticket check` with both on one host."
         )
         return said, False
     pairs = _pairs(a, b)

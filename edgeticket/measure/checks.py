@@ -407,13 +407,17 @@ def check_bytes(opened: Opened) -> Check:
 
 
 def check_latency(opened: Opened) -> Check | None:
-    """The median of one inference at batch 1 against the budget; None where the manifest sets none.
-
-    Pass if the interval's upper bound is under the budget, fail if its lower bound is over it, else inconclusive.
-    """
+    """The median of one inference at batch 1 against the manifest's budget; None where it sets none."""
     budget = opened.manifest["budget"]
-    if budget is None:
-        return None
+    return None if budget is None else judge_budget(opened, budget)
+
+
+def judge_budget(opened: Opened, budget: Mapping[str, Any]) -> Check:
+    """The median of one inference at batch 1 against a budget: {"latency_ms": x, "threads": n, "host": fingerprint}.
+
+    Pass if the interval's upper bound is under the budget, fail if its lower bound is over it, else inconclusive; so it
+    is where the budget's host is neither 'any' nor this one.
+    """
     here, limit, threads = host(), float(budget["latency_ms"]), int(budget["threads"])
     running = session(opened.files[MODEL], threads)
     feed = next(golden_feeds(opened))[0]
