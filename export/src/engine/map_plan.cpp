@@ -12,6 +12,7 @@
 #include "kernels_of.h"
 #include "shape.h"
 #include "steps.h"
+#include "units.h"
 
 namespace edgeticket {
 namespace {
@@ -264,6 +265,7 @@ void MapPlan::report() {
         NodeReport& r = reports_[static_cast<std::size_t>(step->node)];
         r.kernel = step->kernel();
     }
+    report_predictions(region_, groups_, arrangement_, settings_.isa, reports_);
 }
 
 std::size_t MapPlan::packed_bytes() const {
