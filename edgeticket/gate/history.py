@@ -22,7 +22,7 @@ from edgeticket.errors import InputError, StorageError
 
 FORMAT, VERSION = "edgeticket-history", 1
 FEWEST = 3  # runs on each side of a change
-PENALTY = 3.0  # times ln n and the variance: Schwarz's criterion for a mean, its place and a spread
+PENALTY = 5.0  # times ln n and the variance; Schwarz's criterion takes 3, and the variance is estimated from few runs
 _COMMITS = ("GITHUB_SHA", "CI_COMMIT_SHA", "BUILD_VCS_NUMBER")
 
 

@@ -1,0 +1,74 @@
+"""Peak memory beside the baseline, with made-up and with real processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edgeticket.gate import memory
+from edgeticket.measure.duel import Arm
+from edgeticket.measure.latency import write_feed
+from edgeticket.measure.process import NoAnswerError
+
+ARM = Arm("m.onnx")
+
+
+def judged(ratio: float, spread: float = 0.0, **options: Any) -> memory.Gate:
+    rng = np.random.default_rng(0)
+
+    def ask(asked: Mapping[str, Any], _: float) -> dict[str, Any]:
+        factor = 1 + ratio if "candidate" in asked["arms"] else 1.0
+        return {"peak_memory_bytes": int(1e6 * factor * np.exp(spread * rng.standard_normal()))}
+
+    return memory.judge_memory(ARM, ARM, "f.npz", 1, 0.05, 0.005, 0, **{"ask": ask, **options})
+
+
+@pytest.mark.parametrize(
+    ("ratio", "spread", "verdict"), [(0.0, 0.0, "pass"), (0.2, 0.0, "regression"), (0.04, 0.2, "inconclusive")]
+)
+def test_the_verdict(ratio: float, spread: float, verdict: str) -> None:
+    gate = judged(ratio, spread)
+    assert gate.verdict == verdict
+    assert len(gate.values["peaks_bytes"]["candidate"]) in memory.LOOKS
+
+
+@pytest.mark.parametrize(("arm", "verdict"), [("candidate", "regression"), ("baseline", "inconclusive")])
+def test_a_model_that_fails(arm: str, verdict: str) -> None:
+    def ask(asked: Mapping[str, Any], _: float) -> dict[str, Any]:
+        if arm in asked["arms"]:
+            raise NoAnswerError("model", "failed when loaded", arm)
+        return {"peak_memory_bytes": 1}
+
+    assert judged(0.0, ask=ask).verdict == verdict
+
+
+def test_a_system_that_does_not_tell() -> None:
+    assert judged(0.0, ask=lambda *_: {"peak_memory_bytes": None}).verdict == "inconclusive"
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads /proc")
+def test_a_larger_model_takes_more_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "LOOKS", (6,))
+    arms = []
+    for width in (50_000, 200_000):
+        weight = numpy_helper.from_array(np.ones((4, width), np.float32), "w")
+        graph = helper.make_graph(
+            [helper.make_node("MatMul", ["x", "w"], ["y"])],
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, width])],
+            [weight],
+        )
+        path = tmp_path / f"{width}.onnx"
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+        arms.append(Arm(str(path)))
+    feed = write_feed(tmp_path / "f.npz", {"x": np.ones((1, 4), np.float32)})
+    gate = memory.judge_memory(arms[1], arms[0], feed, 1, 0.05, 0.05, 0)
+    assert gate.verdict == "regression"
+    assert gate.values["estimate"] > 1
