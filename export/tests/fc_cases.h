@@ -1,9 +1,6 @@
 // What the tests and the benchmark of the fully connected kernels share: kernels that run here, made-up layers, fenced buffers.
 #pragma once
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -15,6 +12,7 @@
 #include "../src/kernels/fc.h"
 #include "../src/kernels/fc_layer.h"
 #include "../src/kernels/fc_pack.h"
+#include "fenced.h"
 
 namespace edgeticket {
 
@@ -29,30 +27,6 @@ inline std::vector<const FcKernels*> present() {
     found.push_back(&portable::fc_kernels);
     return found;
 }
-
-// Floats between two pages that may not be read or written: right before the second, or right behind the first.
-class Fenced {
-   public:
-    Fenced(std::size_t floats, bool at_end) : page_(static_cast<std::size_t>(sysconf(_SC_PAGESIZE))) {
-        const std::size_t bytes = floats * 4;
-        inner_ = std::max<std::size_t>((bytes + page_ - 1) / page_ * page_, page_);
-        memory_ = static_cast<char*>(mmap(nullptr, inner_ + 2 * page_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-        if (memory_ == MAP_FAILED || mprotect(memory_ + page_, inner_, PROT_READ | PROT_WRITE) != 0) {
-            std::perror("fc_tests: mmap");
-            std::exit(2);
-        }
-        data_ = reinterpret_cast<float*>(memory_ + page_ + (at_end ? inner_ - bytes : 0));
-    }
-    ~Fenced() { munmap(memory_, inner_ + 2 * page_); }
-    Fenced(const Fenced&) = delete;
-    Fenced& operator=(const Fenced&) = delete;
-    float* data() { return data_; }
-
-   private:
-    std::size_t page_, inner_ = 0;
-    char* memory_ = nullptr;
-    float* data_ = nullptr;
-};
 
 struct Case {
     std::int32_t outputs, inputs, items;

@@ -3,6 +3,23 @@
 #include <limits>
 
 namespace edgeticket {
+namespace {
+
+// The group's bias with the constant of an Add, or nothing where that has several values in the plane of a channel.
+std::vector<float> bias_with(const Region& region, const Fused& group, const Node& add) {
+    const std::size_t channels = static_cast<std::size_t>(region.values[static_cast<std::size_t>(group.output)].shape[0]);
+    const std::size_t plane = add.constant.size() / channels;
+    const Node& head = region.nodes[static_cast<std::size_t>(group.node)];
+    std::vector<float> bias = group.bias.empty() ? head.bias : group.bias;
+    bias.resize(channels, 0.0F);
+    for (std::size_t i = 0; i < add.constant.size(); ++i) {
+        if (add.constant[i] != add.constant[i / plane * plane]) return {};  // NaN, too
+        if (i % plane == 0) bias[i / plane] += add.constant[i];
+    }
+    return bias;
+}
+
+}  // namespace
 
 bool is_activation(Op op) {
     return op == Op::Relu || op == Op::Clip || op == Op::LeakyRelu || op == Op::Sigmoid || op == Op::HardSwish;
@@ -32,6 +49,7 @@ std::vector<Fused> fuse(const Region& region) {
         const Node& node = region.nodes[i];
         // The latest group that this node may join: it wrote one of the inputs, and nobody else reads that.
         int joined = -1;
+        std::vector<float> bias;
         for (const int value : node.inputs) {
             const int group = group_of[static_cast<std::size_t>(value)];
             if (group < 0 || readers[static_cast<std::size_t>(value)] != 1) continue;
@@ -40,10 +58,11 @@ std::vector<Fused> fuse(const Region& region) {
             if (candidate.epilogue.activation != Activation::None) continue;
             const bool sums = op == Op::Conv || op == Op::Fc;
             const bool adds = node.op == Op::Add && node.inputs.size() == 2 && node.inputs[0] != node.inputs[1] && sums && candidate.residual < 0;
+            if (node.op == Op::Add && !node.constant.empty() && sums && candidate.residual < 0) bias = bias_with(region, candidate, node);
             const bool activates = is_activation(node.op) && (sums || op == Op::Add);
-            if ((adds || activates) && group > joined) joined = group;
+            if ((adds || activates || !bias.empty()) && group > joined) joined = group;
         }
-        if (joined >= 0 && node.op == Op::Add) {  // the other operand must be there when the group runs
+        if (joined >= 0 && node.op == Op::Add && bias.empty()) {  // the other operand must be there when the group runs
             const Fused& group = groups[static_cast<std::size_t>(joined)];
             const int other = node.inputs[node.inputs[0] == group.output ? 1 : 0];
             if (group_of[static_cast<std::size_t>(other)] > joined) joined = -1;
@@ -57,7 +76,8 @@ std::vector<Fused> fuse(const Region& region) {
             joined = static_cast<int>(groups.size()) - 1;
         } else {
             Fused& group = groups[static_cast<std::size_t>(joined)];
-            if (node.op == Op::Add) group.residual = node.inputs[node.inputs[0] == group.output ? 1 : 0];
+            if (!bias.empty()) group.bias = bias;
+            else if (node.op == Op::Add) group.residual = node.inputs[node.inputs[0] == group.output ? 1 : 0];
             else group.epilogue = epilogue_of(node);
             group.followers.push_back(static_cast<int>(i));
             group.output = node.output;

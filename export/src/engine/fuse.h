@@ -1,4 +1,4 @@
-// Nodes that run as one: a convolution or fully connected layer with the residual and the activation that follow it.
+// Nodes that run as one: a convolution or fully connected layer with the constant, residual and activation that follow it.
 #pragma once
 
 #include <vector>
@@ -14,6 +14,7 @@ struct Fused {
     int residual = -1;            // value added before the activation
     int output = -1;              // value
     Epilogue epilogue;
+    std::vector<float> bias;      // where constants are added to the node's own: the sum, one a channel; else empty
 };
 
 // Every node lies in exactly one group; groups stand in an order that computes values before they are read.

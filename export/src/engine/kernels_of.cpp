@@ -3,16 +3,16 @@
 #include <stdexcept>
 #include <string>
 
+#include "../kernels/cpu.h"
+
 namespace edgeticket {
 
 bool has_isa(Isa isa) {
     switch (isa) {
         case Isa::Portable: return true;
 #if defined(__x86_64__)
-        case Isa::Avx512:
-            return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                   __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
-        case Isa::Avx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+        case Isa::Avx512: return this_cpu().avx512;
+        case Isa::Avx2: return this_cpu().avx2;
 #elif defined(__ARM_NEON)
         case Isa::Neon: return true;
 #endif

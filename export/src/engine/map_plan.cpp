@@ -12,6 +12,7 @@
 #include "kernels_of.h"
 #include "shape.h"
 #include "steps.h"
+#include "units.h"
 
 namespace edgeticket {
 namespace {
@@ -73,6 +74,8 @@ MapPlan::MapPlan(const Region& region, const Settings& settings)
         buffers_.back().index = static_cast<int>(i);
         plain_[static_cast<std::size_t>(region_.inputs[i])] = buffer;
     }
+    for (const Fused& group : groups_)
+        if (!group.bias.empty()) region_.nodes[static_cast<std::size_t>(group.node)].bias = group.bias;
     for (std::size_t g = 0; g < groups_.size(); ++g) add_group(g);
     for (const int value : region_.outputs) plain(value);
     for (std::size_t i = 0; i < region_.outputs.size(); ++i) {  // a value that an input holds, or another output, is copied
@@ -263,6 +266,7 @@ void MapPlan::report() {
         NodeReport& r = reports_[static_cast<std::size_t>(step->node)];
         r.kernel = step->kernel();
     }
+    report_predictions(region_, groups_, arrangement_, settings_.isa, reports_);
 }
 
 std::size_t MapPlan::packed_bytes() const {

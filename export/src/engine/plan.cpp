@@ -1,9 +1,12 @@
 #include "plan.h"
 
 #include "map_plan.h"
+#include "row_plan.h"
 
 namespace edgeticket {
 
-std::unique_ptr<Plan> Plan::build(const Region& region, const Settings& settings) { return build_map_plan(region, settings); }
+std::unique_ptr<Plan> Plan::build(const Region& region, const Settings& settings) {
+    return is_row_region(region) ? build_row_plan(region, settings) : build_map_plan(region, settings);
+}
 
 }  // namespace edgeticket

@@ -45,6 +45,7 @@ struct Node {
     Window window;             // Conv, MaxPool, AveragePool
     std::int64_t groups = 1;   // Conv
     std::vector<float> weight; // Conv, Fc
+    std::int64_t nonzeros = -1;  // of the weight, where a region is only looked at and its weights are not there
     std::vector<float> bias;   // Conv, Fc
     std::vector<float> constant;  // Add with one value
     float alpha = 0.01F;

@@ -1,101 +1,145 @@
 #include "select.h"
 
 #include <algorithm>
-#include <numeric>
+#include <cstdio>
+#include <map>
+
+#include "choose.h"
+#include "kernels_of.h"
+#include "machine.h"
+#include "shape.h"
 
 namespace edgeticket {
 namespace {
 
-// Sets of nodes that grow together, each with the modes that all of its members allow.
-class Groups {
-   public:
-    explicit Groups(const std::vector<Candidate>& candidates) : parent_(candidates.size()), modes_(candidates.size()) {
-        std::iota(parent_.begin(), parent_.end(), 0);
-        for (std::size_t i = 0; i < candidates.size(); ++i) modes_[i] = candidates[i].modes;
-    }
-    int find(int i) {
-        while (parent_[at(i)] != i) i = parent_[at(i)] = parent_[at(parent_[at(i)])];
-        return i;
-    }
-    unsigned modes(int i) { return modes_[at(find(i))]; }
-    void join(int a, int b) {
-        a = find(a), b = find(b);
-        parent_[at(b)] = a;
-        modes_[at(a)] &= modes_[at(b)];
+std::size_t at(int index) { return static_cast<std::size_t>(index); }
+
+constexpr double kPackedBytes = 6;  // of a nonzero weight
+
+// A group of candidates as a region that can be looked at, not run: weights are only counted.
+struct Sketch {
+    Region region;
+    std::vector<int> members;        // candidate of each node
+    std::vector<bool> computed;      // of each input of the region: whether another node computes it
+    std::int64_t items = 1;
+
+    Sketch(const std::vector<Candidate>& candidates, const std::vector<int>& group, unsigned mode) : members(group) {
+        for (const int member : group) {
+            const Candidate& candidate = candidates[at(member)];
+            Node node = candidate.node;
+            for (int& input : node.inputs) input = value(input, shape_of(candidate.in_shape, candidate, mode));
+            node.output = value(node.output, shape_of(candidate.out_shape, candidate, mode));
+            node.nonzeros = candidate.nonzeros;
+            written_[at(node.output)] = true;
+            region.nodes.push_back(std::move(node));
+        }
+        const Candidate& first = candidates[at(group[0])];
+        items = first.items;
+        if (mode == kRow && (first.modes & kImage) != 0)  // its shapes are those of an image, of which every line is an item
+            for (std::size_t axis = 0; axis + 1 < first.in_shape.size(); ++axis) items *= first.in_shape[axis];
+        find_border(candidates);
     }
 
    private:
-    static std::size_t at(int i) { return static_cast<std::size_t>(i); }
-    std::vector<int> parent_;
-    std::vector<unsigned> modes_;
+    static std::vector<std::int64_t> shape_of(const std::vector<std::int64_t>& shape, const Candidate& candidate, unsigned mode) {
+        return mode == kRow && (candidate.modes & kImage) != 0 ? std::vector<std::int64_t>{shape.back()} : shape;
+    }
+
+    int value(int id, const std::vector<std::int64_t>& shape) {
+        const auto [place, fresh] = index_.try_emplace(id, static_cast<int>(region.values.size()));
+        if (fresh) region.values.push_back({"", shape}), written_.push_back(false);
+        return place->second;
+    }
+
+    void find_border(const std::vector<Candidate>& candidates) {
+        std::vector<bool> read(region.values.size(), false), computed_by(region.values.size(), false), inside(candidates.size(), false);
+        for (const int member : members) inside[at(member)] = true;
+        std::vector<bool> leaves(region.values.size(), false);
+        for (std::size_t i = 0; i < candidates.size(); ++i) {
+            const auto own = index_.find(candidates[i].node.output);
+            if (!inside[i] && candidates[i].reason.empty() && own != index_.end()) computed_by[at(own->second)] = true;
+            for (const int producer : candidates[i].producers) {
+                const auto output = index_.find(candidates[at(producer)].node.output);
+                if (!inside[at(producer)] || output == index_.end()) continue;
+                (inside[i] ? read : leaves)[at(output->second)] = true;
+            }
+        }
+        for (std::size_t v = 0; v < region.values.size(); ++v) {
+            if (!written_[v]) region.inputs.push_back(static_cast<int>(v)), computed.push_back(computed_by[v]);
+            else if (leaves[v] || !read[v]) region.outputs.push_back(static_cast<int>(v));
+        }
+    }
+
+    std::map<int, int> index_;  // of the graph's values
+    std::vector<bool> written_;
 };
 
-bool has_weights(const Candidate& candidate) { return candidate.node.op == Op::Conv || candidate.node.op == Op::Fc; }
+std::string reason_of(const Candidate& candidate, double cpu_us, double own_us) {
+    char text[160];
+    if (candidate.weights == 0) return "left to the CPU provider with the nodes around it";
+    const double zeros = 100 * (1 - static_cast<double>(candidate.nonzeros) / static_cast<double>(candidate.weights));
+    std::snprintf(text, sizeof text, "%.4g %% of the weights are zero: the CPU provider is predicted to take %.3g µs, this engine %.3g", zeros, cpu_us, own_us);
+    return text;
+}
+
+class Chooser {
+   public:
+    Chooser(const std::vector<Candidate>& candidates, const Settings& settings)
+        : candidates_(candidates), settings_(settings), own_(own_machine(candidates, settings)), cpu_(cpu_machine(candidates, settings)) {}
+
+    // Marks in `claimed` the members of a group that stay, and says of the others why not.
+    void choose_in(const std::vector<int>& group, unsigned mode, std::vector<bool>& claimed, std::vector<std::string>& reasons) const {
+        const Sketch sketch(candidates_, group, mode);
+        const std::vector<Fused> fused = fuse(sketch.region);
+        const Arrangement arrangement = arrange(sketch.region, fused, map_kernels_of(settings_.isa));
+        const Units units = units_of(sketch.region, fused, arrangement, own_, cpu_, sketch.items, sketch.computed);
+        std::vector<bool> kept(fused.size(), false);
+        for (const auto& [first, last] : choose(units, Margin{})) std::fill(kept.begin() + static_cast<std::ptrdiff_t>(first), kept.begin() + static_cast<std::ptrdiff_t>(last), true);
+        for (std::size_t u = 0; u < fused.size(); ++u) {
+            if (kept[u]) continue;
+            Span alone(units, u);
+            alone.extend();
+            std::vector<int> nodes = fused[u].followers;
+            nodes.push_back(fused[u].node);
+            for (const int node : nodes) {
+                const int member = sketch.members[at(node)];
+                claimed[at(member)] = false;
+                reasons[at(member)] = reason_of(candidates_[at(member)], units.units[u].cpu_us, alone.own_us());
+            }
+        }
+    }
+
+   private:
+    static OwnMachine own_machine(const std::vector<Candidate>& candidates, const Settings& settings) {
+        double packed = 0;
+        for (const Candidate& candidate : candidates) packed += kPackedBytes * static_cast<double>(candidate.nonzeros);
+        return {settings.isa, peak_gmacs(settings.isa), packed, settings.threads};
+    }
+    static CpuMachine cpu_machine(const std::vector<Candidate>& candidates, const Settings& settings) {
+        double bytes = 0;
+        for (const Candidate& candidate : candidates) bytes += 4.0 * static_cast<double>(candidate.weights);
+        return {best_isa(), peak_gmacs(best_isa()), bytes, settings.threads};
+    }
+
+    const std::vector<Candidate>& candidates_;
+    Settings settings_;
+    OwnCost own_;
+    CpuCost cpu_;
+};
 
 }  // namespace
 
-// A level never falls along a path and rises where a path comes back from a node that is not claimed, or would join nodes that see
-// items differently. So no path leaves a level's group and returns to it: each is convex.
-Selection partition(const std::vector<Candidate>& candidates, const std::vector<bool>& claimed) {
-    Groups groups(candidates);
-    std::vector<int> level(candidates.size(), 0);
-    for (std::size_t i = 0; i < candidates.size(); ++i) {
-        const Candidate& here = candidates[i];
-        for (int p : here.producers) {
-            const auto producer = static_cast<std::size_t>(p);
-            level[i] = std::max(level[i], level[producer] + (claimed[i] && !claimed[producer] ? 1 : 0));
-        }
-        if (!claimed[i]) continue;
-        unsigned modes = here.modes;
-        for (int p : here.producers)
-            if (claimed[static_cast<std::size_t>(p)] && level[static_cast<std::size_t>(p)] == level[i]) modes &= groups.modes(p);
-        if (modes == 0) {
-            ++level[i];
-            continue;
-        }
-        for (int p : here.producers)
-            if (claimed[static_cast<std::size_t>(p)] && level[static_cast<std::size_t>(p)] == level[i])
-                groups.join(p, static_cast<int>(i));
-    }
-    Selection selection;
-    selection.reasons.resize(candidates.size());
-    std::vector<int> index(candidates.size(), -1);
-    for (std::size_t i = 0; i < candidates.size(); ++i) {
-        if (!claimed[i]) {
-            selection.reasons[i] = candidates[i].reason;
-            continue;
-        }
-        int& group = index[static_cast<std::size_t>(groups.find(static_cast<int>(i)))];
-        if (group < 0) {
-            group = static_cast<int>(selection.groups.size());
-            selection.groups.emplace_back();
-            selection.modes.push_back((groups.modes(static_cast<int>(i)) & kImage) != 0 ? kImage : kRow);
-        }
-        selection.groups[static_cast<std::size_t>(group)].push_back(static_cast<int>(i));
-    }
-    return selection;
-}
-
-Selection select(const std::vector<Candidate>& candidates, const Settings&, Claim claim) {
+Selection select(const std::vector<Candidate>& candidates, const Settings& settings, Claim claim) {
     std::vector<bool> claimed;
     for (const Candidate& candidate : candidates) claimed.push_back(candidate.reason.empty());
-    if (claim == Claim::Always) return partition(candidates, claimed);
-
-    // A node without weights goes with its producer: alone it is the CPU provider's, which fuses it.
-    for (std::size_t i = 0; i < candidates.size(); ++i)
-        if (claimed[i] && !has_weights(candidates[i]))
-            claimed[i] = std::any_of(candidates[i].producers.begin(), candidates[i].producers.end(),
-                                     [&](int p) { return claimed[static_cast<std::size_t>(p)]; });
+    const Selection all = partition(candidates, claimed);
+    if (claim == Claim::Always) return all;
+    const Chooser chooser(candidates, settings);
+    std::vector<std::string> reasons(candidates.size());
+    for (std::size_t g = 0; g < all.groups.size(); ++g) chooser.choose_in(all.groups[g], all.modes[g], claimed, reasons);
     Selection selection = partition(candidates, claimed);
-    for (const auto& group : selection.groups) {
-        const bool weighty = std::any_of(group.begin(), group.end(),
-                                         [&](int i) { return has_weights(candidates[static_cast<std::size_t>(i)]); });
-        if (!weighty)
-            for (int i : group) claimed[static_cast<std::size_t>(i)] = false;
-    }
-    selection = partition(candidates, claimed);
     for (std::size_t i = 0; i < candidates.size(); ++i)
-        if (!claimed[i] && selection.reasons[i].empty()) selection.reasons[i] = "left to the CPU provider: no claimed node feeds it";
+        if (!claimed[i] && selection.reasons[i].empty()) selection.reasons[i] = reasons[i];
     return selection;
 }
 

@@ -21,7 +21,7 @@ struct Candidate {
     std::vector<int> producers;           // indices of the candidates that compute its inputs
     unsigned modes = kImage | kRow;
     // Below: where `reason` is empty.
-    Node node;                            // without weight, bias and values
+    Node node;                            // without weight and bias; values are numbered as the whole graph's
     std::vector<std::int64_t> in_shape;   // of an item, in the first of its modes
     std::vector<std::int64_t> out_shape;
     std::int64_t items = 1;               // where known, else 1

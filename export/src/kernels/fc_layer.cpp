@@ -8,6 +8,7 @@ namespace edgeticket {
 
 namespace {
 
+constexpr double BLOCK_BYTES = 256 << 10;  // of weights that several rows share while they are near
 constexpr double CALL_COST = 60;  // what every call takes, in the unit of FcKernel's costs: a few mispredicted branches
 
 std::int32_t widest(const FcKernels& kernels) { return *std::max_element(kernels.widths, kernels.widths + FC_MAX_WIDTHS); }
@@ -45,6 +46,7 @@ FcLayer::FcLayer(const FcKernels& kernels, const float* weight, const float* bia
                  const FcMachine& machine)
     : kernels_(kernels), machine_(machine), outputs_(outputs), inputs_(inputs) {
     if (machine_.peak_gmacs <= 0) machine_.peak_gmacs = kernels.peak_gmacs;
+    float_us_ = 1e-3 * kernels.cost_transpose * kernels.lanes / machine_.peak_gmacs;
     const FcNonzeros nonzeros(weight, outputs, inputs);
     density_ = nonzeros.density();
     choose_row(weight, nonzeros, bias);
@@ -52,9 +54,12 @@ FcLayer::FcLayer(const FcKernels& kernels, const float* weight, const float* bia
     choose_rest();
 }
 
+double FcLayer::computed_us(const FcKernel& kernel, double steps) const {
+    return (CALL_COST + steps * kernel.cost_step + outputs_ * kernel.cost_output) * 1e-3 * kernels_.lanes / machine_.peak_gmacs;
+}
+
 double FcLayer::cost_us(const FcKernel& kernel, double steps, double bytes) const {
-    const double unit_us = 1e-3 * kernels_.lanes / machine_.peak_gmacs;
-    const double computed = (CALL_COST + steps * kernel.cost_step + outputs_ * kernel.cost_output) * unit_us;
+    const double computed = computed_us(kernel, steps);
     return bytes > machine_.near_bytes ? std::max(computed, 1e-3 * bytes / machine_.far_gb_s) : computed;
 }
 
@@ -79,6 +84,13 @@ void FcLayer::choose_row(const float* weight, const FcNonzeros& nonzeros, const 
         if (us < row_us_) row_us_ = us, row_kernel_ = &kernel, row_ = packed;
     }
     if (row_ == nullptr) row_ = std::make_shared<const FcPacked>(weight, nonzeros, bias, *row_kernel_, kernels_.lanes);
+    const double bytes = static_cast<double>(row_->bytes());
+    together_ = row_units();
+    next_row_us_ = row_us_;
+    if (bytes <= machine_.near_bytes) return;
+    together_ = std::max(1, static_cast<std::int32_t>(BLOCK_BYTES / bytes * row_units()));
+    const bool window = is_window(*row_kernel_);
+    next_row_us_ = computed_us(*row_kernel_, window ? row_->weighted_steps() : static_cast<double>(row_->steps()));
 }
 
 void FcLayer::choose_panels(const float* weight, const FcNonzeros& nonzeros, const float* bias) {
@@ -100,8 +112,6 @@ void FcLayer::choose_panels(const float* weight, const FcNonzeros& nonzeros, con
     }
     const FcKernel* any = panel_kernels_[0];
     panel_ = row_->weights().format == any->format ? row_ : std::make_shared<const FcPacked>(weight, nonzeros, bias, *any, kernels_.lanes);
-    const double transpose_us = 1e-3 * kernels_.cost_transpose * kernels_.lanes / machine_.peak_gmacs;
-    for (int w = 0; w < FC_MAX_WIDTHS; ++w) panel_us_[w] += transpose_us * kernels_.widths[w] * (static_cast<double>(inputs_) + outputs_);
 }
 
 // The cheapest way to run a number of items, from the cheapest ways to run fewer.
@@ -114,7 +124,7 @@ void FcLayer::choose_rest() {
         for (int w = 0; w < FC_MAX_WIDTHS; ++w) {
             if (panel_kernels_[w] == nullptr) continue;
             const std::int32_t width = kernels_.widths[w];
-            const double us = panel_us_[w] + rest_us_[std::max(0, rest - width)];
+            const double us = panel_us_[w] + transpose_us(width * (static_cast<std::int64_t>(inputs_) + outputs_)) + rest_us_[std::max(0, rest - width)];
             if (us < rest_us_[rest]) rest_us_[rest] = us, next_[rest] = width;
         }
     }
@@ -127,8 +137,22 @@ const FcKernel* FcLayer::panel_kernel(std::int32_t width) const {
     return nullptr;
 }
 
-void FcLayer::run_panel(const float* x, const float* residual, const Epilogue& epilogue, float* y, std::int32_t width) const {
-    panel_kernel(width)->run(panel_->weights(), x, residual, epilogue, y, 0, panel_->weights().units);
+double FcLayer::panel_us(std::int32_t width) const {
+    for (int w = 0; w < FC_MAX_WIDTHS; ++w) {
+        if (kernels_.widths[w] == width && panel_kernels_[w] != nullptr) return panel_us_[w];
+    }
+    return std::numeric_limits<double>::infinity();
+}
+
+void FcLayer::run_rows(const float* x, const float* residual, const Epilogue& epilogue, float* y, std::int64_t items, std::int32_t first,
+                       std::int32_t last) const {
+    for (std::int32_t begin = first; begin < last; begin += together_) {
+        const std::int32_t end = std::min(last, begin + together_);
+        for (std::int64_t item = 0; item < items; ++item) {
+            const float* added = residual == nullptr ? nullptr : residual + item * outputs_;
+            row_kernel_->run(row_->weights(), x + item * inputs_, added, epilogue, y + item * outputs_, begin, end);
+        }
+    }
 }
 
 void FcLayer::run(const float* x, const float* residual, const Epilogue& epilogue, float* y, std::int64_t items, float* workspace) const {
@@ -144,7 +168,7 @@ void FcLayer::run(const float* x, const float* residual, const Epilogue& epilogu
             float* added = residual == nullptr ? nullptr : out + static_cast<std::int64_t>(outputs_) * width;
             kernels_.to_panel(x, inputs_, count, inputs_, in, width);
             if (added != nullptr) kernels_.to_panel(residual, outputs_, count, outputs_, added, width);
-            run_panel(in, added, epilogue, out, width);
+            run_panel(in, added, epilogue, out, width, 0, panel_units());
             kernels_.from_panel(out, width, y, outputs_, count, outputs_);
         }
         x += static_cast<std::int64_t>(count) * inputs_;

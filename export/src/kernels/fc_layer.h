@@ -34,16 +34,30 @@ class FcLayer {
         row_kernel_->run(row_->weights(), x, residual, epilogue, y, first, last);
     }
 
-    // y[outputs][width] from x[inputs][width], for chains that stay in panels. width is one of FcKernels::widths; needs `many`.
-    void run_panel(const float* x, const float* residual, const Epilogue& epilogue, float* y, std::int32_t width) const;
+    // Several rows, one after another, the same units of each: weights that lie far away come once for all of them.
+    void run_rows(const float* x, const float* residual, const Epilogue& epilogue, float* y, std::int64_t items, std::int32_t first,
+                  std::int32_t last) const;
 
-    double predict_us(std::int64_t items) const;  // on one thread, transposes included
+    // y[outputs][width] from x[inputs][width], units [first, last) of [0, panel_units()), for chains that stay in panels. width
+    // is one of FcKernels::widths; needs `many`.
+    std::int32_t panel_units() const { return panel_->weights().units; }
+    void run_panel(const float* x, const float* residual, const Epilogue& epilogue, float* y, std::int32_t width, std::int32_t first,
+                   std::int32_t last) const {
+        panel_kernel(width)->run(panel_->weights(), x, residual, epilogue, y, first, last);
+    }
+
+    // Predicted, on one thread.
+    double predict_us(std::int64_t items) const;       // of run(), transposes included
+    double rows_us(std::int64_t items) const { return row_us_ + static_cast<double>(items - 1) * next_row_us_; }  // of run_rows()
+    double panel_us(std::int32_t width) const;         // of run_panel()
+    double transpose_us(std::int64_t floats) const { return float_us_ * static_cast<double>(floats); }
     double density() const { return density_; }
     const FcKernel& row_kernel() const { return *row_kernel_; }
     const FcKernel* panel_kernel(std::int32_t width) const;  // null without `many`
     std::size_t packed_bytes() const;
 
    private:
+    double computed_us(const FcKernel& kernel, double steps) const;
     double cost_us(const FcKernel& kernel, double steps, double bytes) const;
     void choose_row(const float* weight, const FcNonzeros& nonzeros, const float* bias);
     void choose_panels(const float* weight, const FcNonzeros& nonzeros, const float* bias);
@@ -56,7 +70,8 @@ class FcLayer {
     const FcKernel* row_kernel_ = nullptr;
     const FcKernel* panel_kernels_[FC_MAX_WIDTHS] = {};
     std::shared_ptr<const FcPacked> row_, panel_;  // may be one
-    double row_us_ = 0, panel_us_[FC_MAX_WIDTHS] = {};
+    double row_us_ = 0, next_row_us_ = 0, panel_us_[FC_MAX_WIDTHS] = {}, float_us_ = 0;
+    std::int32_t together_ = 0;  // units of several rows that run_rows() takes at a time
     // For `rest` items, up to the widest panel: 0 where the next item is best run as a row, else the width of the next panel.
     std::vector<std::int32_t> next_;
     std::vector<double> rest_us_;

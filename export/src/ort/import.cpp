@@ -73,6 +73,7 @@ std::vector<Candidate> candidates(OnnxGraph& graph) {
     for (const OnnxNode& node : graph.nodes) {
         Taken taken = take(graph, node);
         pass_batch_on(graph, taken);
+        taken.candidate.node.inputs = taken.data, taken.candidate.node.output = taken.output;
         for (const auto* list : {&node.inputs, &node.captured})
             for (int input : *list) {
                 const auto place = producer.find(input);

@@ -1,0 +1,155 @@
+#include "own_cost.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kernels_of.h"
+#include "machine.h"
+#include "shape.h"
+#include "tiles.h"
+
+namespace edgeticket {
+namespace {
+
+// Cycles, fitted with cost_bench on AVX-512.
+constexpr double kCall = 90;         // a step's call
+constexpr double kMove = 12;         // a vector gathered, of the layout
+constexpr double kHalo = 4;          // a halo copy
+constexpr double kResidual = 1;      // a vector of a residual
+constexpr double kPoint = 4;         // a vector through an element-wise pass
+constexpr double kCurved = 16;       // more for a vector through a sigmoid
+constexpr double kTap = 1.2;         // a vector of a pool's tap
+constexpr double kPooled = 2;        // a pooled vector
+constexpr double kMeanPlane = 12;    // a plane's mean, beside its vectors
+constexpr double kFlat = 3;          // a vector of row-major values
+constexpr double kWindowFill = 1.3;  // places of a packed window for each nonzero
+constexpr double kFarGbS = 27;       // packed weights from beyond the second cache
+constexpr double kSharedLeast = 15;  // microseconds from which a step is shared between threads
+constexpr double kSharing = 0.85;    // of what as many threads could do
+
+std::size_t at(int index) { return static_cast<std::size_t>(index); }
+
+// How much slower kernels of an instruction set are than the model of its cycles says, which was fitted on AVX-512.
+double isa_factor(Isa isa) {
+    switch (isa) {
+        case Isa::Avx512: return 1.0;
+        case Isa::Avx2: return 1.0;
+        default: return 1.2;  // not measured on a machine that ends there
+    }
+}
+
+double vectors(const Layout& layout) { return static_cast<double>(layout.block[0] * layout.block[1]); }
+double halos(const Layout& layout) { return static_cast<double>(layout.rows() * layout.pitch()) - vectors(layout); }
+
+}  // namespace
+
+std::int64_t nonzeros_of(const Node& node) {
+    if (node.nonzeros >= 0) return node.nonzeros;
+    return std::count_if(node.weight.begin(), node.weight.end(), [](float w) { return w != 0; });
+}
+
+OwnCost::OwnCost(const OwnMachine& machine)
+    : machine_(machine), kernels_(map_kernels_of(machine.isa)), products_(fc_kernels_of(machine.isa)),
+      cycle_us_(2 * kernels_.lanes / (machine.peak_gmacs * 1e3)), factor_(isa_factor(machine.isa)) {}
+
+double OwnCost::us(double cycles) const {
+    const double alone = cycles * cycle_us_ * factor_;
+    return alone < kSharedLeast || machine_.threads == 1 ? alone : alone / (kSharing * machine_.threads);
+}
+
+double OwnCost::move_us(const Layout& layout, std::int64_t channels) const {
+    return us(kCall + kMove * static_cast<double>(channels * layout.plane()));
+}
+
+double OwnCost::window_cycles(const Node& node, const Layout& in, const Layout& out, std::int64_t in_channels, std::int64_t out_channels) const {
+    const Window& w = node.window;
+    const double outputs = static_cast<double>(out_channels);
+    if (node.op != Op::Conv) {
+        const double taps = static_cast<double>(w.kernel[0] * w.kernel[1]);
+        return kCall + outputs * ((kPooled + kTap * taps) * vectors(out) + kHalo * halos(out));
+    }
+    TileWork work;
+    work.rows = out.block[0], work.columns = out.block[1];
+    for (int d = 0; d < 2; ++d) work.stride[d] = w.stride[d], work.reach[d] = (w.kernel[d] - 1) * w.dilation[d];
+    work.channels_in = in_channels / node.groups, work.channels_out = out_channels / node.groups;
+    work.entries = static_cast<double>(nonzeros_of(node)) / static_cast<double>(node.groups);
+    static_cast<void>(in);
+    return kCall + tile(kernels_, work).cycles * static_cast<double>(node.groups) + kHalo * halos(out) * outputs;
+}
+
+// The cheapest of the kernels, as FcLayer chooses them.
+double OwnCost::product_us(const Node& node, double inputs, double outputs, std::int64_t items) const {
+    const double nonzeros = static_cast<double>(nonzeros_of(node)), lanes = products_.lanes, count = static_cast<double>(items);
+    double best = std::numeric_limits<double>::infinity();
+    for (std::int32_t i = 0; i < products_.count; ++i) {
+        const FcKernel& kernel = products_.kernels[i];
+        if (inputs > kernel.max_inputs) continue;
+        double steps = nonzeros, bytes = 8 * nonzeros;
+        switch (kernel.format) {
+            case FcFormat::WindowNarrow:
+            case FcFormat::WindowWide:
+                steps = nonzeros / lanes * kWindowFill;
+                bytes = steps * lanes * 4 * (1 + kernel.index_bits / 32.0);
+                break;
+            case FcFormat::Csr16: bytes = 6 * nonzeros; break;
+            case FcFormat::Csr32: break;
+            case FcFormat::DenseRow: steps = std::ceil(outputs / lanes) * inputs, bytes = 4 * inputs * outputs; break;
+            case FcFormat::DensePanel: steps = std::ceil(outputs / FC_DENSE_ROWS) * inputs, bytes = 4 * inputs * outputs; break;
+        }
+        const double runs = kernel.panel ? std::ceil(count / kernel.width) : count;
+        const double unit = cycle_us_ / 2;  // of FcKernel's costs: one vector's multiply-add at the peak
+        double taken = unit * (60 + steps * kernel.cost_step + outputs * kernel.cost_output);
+        if (machine_.packed_bytes > second_cache_bytes() * 0.8) taken = std::max(taken, bytes / (kFarGbS * 1e3));
+        if (kernel.panel) taken += unit * products_.cost_transpose * kernel.width * (inputs + outputs);
+        best = std::min(best, runs * taken);
+    }
+    return us(best / (cycle_us_ * factor_));
+}
+
+double OwnCost::group_us(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement, std::size_t index, std::int64_t items) const {
+    const Fused& group = groups[index];
+    const Node& node = region.nodes[at(group.node)];
+    const int input = node.inputs[0];
+    const auto& from = region.values[at(input)].shape;
+    const auto& to = region.values[at(group.output)].shape;
+    const double count = static_cast<double>(items);
+    const auto curved = [&](double vectors) {
+        const Activation kind = group.epilogue.activation;
+        return kind == Activation::Sigmoid ? kCurved * vectors : kind == Activation::HardSwish || kind == Activation::LeakyRelu ? 2 * vectors : 0;
+    };
+    switch (node.op) {
+        case Op::Conv:
+        case Op::MaxPool:
+        case Op::AveragePool: {
+            const int read_as = arrangement.read_as[index];
+            const Layout& out = arrangement.home[at(group.output)];
+            const Layout& in = read_as >= 0 ? arrangement.copies[at(read_as)].layout : arrangement.home[at(input)];
+            double cycles = window_cycles(node, in, out, from[0], to[0]);
+            const double written = vectors(out) * static_cast<double>(to[0]);
+            if (group.residual >= 0) cycles += kResidual * written;
+            double first = 0;  // a copy counts with the first group that reads it
+            if (read_as >= 0 && std::find(arrangement.read_as.begin(), arrangement.read_as.end(), read_as) - arrangement.read_as.begin() == static_cast<std::ptrdiff_t>(index))
+                first = move_us(in, from[0]);
+            double weights_us = 0;
+            if (machine_.packed_bytes > second_cache_bytes() * 0.8) weights_us = 6 * static_cast<double>(nonzeros_of(node)) / (kFarGbS * 1e3);
+            return count * (std::max(us(cycles + curved(written)), weights_us) + first);
+        }
+        case Op::Fc: return product_us(node, static_cast<double>(from.back()), static_cast<double>(to.back()), items);
+        case Op::GlobalAveragePool: {
+            const Layout& in = arrangement.home[at(input)];
+            return count * us(kCall + static_cast<double>(from[0]) * (vectors(in) + kMeanPlane));
+        }
+        case Op::Reshape: return 0;
+        default: break;
+    }
+    if (arrangement.is_map[at(group.output)]) {
+        const Layout& out = arrangement.home[at(group.output)];
+        const double written = vectors(out) * static_cast<double>(to[0]);
+        return count * us(kCall + kPoint * written + curved(written) + kHalo * halos(out) * static_cast<double>(to[0]));
+    }
+    const double written = static_cast<double>(elements(to)) / kernels_.lanes;
+    return us(kCall + count * (kFlat * written + curved(written)));
+}
+
+}  // namespace edgeticket

@@ -1,0 +1,45 @@
+// What this engine takes for the fused groups of a region, before any weight is packed. Convolutions by the model that chooses their
+// tiles, the rest by constants, both checked against Plan::measure (tests/cost_bench.cpp; docs/performance.md).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "../kernels/fc.h"
+#include "arrange.h"
+#include "fuse.h"
+#include "plan.h"
+#include "region.h"
+
+namespace edgeticket {
+
+struct OwnMachine {
+    Isa isa = Isa::Portable;
+    double peak_gmacs = 1;    // of one core with it
+    double packed_bytes = 0;  // of all that the session may hold: more than the second cache come from further away at each run
+    int threads = 1;
+};
+
+std::int64_t nonzeros_of(const Node& node);  // of the weight, or Node::nonzeros where the weight is not there
+
+class OwnCost {
+   public:
+    explicit OwnCost(const OwnMachine& machine);
+
+    // Microseconds that group `index` takes for `items` items, with what brings its inputs into another layout than their home.
+    double group_us(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement, std::size_t index, std::int64_t items) const;
+    // To bring a value of this layout in from row-major order, or out: for one item.
+    double move_us(const Layout& layout, std::int64_t channels) const;
+
+   private:
+    double window_cycles(const Node& node, const Layout& in, const Layout& out, std::int64_t in_channels, std::int64_t out_channels) const;
+    double product_us(const Node& node, double inputs, double outputs, std::int64_t items) const;
+    double us(double cycles) const;  // on all threads
+
+    OwnMachine machine_;
+    const MapKernels& kernels_;
+    const FcKernels& products_;
+    double cycle_us_, factor_;
+};
+
+}  // namespace edgeticket

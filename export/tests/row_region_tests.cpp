@@ -1,0 +1,118 @@
+// Plans of random regions of fully connected layers, few rows and many, against the double-precision reference; and what is fused.
+//
+//   row_region_tests [COUNT [SEED]]     one line a failure; exit status 1 if there was any
+#include "region_cases.h"
+
+using namespace edgeticket;
+
+namespace {
+
+class Maker {
+   public:
+    explicit Maker(Chance& chance) : chance_(chance) {}
+
+    RegionCase make() {
+        Region& region = test_.region;
+        test_.operations = 4;
+        int value = add_value(region, {width()});
+        region.inputs.push_back(value);
+        if (chance_.chance(25)) region.inputs.push_back(add_value(region, {width()}));
+        const int nodes = chance_.number(1, 9);
+        for (int i = 0; i < nodes; ++i) value = add_node(chance_.chance(85) ? value : any());
+        region.outputs.push_back(value);
+        while (chance_.chance(25)) region.outputs.push_back(any());  // inputs as well, and one value twice
+        return test_;
+    }
+
+   private:
+    int width() { return chance_.chance(30) ? chance_.number(1, 20) : chance_.number(1, 300); }
+    int any() { return chance_.number(0, static_cast<int>(test_.region.values.size()) - 1); }
+
+    int add_node(int value) {
+        const std::vector<std::int64_t> in = test_.region.values[static_cast<std::size_t>(value)].shape;
+        Node node;
+        node.name = "n" + std::to_string(test_.region.nodes.size());
+        node.inputs = {value};
+        std::vector<std::int64_t> out = in;
+        const int kind = chance_.number(0, 99);
+        if (kind < 45 && in.size() == 1) {
+            node.op = Op::Fc;
+            // Often a width that is there already: residuals.
+            out = chance_.chance(60) ? std::vector<std::int64_t>{elements(test_.region.values[static_cast<std::size_t>(any())].shape)}
+                                     : std::vector<std::int64_t>{width()};
+            node.weight = chance_.weights(out[0], in[0]);
+            if (chance_.chance(60)) node.bias = chance_.reals(out[0]);
+            test_.operations += static_cast<double>(in[0]) + 2;
+        } else if (kind < 65) {
+            node.op = Op::Add;
+            test_.operations += 1;
+            std::vector<int> same;
+            for (std::size_t v = 0; v < test_.region.values.size(); ++v)
+                if (test_.region.values[v].shape == in) same.push_back(static_cast<int>(v));
+            if (chance_.chance(65)) node.inputs.push_back(same[static_cast<std::size_t>(chance_.number(0, static_cast<int>(same.size()) - 1))]);
+            else node.constant = chance_.reals(elements(in));
+            if (node.inputs.size() == 2 && chance_.chance(50)) std::swap(node.inputs[0], node.inputs[1]);
+        } else if (kind < 72) {
+            node.op = Op::Reshape;
+            out = in.size() == 1 ? std::vector<std::int64_t>{1, in[0], 1} : std::vector<std::int64_t>{elements(in)};
+        } else {
+            chance_.activation(node);
+            test_.operations += 8;
+        }
+        node.output = add_value(test_.region, out);
+        test_.region.nodes.push_back(node);
+        return node.output;
+    }
+
+    Chance& chance_;
+    RegionCase test_;
+};
+
+// A layer of one nonzero, an Add of `constant`, a Relu.
+Region biased(Op op, const std::vector<std::int64_t>& shape, const std::vector<float>& constant) {
+    Region region;
+    for (int i = 0; i < 4; ++i) add_value(region, shape);
+    Node layer, add, relu;
+    layer.op = op, layer.name = "layer", layer.inputs = {0}, layer.output = 1;
+    layer.weight.assign(static_cast<std::size_t>(shape[0] * shape[0]), 0.0F);
+    layer.weight[0] = 2;
+    add.op = Op::Add, add.name = "add", add.inputs = {1}, add.output = 2, add.constant = constant;
+    relu.op = Op::Relu, relu.name = "relu", relu.inputs = {2}, relu.output = 3;
+    region.nodes = {layer, add, relu};
+    region.inputs = {0};
+    region.outputs = {3};
+    return region;
+}
+
+// A constant goes into the bias where a channel has one value; a value that is read elsewhere keeps its own step.
+int test_fusing() {
+    Region read_twice = biased(Op::Fc, {2}, {1, 2});
+    read_twice.outputs.push_back(1);
+    const struct {
+        Region region;
+        const char *add, *relu;
+    } cases[] = {
+        {biased(Op::Fc, {2}, {1, 2}), "fused into layer", "fused into layer"},
+        {biased(Op::Conv, {2, 1, 2}, {1, 1, 2, 2}), "fused into layer", "fused into layer"},
+        {biased(Op::Conv, {2, 1, 2}, {1, 1, 2, 3}), "point", "fused into add"},
+        {read_twice, "flat", "fused into add"},
+    };
+    int failed = 0;
+    for (const auto& test : cases) {
+        const std::unique_ptr<Plan> plan = Plan::build(test.region, {});
+        if (plan->reports()[1].kernel == test.add && plan->reports()[2].kernel == test.relu) continue;
+        ++failed;
+        std::printf("Add is \"%s\", expected \"%s\"; Relu is \"%s\", expected \"%s\"\n", plan->reports()[1].kernel.c_str(), test.add,
+                    plan->reports()[2].kernel.c_str(), test.relu);
+    }
+    return failed;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const int count = argc > 1 ? std::atoi(argv[1]) : 500;
+    const unsigned first = argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 1;
+    const int unfused = test_fusing();
+    return test_regions(count, first, 70, [](Chance& chance) { return Maker(chance).make(); }) > 0 || unfused > 0;
+}
