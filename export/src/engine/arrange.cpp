@@ -93,8 +93,8 @@ std::vector<Grid> candidates(const Size& size, std::int64_t lanes) {
 // Cycles for one weight over a map of `vectors` vectors, in tiles of up to eight.
 double entry_cost(std::int64_t vectors) {
     constexpr std::int64_t tile = 8;
-    const double rest = vectors % tile ? entry_cycles(vectors % tile) : 0;
-    return static_cast<double>(vectors / tile) * entry_cycles(tile) + rest;
+    const double rest = vectors % tile ? entry_cycles(vectors % tile, false) : 0;
+    return static_cast<double>(vectors / tile) * entry_cycles(tile, false) + rest;
 }
 
 double work_of(const Node& node) {

@@ -6,9 +6,10 @@
 namespace edgeticket {
 namespace {
 
-constexpr std::int64_t kReach = 65536;  // taps in 16 bits
-constexpr double kHaloCycles = 4;        // a halo copy
+constexpr std::int64_t kReach = 65536;       // taps in 16 bits
+constexpr double kHaloCycles = 4;            // a halo copy
 constexpr std::int64_t kGroupChannels = 16;  // input channels of groups that are computed together
+constexpr double kDense = 0.66;              // density from which computing the zeros too is faster
 
 // Groups whose weights make one segment: several, while their input under one tile stays small.
 std::int64_t groups_together(std::int64_t group_in, std::int64_t groups, std::int64_t reach, std::int64_t block) {
@@ -16,25 +17,36 @@ std::int64_t groups_together(std::int64_t group_in, std::int64_t groups, std::in
     return std::max<std::int64_t>(1, std::min({groups, reach / group_in, kGroupChannels / group_in}));
 }
 
+std::int64_t count_nonzeros(const std::vector<float>& weights) {
+    return std::count_if(weights.begin(), weights.end(), [](float w) { return w != 0; });
+}
+
 }  // namespace
 
-ConvStep::ConvStep(int node, const MapKernels& kernels, const Node& conv, const Epilogue& epilogue, const Place& in, std::int64_t in_channels,
+ConvStep::ConvStep(int node, Arena& arena, const MapKernels& kernels, const Node& conv, const Epilogue& epilogue, const Place& in, std::int64_t in_channels,
                    const Place& out, std::int64_t out_channels, const Place& residual, int threads)
     : Step(node), kernels_(kernels), in_(in), out_(out), residual_(residual), epilogue_(epilogue), bias_(conv.bias) {
     for (int d = 0; d < 2; ++d) stride_[d] = conv.window.stride[d];
+    const double density = static_cast<double>(count_nonzeros(conv.weight)) / static_cast<double>(conv.weight.size());
+    dense_ = conv.groups == 1 && out_channels % DENSE_OUTPUTS == 0 && density > kDense;
     const std::int64_t block = place_tiles(conv, in_channels, out_channels);
-    pack(conv, in_channels, out_channels, block);
+    if (dense_) pack_dense(conv, in_channels, out_channels, block, arena);
+    else pack(conv, in_channels, out_channels, block, arena);
+    divide(out_channels, threads);
+}
 
-    // Shares of the output channels with equal numbers of weights (one more a channel for what it costs to store).
+// Shares of the output channels with equal numbers of weights (some more a channel for what it costs to store).
+void ConvStep::divide(std::int64_t out_channels, int threads) {
+    const std::size_t unit = dense_ ? DENSE_OUTPUTS : 1;
     std::vector<std::int64_t> load(static_cast<std::size_t>(out_channels) + 1, 0);
     for (std::size_t c = 0; c < static_cast<std::size_t>(out_channels); ++c) {
         load[c + 1] = load[c] + 4;
-        for (const Segment& segment : segments_) load[c + 1] += segment.starts[c + 1] - segment.starts[c];
+        for (const Segment& segment : segments_) load[c + 1] += dense_ ? static_cast<std::int64_t>(segment.taps) : segment.starts[c + 1] - segment.starts[c];
     }
     for (int parts = 1; parts <= threads; ++parts) {
         std::vector<int> cut;
         for (int part = 0; part <= parts; ++part)
-            cut.push_back(static_cast<int>(std::lower_bound(load.begin(), load.end(), load.back() * part / parts) - load.begin()));
+            cut.push_back(static_cast<int>(static_cast<std::size_t>(std::lower_bound(load.begin(), load.end(), load.back() * part / parts) - load.begin()) / unit * unit));
         cut.back() = static_cast<int>(out_channels);
         cuts_.push_back(cut);
     }
@@ -57,7 +69,8 @@ std::int64_t ConvStep::place_tiles(const Node& conv, std::int64_t in_channels, s
     }
     work.channels_in = in_channels / conv.groups;
     work.channels_out = out_channels / conv.groups;
-    work.entries = static_cast<double>(std::count_if(conv.weight.begin(), conv.weight.end(), [](float x) { return x != 0; })) / static_cast<double>(conv.groups);
+    work.dense = dense_;
+    work.entries = static_cast<double>(dense_ ? static_cast<std::int64_t>(conv.weight.size()) : count_nonzeros(conv.weight)) / static_cast<double>(conv.groups);
     const Tiling tiling = tile(kernels_, work);
     cycles_ = tiling.cycles * static_cast<double>(conv.groups);
     for (const Tile& tile : tiling.tiles) {
@@ -79,22 +92,37 @@ std::int64_t ConvStep::place_tiles(const Node& conv, std::int64_t in_channels, s
     return tiling.block;
 }
 
-void ConvStep::pack(const Node& conv, std::int64_t in_channels, std::int64_t out_channels, std::int64_t block) {
-    const Window& w = conv.window;
-    const Layout& in = in_.layout;
+// Where taps lie in a plane, and how many channels they reach.
+struct ConvStep::Reach {
+    std::vector<std::int64_t> taps;  // of the window, vectors from the first
+    std::int64_t plane, channels;
+    Reach(const Window& w, const Layout& in) : plane(in.plane()) {
+        // Padding that is negative (a crop) moves the first tap into the image.
+        const std::int64_t crop = std::max<std::int64_t>(0, -w.pad_begin[0]) * in.pitch() + std::max<std::int64_t>(0, -w.pad_begin[1]);
+        for (std::int64_t y = 0; y < w.kernel[0]; ++y)
+            for (std::int64_t x = 0; x < w.kernel[1]; ++x) taps.push_back(crop + y * w.dilation[0] * in.pitch() + x * w.dilation[1]);
+        if (taps.back() >= kReach)
+            throw std::invalid_argument("an image of " + std::to_string(in.size[0]) + " x " + std::to_string(in.size[1]) + " is larger than a tap reaches");
+        channels = (kReach - 1 - taps.back()) / plane + 1;
+    }
+    // A block of input channels that taps reach, all of nearly equal size.
+    std::int64_t block(std::int64_t wanted, std::int64_t of) const {
+        const std::int64_t most = std::min(wanted, channels), blocks = (of + most - 1) / most;
+        return (of + blocks - 1) / blocks;
+    }
+};
+
+void ConvStep::pack(const Node& conv, std::int64_t in_channels, std::int64_t out_channels, std::int64_t block, Arena& arena) {
+    const Reach reach(conv.window, in_.layout);
     const std::int64_t groups = conv.groups, group_in = in_channels / groups, group_out = out_channels / groups;
-    const std::int64_t taps = w.kernel[0] * w.kernel[1], plane = in.plane();
-    const std::int64_t span = (w.kernel[0] - 1) * w.dilation[0] * in.pitch() + (w.kernel[1] - 1) * w.dilation[1];
-    // The padding that is negative (a crop) moves the first tap into the image.
-    const std::int64_t crop = std::max<std::int64_t>(0, -w.pad_begin[0]) * in.pitch() + std::max<std::int64_t>(0, -w.pad_begin[1]);
-    const std::int64_t reach = (kReach - 1 - span - crop) / plane + 1;  // channels from the block's first that a tap can name
-    if (reach < 1 || span + crop >= kReach)
-        throw std::invalid_argument("an image of " + std::to_string(in.size[0]) + " x " + std::to_string(in.size[1]) + " is larger than a tap reaches");
-
-    block = std::min(block, reach);
-    if (block < group_in) block = (group_in + (group_in + block - 1) / block - 1) / ((group_in + block - 1) / block);  // of equal size
-    const std::int64_t together = groups_together(group_in, groups, reach, block);
-
+    const std::size_t taps = reach.taps.size();
+    block = reach.block(block, group_in);
+    const std::int64_t together = groups_together(group_in, groups, reach.channels, block);
+    std::vector<float> weights;
+    std::vector<std::uint16_t> offsets;
+    const std::size_t nonzeros = static_cast<std::size_t>(count_nonzeros(conv.weight));
+    weights.reserve(nonzeros);
+    offsets.reserve(nonzeros);
     for (std::int64_t group = 0; group < groups; group += together) {
         const std::int64_t last_group = std::min(groups, group + together);
         for (std::int64_t from = 0; from < group_in; from += block) {
@@ -105,25 +133,59 @@ void ConvStep::pack(const Node& conv, std::int64_t in_channels, std::int64_t out
             segment.last = static_cast<int>(last_group * group_out);
             segment.begins = from == 0;
             segment.ends = to == group_in;
-            segment.starts.assign(static_cast<std::size_t>(out_channels) + 1, static_cast<std::uint32_t>(weights_.size()));
+            segment.starts.assign(static_cast<std::size_t>(out_channels) + 1, static_cast<std::uint32_t>(weights.size()));
             for (std::int64_t m = segment.first; m < segment.last; ++m) {
-                segment.starts[static_cast<std::size_t>(m)] = static_cast<std::uint32_t>(weights_.size());
+                segment.starts[static_cast<std::size_t>(m)] = static_cast<std::uint32_t>(weights.size());
                 const std::int64_t base = (m / group_out - group) * group_in;  // input channels of this group, from the segment's first
-                for (std::int64_t c = from; c < to; ++c)
-                    for (std::int64_t t = 0; t < taps; ++t) {
-                        const float weight = conv.weight[static_cast<std::size_t>((m * group_in + c) * taps + t)];
-                        if (weight == 0) continue;
-                        const std::int64_t y = t / w.kernel[1], x = t % w.kernel[1];
-                        const std::int64_t offset = (base + c - from) * plane + y * w.dilation[0] * in.pitch() + x * w.dilation[1] + crop;
-                        weights_.push_back(weight);
-                        offsets_.push_back(static_cast<std::uint16_t>(offset));
+                for (std::int64_t c = from; c < to; ++c) {
+                    const float* const kernel = conv.weight.data() + static_cast<std::size_t>(m * group_in + c) * taps;
+                    for (std::size_t t = 0; t < taps; ++t) {
+                        if (kernel[t] == 0) continue;
+                        weights.push_back(kernel[t]);
+                        offsets.push_back(static_cast<std::uint16_t>((base + c - from) * reach.plane + reach.taps[t]));
                     }
+                }
             }
             for (std::size_t m = static_cast<std::size_t>(segment.last); m < segment.starts.size(); ++m)
-                segment.starts[m] = static_cast<std::uint32_t>(weights_.size());
+                segment.starts[m] = static_cast<std::uint32_t>(weights.size());
             segments_.push_back(std::move(segment));
         }
     }
+    keep(weights, offsets, arena);
+}
+
+void ConvStep::pack_dense(const Node& conv, std::int64_t in_channels, std::int64_t out_channels, std::int64_t block, Arena& arena) {
+    const Reach reach(conv.window, in_.layout);
+    const std::size_t taps = reach.taps.size();
+    block = reach.block(block, in_channels);
+    std::vector<float> weights;
+    std::vector<std::uint16_t> offsets;
+    for (std::int64_t from = 0; from < in_channels; from += block) {
+        const std::int64_t to = std::min(in_channels, from + block);
+        Segment segment;
+        segment.in_channel = from;
+        segment.first = 0;
+        segment.last = static_cast<int>(out_channels);
+        segment.begins = from == 0;
+        segment.ends = to == in_channels;
+        segment.first_weight = weights.size();
+        segment.first_offset = offsets.size();
+        for (std::int64_t c = from; c < to; ++c)
+            for (const std::int64_t tap : reach.taps) offsets.push_back(static_cast<std::uint16_t>((c - from) * reach.plane + tap));
+        segment.taps = offsets.size() - segment.first_offset;
+        for (std::int64_t m = 0; m < out_channels; m += DENSE_OUTPUTS)
+            for (std::size_t t = 0; t < segment.taps; ++t)
+                for (std::int64_t o = 0; o < DENSE_OUTPUTS; ++o)
+                    weights.push_back(conv.weight[static_cast<std::size_t>((m + o) * in_channels + from) * taps + t]);
+        segments_.push_back(std::move(segment));
+    }
+    keep(weights, offsets, arena);
+}
+
+void ConvStep::keep(const std::vector<float>& weights, const std::vector<std::uint16_t>& offsets, Arena& arena) {
+    weights_ = arena.keep(weights);
+    offsets_ = arena.keep(offsets);
+    weight_bytes_ = weights.size() * sizeof weights[0] + offsets.size() * sizeof offsets[0];
 }
 
 void ConvStep::run(const Frame& frame, const std::vector<Buffer>& buffers, int part, int parts) const {
@@ -136,8 +198,6 @@ void ConvStep::run(const Frame& frame, const std::vector<Buffer>& buffers, int p
     task.out = buffers[static_cast<std::size_t>(out_.buffer)].at(frame);
     task.residual = residual_.buffer < 0 ? nullptr : buffers[static_cast<std::size_t>(residual_.buffer)].at(frame);
     task.bias = bias_.empty() ? nullptr : bias_.data();
-    task.offsets = offsets_.data();
-    task.weights = weights_.data();
     task.in_pitch = in.pitch() * stride_[0] * lanes;
     task.in_step = stride_[1] * lanes;
     task.out_pitch = out.pitch() * lanes, task.out_plane = out.plane() * lanes;
@@ -153,6 +213,9 @@ void ConvStep::run(const Frame& frame, const std::vector<Buffer>& buffers, int p
         task.halos = {tile.halos.data(), tile.halos.size(), halo_lanes_.data()};
         task.in = from + segment.in_channel * in.plane() * lanes + tile.in;
         task.starts = segment.starts.data();
+        task.taps = segment.taps;
+        task.weights = weights_ + segment.first_weight;
+        task.offsets = offsets_ + segment.first_offset;
         task.begins = segment.begins;
         task.ends = segment.ends;
         tile.kernel->run(task);
@@ -168,7 +231,7 @@ void ConvStep::run(const Frame& frame, const std::vector<Buffer>& buffers, int p
 }
 
 std::size_t ConvStep::bytes() const {
-    std::size_t total = weights_.size() * 4 + offsets_.size() * 2 + bias_.size() * 4 + halo_lanes_.size() * 4;
+    std::size_t total = weight_bytes_ + bias_.size() * 4 + halo_lanes_.size() * 4;
     for (const Segment& segment : segments_) total += segment.starts.size() * 4;
     for (const PlacedTile& tile : tiles_) total += tile.masks.size() * 4 + tile.halos.size() * sizeof(Halo);
     return total;

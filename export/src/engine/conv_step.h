@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "memory.h"
 #include "steps.h"
 
 namespace edgeticket {
@@ -16,7 +17,7 @@ class ConvStep final : public Step {
         Layout layout;
     };
     // Throws std::invalid_argument where one input channel is larger than a 16-bit tap reaches.
-    ConvStep(int node, const MapKernels& kernels, const Node& conv, const Epilogue& epilogue, const Place& in, std::int64_t in_channels, const Place& out,
+    ConvStep(int node, Arena& arena, const MapKernels& kernels, const Node& conv, const Epilogue& epilogue, const Place& in, std::int64_t in_channels, const Place& out,
              std::int64_t out_channels, const Place& residual, int threads);
     void run(const Frame&, const std::vector<Buffer>&, int part, int parts) const override;
     double cycles() const override { return cycles_; }
@@ -31,7 +32,8 @@ class ConvStep final : public Step {
         std::int64_t in_channel;
         int first, last;
         bool begins, ends;
-        std::vector<std::uint32_t> starts;  // of all output channels, and the end
+        std::vector<std::uint32_t> starts;  // of all output channels, and the end; empty where dense
+        std::size_t taps = 0, first_weight = 0, first_offset = 0;  // where dense
     };
     struct PlacedTile {
         const ConvKernel* kernel;
@@ -40,14 +42,21 @@ class ConvStep final : public Step {
         std::vector<Halo> halos;
     };
     std::int64_t place_tiles(const Node& conv, std::int64_t in_channels, std::int64_t out_channels);  // gives the block of input channels
-    void pack(const Node& conv, std::int64_t in_channels, std::int64_t out_channels, std::int64_t block);
+    struct Reach;
+    void pack(const Node& conv, std::int64_t in_channels, std::int64_t out_channels, std::int64_t block, Arena& arena);
+    void pack_dense(const Node& conv, std::int64_t in_channels, std::int64_t out_channels, std::int64_t block, Arena& arena);
+    void keep(const std::vector<float>& weights, const std::vector<std::uint16_t>& offsets, Arena& arena);
+    void divide(std::int64_t out_channels, int threads);
 
     const MapKernels& kernels_;
     Place in_, out_, residual_;
     Epilogue epilogue_;
     std::int64_t stride_[2];
-    std::vector<float> bias_, weights_;
-    std::vector<std::uint16_t> offsets_;
+    bool dense_ = false;
+    std::vector<float> bias_;
+    const float* weights_ = nullptr;
+    const std::uint16_t* offsets_ = nullptr;
+    std::size_t weight_bytes_ = 0;
     std::vector<Segment> segments_;
     std::vector<PlacedTile> tiles_;
     std::vector<std::int32_t> halo_lanes_;

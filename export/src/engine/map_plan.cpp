@@ -57,6 +57,7 @@ class MapPlan final : public Plan {
     Arrangement arrangement_;
     std::vector<Buffer> buffers_;
     std::vector<int> plain_, home_, copy_;  // buffers of values and copies; -1 where not there
+    Arena arena_;
     std::vector<std::unique_ptr<Step>> steps_;
     std::vector<NodeReport> reports_;
     std::size_t workspace_ = 0;
@@ -175,7 +176,7 @@ void MapPlan::add_conv(std::size_t index) {
     out.buffer = add_buffer(static_cast<std::size_t>(out.layout.plane() * out.layout.lanes() * channels_of(group.output)));
     home_[static_cast<std::size_t>(group.output)] = out.buffer;
     if (node.op == Op::Conv) {
-        emit<ConvStep>(group.node, kernels_, node, group.epilogue, in, channels_of(input), out, channels_of(group.output), residual, settings_.threads);
+        emit<ConvStep>(group.node, arena_, kernels_, node, group.epilogue, in, channels_of(input), out, channels_of(group.output), residual, settings_.threads);
     } else {
         emit<Pool2d>(group.node, kernels_, node, in.buffer, in.layout, out.buffer, out.layout, channels_of(group.output));
     }

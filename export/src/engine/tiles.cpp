@@ -25,21 +25,21 @@ double first_cache() {
     return 32768;
 }
 
-const ConvKernel* find(const MapKernels& kernels, std::int64_t rows, std::int64_t columns, std::int64_t stride) {
+const ConvKernel* find(const MapKernels& kernels, bool dense, std::int64_t rows, std::int64_t columns, std::int64_t stride) {
     for (std::size_t i = 0; i < kernels.conv_count; ++i) {
         const ConvKernel& kernel = kernels.convs[i];
-        if (kernel.rows == rows && kernel.columns == columns && kernel.stride == stride) return &kernel;
+        if (kernel.dense == dense && kernel.rows == rows && kernel.columns == columns && kernel.stride == stride) return &kernel;
     }
     return nullptr;
 }
 
 // A strip of `columns` vectors a row, cut into tiles of `high` rows, and lower ones for what is left.
-void strip(const MapKernels& kernels, std::int64_t rows, std::int64_t columns, std::int64_t column, std::int64_t stride, std::int64_t high,
+void strip(const MapKernels& kernels, bool dense, std::int64_t rows, std::int64_t columns, std::int64_t column, std::int64_t stride, std::int64_t high,
            std::vector<Tile>& tiles) {
     for (std::int64_t row = 0; row < rows;) {
         std::int64_t part = std::min(rows - row, high);
         const ConvKernel* kernel = nullptr;
-        while ((kernel = find(kernels, part, columns, stride)) == nullptr) --part;  // every width has a kernel of one row
+        while ((kernel = find(kernels, dense, part, columns, stride)) == nullptr) --part;  // every width has a kernel of one row
         tiles.push_back({kernel, row, column});
         row += part;
     }
@@ -49,8 +49,8 @@ std::vector<Tile> cut(const MapKernels& kernels, const TileWork& work, std::int6
     std::vector<Tile> tiles;
     for (std::int64_t column = 0; column < work.columns;) {
         std::int64_t part = std::min(work.columns - column, wide);
-        while (find(kernels, 1, part, stride) == nullptr) --part;
-        strip(kernels, work.rows, part, column, stride, high, tiles);
+        while (find(kernels, work.dense, 1, part, stride) == nullptr) --part;
+        strip(kernels, work.dense, work.rows, part, column, stride, high, tiles);
         column += part;
     }
     return tiles;
@@ -68,7 +68,7 @@ double cycles_of(const std::vector<Tile>& tiles, const TileWork& work, const Map
         const double missing = bytes > room ? 1 - room / bytes : 0;
         const double v = static_cast<double>(vectors), rows = static_cast<double>(tile.kernel->rows);
         const double runs = static_cast<double>(work.channels_in) * (rows + static_cast<double>(work.reach[0])) + turns * rows;
-        total += work.entries * (entry_cycles(vectors) + missing * kSecond * v * line_bytes / 64) + turns * (kTurn + kReload * v) +
+        total += work.entries * (entry_cycles(vectors, work.dense) + missing * kSecond * v * line_bytes / 64 / (work.dense ? DENSE_OUTPUTS : 1)) + turns * (kTurn + kReload * v) +
                  outputs * (kStore - kReload) * v + runs * kRun;
     }
     return total;
@@ -76,14 +76,18 @@ double cycles_of(const std::vector<Tile>& tiles, const TileWork& work, const Map
 
 }  // namespace
 
-double entry_cycles(std::int64_t vectors) { return vectors == 1 ? 1.36 : 0.75 * static_cast<double>(vectors) + 0.5; }
+double entry_cycles(std::int64_t vectors, bool dense) {
+    const double v = static_cast<double>(vectors);
+    if (dense) return 0.56 * v + 0.3;
+    return vectors == 1 ? 1.36 : 0.75 * v + 0.5;
+}
 
 Tiling tile(const MapKernels& kernels, const TileWork& work) {
     const std::int64_t stride = work.stride[1] == 1 || work.stride[1] == 2 ? work.stride[1] : 0;
     Tiling best;
     for (std::size_t i = 0; i < kernels.conv_count; ++i) {
         const ConvKernel& kernel = kernels.convs[i];
-        if (kernel.stride != stride || kernel.rows > work.rows || kernel.columns > work.columns) continue;
+        if (kernel.dense != work.dense || kernel.stride != stride || kernel.rows > work.rows || kernel.columns > work.columns) continue;
         Tiling tiling;
         tiling.tiles = cut(kernels, work, stride, kernel.rows, kernel.columns);
         for (std::int64_t blocks = 1; blocks <= std::min(kMostBlocks, work.channels_in); ++blocks) {

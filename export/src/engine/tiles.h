@@ -19,7 +19,8 @@ struct TileWork {
     std::int64_t stride[2] = {1, 1};
     std::int64_t reach[2] = {0, 0};          // vectors that a tile reads beyond its own, down and right
     std::int64_t channels_in = 1, channels_out = 1;
-    double entries = 0;                      // nonzero weights
+    double entries = 0;                      // weights that are multiplied
+    bool dense = false;                      // by the kernels that take every weight
 };
 
 struct Tiling {
@@ -33,6 +34,6 @@ struct Tiling {
 Tiling tile(const MapKernels& kernels, const TileWork& work);
 
 // Cycles that an output channel takes for one weight over `vectors` vectors.
-double entry_cycles(std::int64_t vectors);
+double entry_cycles(std::int64_t vectors, bool dense);
 
 }  // namespace edgeticket

@@ -35,6 +35,40 @@ __attribute__((noinline)) void bend(const ConvTask& task, float* out, int rows, 
         }
 }
 
+// What follows the sums of one channel: put aside, or residual, activation, mask, store and halos.
+template <int Rows, int Columns>
+ET_INLINE void finish(const ConvTask& task, int channel, V (&sums)[Rows][Columns], V low, V high) {
+    float* const plane = task.out + channel * task.out_plane;
+    float* const out = plane + task.out_tile;
+    const bool clips = task.epilogue.activation == Activation::Clip;
+    if (task.ends) {
+        if (task.residual) {
+            const float* const residual = task.residual + channel * task.residual_plane + task.residual_tile;
+            for (int r = 0; r < Rows; ++r)
+                for (int c = 0; c < Columns; ++c) sums[r][c] += load(residual + r * task.residual_pitch + c * VL);
+        }
+        if (clips)
+            for (int r = 0; r < Rows; ++r)
+                for (int c = 0; c < Columns; ++c) sums[r][c] = clip(sums[r][c], low, high);
+        if (task.masks)
+            for (int r = 0; r < Rows; ++r)
+                for (int c = 0; c < Columns; ++c) sums[r][c] = masked(sums[r][c], task.masks + (r * Columns + c) * VL);
+    }
+    for (int r = 0; r < Rows; ++r)
+        for (int c = 0; c < Columns; ++c) store(out + r * task.out_pitch + c * VL, sums[r][c]);
+    if (!task.ends) return;
+    if (task.epilogue.activation != Activation::None && !clips) bend(task, out, Rows, Columns);
+    write_halos(plane, task.halos);
+}
+
+template <int Rows, int Columns>
+ET_INLINE void begin(const ConvTask& task, int channel, V (&sums)[Rows][Columns]) {
+    const float* const out = task.out + channel * task.out_plane + task.out_tile;
+    const V bias = splat(task.begins && task.bias ? task.bias[channel] : 0.0F);
+    for (int r = 0; r < Rows; ++r)
+        for (int c = 0; c < Columns; ++c) sums[r][c] = task.begins ? bias : load(out + r * task.out_pitch + c * VL);
+}
+
 template <int Rows, int Columns, int Stride>
 void conv(const ConvTask& task) {
     constexpr int tile = Rows * Columns;
@@ -45,21 +79,11 @@ void conv(const ConvTask& task) {
     const float* const in = task.in;
     const std::uint16_t* const offsets = task.offsets;
     const float* const weights = task.weights;
-    const bool clips = task.epilogue.activation == Activation::Clip, bends = task.epilogue.activation != Activation::None && !clips;
     const V low = splat(task.epilogue.low), high = splat(task.epilogue.high);
     std::size_t k = task.starts[task.first];
     for (int channel = task.first; channel < task.last; ++channel) {
-        float* const plane = task.out + channel * task.out_plane;
-        float* const out = plane + task.out_tile;
         V sums[sets][Rows][Columns];
-        if (task.begins) {
-            const V bias = splat(task.bias ? task.bias[channel] : 0.0F);
-            for (int r = 0; r < Rows; ++r)
-                for (int c = 0; c < Columns; ++c) sums[0][r][c] = bias;
-        } else {
-            for (int r = 0; r < Rows; ++r)
-                for (int c = 0; c < Columns; ++c) sums[0][r][c] = load(out + r * task.out_pitch + c * VL);
-        }
+        begin<Rows, Columns>(task, channel, sums[0]);
         for (int s = 1; s < sets; ++s)
             for (int r = 0; r < Rows; ++r)
                 for (int c = 0; c < Columns; ++c) sums[s][r][c] = V{};
@@ -88,26 +112,38 @@ void conv(const ConvTask& task) {
         for (int s = 1; s < sets; ++s)
             for (int r = 0; r < Rows; ++r)
                 for (int c = 0; c < Columns; ++c) sums[0][r][c] += sums[s][r][c];
-        if (!task.ends) {
+        finish<Rows, Columns>(task, channel, sums[0], low, high);
+    }
+}
+
+// Every channel has every tap: what is loaded serves DENSE_OUTPUTS channels.
+template <int Rows, int Columns, int Stride>
+void conv_dense(const ConvTask& task) {
+    constexpr int outputs = DENSE_OUTPUTS;
+    const std::ptrdiff_t in_pitch = task.in_pitch;
+    const std::ptrdiff_t step = Stride > 0 ? Stride * VL : task.in_step;
+    const V low = splat(task.epilogue.low), high = splat(task.epilogue.high);
+    for (int channel = task.first; channel < task.last; channel += outputs) {
+        const float* weights = task.weights + static_cast<std::size_t>(channel) * task.taps;
+        V sums[outputs][Rows][Columns];
+        for (int o = 0; o < outputs; ++o) begin<Rows, Columns>(task, channel + o, sums[o]);
+        for (std::size_t k = 0; k < task.taps; ++k, weights += outputs) {
+            const float* const from = task.in + std::ptrdiff_t{task.offsets[k]} * VL;
+            V taps[Rows][Columns];
+#pragma GCC unroll 6
             for (int r = 0; r < Rows; ++r)
-                for (int c = 0; c < Columns; ++c) store(out + r * task.out_pitch + c * VL, sums[0][r][c]);
-            continue;
+#pragma GCC unroll 6
+                for (int c = 0; c < Columns; ++c) taps[r][c] = load(from + r * in_pitch + c * step);
+#pragma GCC unroll 4
+            for (int o = 0; o < outputs; ++o) {
+                const V weight = splat(weights[o]);
+#pragma GCC unroll 6
+                for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 6
+                    for (int c = 0; c < Columns; ++c) sums[o][r][c] += weight * taps[r][c];
+            }
         }
-        if (task.residual) {
-            const float* const residual = task.residual + channel * task.residual_plane + task.residual_tile;
-            for (int r = 0; r < Rows; ++r)
-                for (int c = 0; c < Columns; ++c) sums[0][r][c] += load(residual + r * task.residual_pitch + c * VL);
-        }
-        if (clips)
-            for (int r = 0; r < Rows; ++r)
-                for (int c = 0; c < Columns; ++c) sums[0][r][c] = clip(sums[0][r][c], low, high);
-        if (task.masks)
-            for (int r = 0; r < Rows; ++r)
-                for (int c = 0; c < Columns; ++c) sums[0][r][c] = masked(sums[0][r][c], task.masks + (r * Columns + c) * VL);
-        for (int r = 0; r < Rows; ++r)
-            for (int c = 0; c < Columns; ++c) store(out + r * task.out_pitch + c * VL, sums[0][r][c]);
-        if (bends) bend(task, out, Rows, Columns);
-        write_halos(plane, task.halos);
+        for (int o = 0; o < outputs; ++o) finish<Rows, Columns>(task, channel + o, sums[o], low, high);
     }
 }
 
@@ -193,11 +229,20 @@ void flat(const float* a, const float* b, float* y, std::size_t count, const Epi
 #define ET_TEXT(x) ET_TEXT2(x)
 // A kernel exists by its row here: what is planned, tested and benchmarked is this table.
 #define ROW(R, C) \
-    {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s1", R, C, 1, conv<R, C, 1>}, {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s2", R, C, 2, conv<R, C, 2>}, \
-    {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_sn", R, C, 0, conv<R, C, 0>}
+    {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s1", false, R, C, 1, conv<R, C, 1>}, \
+    {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s2", false, R, C, 2, conv<R, C, 2>}, \
+    {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_sn", false, R, C, 0, conv<R, C, 0>}
+#define DENSE(R, C) \
+    {"conv_dense_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s1", true, R, C, 1, conv_dense<R, C, 1>}, \
+    {"conv_dense_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s2", true, R, C, 2, conv_dense<R, C, 2>}, \
+    {"conv_dense_" ET_TEXT(ISA_NS) "_" #R "x" #C "_sn", true, R, C, 0, conv_dense<R, C, 0>}
 const ConvKernel convs[] = {
     ROW(1, 1), ROW(2, 1), ROW(3, 1), ROW(4, 1), ROW(5, 1), ROW(6, 1), ROW(7, 1), ROW(8, 1), ROW(1, 2), ROW(2, 2), ROW(3, 2),
     ROW(4, 2), ROW(1, 3), ROW(2, 3), ROW(1, 4), ROW(2, 4), ROW(1, 5), ROW(1, 6), ROW(1, 7), ROW(1, 8),
+    DENSE(1, 1), DENSE(2, 1), DENSE(1, 2),
+#if defined(__AVX512F__) || defined(__aarch64__)  // 32 registers: more sums
+    DENSE(3, 1), DENSE(4, 1), DENSE(5, 1), DENSE(6, 1), DENSE(2, 2), DENSE(3, 2), DENSE(1, 3), DENSE(2, 3), DENSE(1, 4), DENSE(1, 5), DENSE(1, 6),
+#endif
 };
 
 }  // namespace

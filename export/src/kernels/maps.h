@@ -33,12 +33,17 @@ struct Halos {
 };
 
 // One tile of output positions, for channels [first, last), from one block of input channels.
+//
+// A sparse kernel reads entries [starts[c], starts[c + 1]) for channel c. A dense kernel computes DENSE_OUTPUTS channels together, all with
+// the same `taps` entries of `offsets`; its weights are [channel / DENSE_OUTPUTS][taps][DENSE_OUTPUTS], first and last whole multiples.
+constexpr int DENSE_OUTPUTS = 4;
 struct ConvTask {
     const float* in;              // the tile's first tap in the block's first channel
     float* out;                   // plane of channel 0
     const float* residual;        // plane of channel 0, or null
     const float* bias;            // of channel 0, or null
-    const std::uint32_t* starts;  // entries of channel c are [starts[c], starts[c + 1])
+    const std::uint32_t* starts;  // sparse kernels
+    std::size_t taps;             // dense kernels
     const std::uint16_t* offsets; // vectors from `in`
     const float* weights;
     const std::int32_t* masks;    // VL lanes a vector of the tile, 0 where there is no pixel; or null
@@ -109,6 +114,7 @@ struct MoveTask {
 
 struct ConvKernel {
     const char* name;
+    bool dense;
     int rows, columns;  // of the tile, in vectors
     int stride;         // along a row; 0 is any
     void (*run)(const ConvTask&);

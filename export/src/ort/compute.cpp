@@ -1,7 +1,6 @@
 #include "compute.h"
 
 #include <chrono>
-#include <new>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -14,8 +13,6 @@ namespace {
 
 using abi::OrtKernelContext;
 using Shape = std::vector<std::int64_t>;
-
-constexpr std::size_t kAlignment = 64;
 
 struct RuntimePool {
     const abi::OrtApi& api;
@@ -47,14 +44,8 @@ struct Meeting {  // of two tasks: whether they ran at the same time
 
 }  // namespace
 
-Workspace::~Workspace() { ::operator delete(floats, std::align_val_t(kAlignment)); }
-
 void Workspace::reserve(std::size_t count) {
-    if (count <= capacity) return;
-    ::operator delete(floats, std::align_val_t(kAlignment));
-    floats = nullptr, capacity = 0;
-    floats = static_cast<float*>(::operator new(count * sizeof(float), std::align_val_t(kAlignment)));
-    capacity = count;
+    if (count * sizeof(float) > memory.bytes()) memory = Memory(count * sizeof(float));
 }
 
 // Gives a workspace back whatever happens.
@@ -204,13 +195,13 @@ void CompiledRegion::run(OrtKernelContext* context) {
     workspace.reserve(plan_->workspace_floats(items));
     RuntimePool runtime{api_, context};
     const Pool pool{pool_is_parallel(context) ? run_in_pool : run_inline, &runtime};
-    plan_->run(workspace.inputs.data(), workspace.outputs.data(), items, workspace.floats, pool);
+    plan_->run(workspace.inputs.data(), workspace.outputs.data(), items, workspace.floats(), pool);
 }
 
 std::vector<double> CompiledRegion::measure() {
     Lease lease(*this);
     lease.workspace->reserve(plan_->workspace_floats(1));
-    return plan_->measure(lease.workspace->floats);
+    return plan_->measure(lease.workspace->floats());
 }
 
 }  // namespace edgeticket

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <vector>
 
+#include "../engine/memory.h"
 #include "../engine/plan.h"
 #include "abi.h"
 #include "import.h"
@@ -17,13 +18,9 @@ struct Workspace {
     std::vector<const float*> inputs;
     std::vector<float*> outputs;
     std::vector<std::vector<std::int64_t>> shapes;  // of the inputs, then of the outputs
-    float* floats = nullptr;
-    std::size_t capacity = 0;
-    Workspace() = default;
-    Workspace(const Workspace&) = delete;
-    Workspace& operator=(const Workspace&) = delete;
-    ~Workspace();
-    void reserve(std::size_t count);  // aligned to 64 bytes; what was there is lost
+    Memory memory;
+    float* floats() const { return static_cast<float*>(memory.data()); }
+    void reserve(std::size_t count);  // floats; what was there is lost
 };
 
 class CompiledRegion : public abi::OrtNodeComputeInfo {
