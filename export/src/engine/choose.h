@@ -11,7 +11,7 @@ namespace edgeticket {
 // What a span has to save. Both models err by some 10 % a layer; the errors of a span's layers partly cancel out.
 struct Margin {
     double share = 0.87;   // of the CPU provider's time that this engine's may be
-    double span_us = 0.6;  // for each span: the call of a node (0.1 to 0.3 µs), and more to be safe
+    double span_us = 1.2;  // for each span: the call of a node (some 0.6 µs), and as much to be safe
 };
 
 // Spans [first, last) that do not touch, in order.

@@ -142,10 +142,10 @@ double CpuCost::conv_us(const Node& node, const std::vector<std::int64_t>& in, c
 
 double CpuCost::window_pool_us(const Node& node, const std::vector<std::int64_t>& in, const std::vector<std::int64_t>& out) const {
     const double inputs = static_cast<double>(elements(in)), outputs = static_cast<double>(elements(out));
-    const double work = std::max(0.11e-3 * inputs, 0.042e-3 * outputs * static_cast<double>(node.window.kernel[0] * node.window.kernel[1]));
+    const double taps = outputs * static_cast<double>(node.window.kernel[0] * node.window.kernel[1]);
     const bool blocked = in.size() == 3 && in[0] % static_cast<std::int64_t>(c_.lanes) == 0;
-    const double far = inputs > 400e3 ? 0.25e-3 * inputs : 0;
-    return slower_ * (0.6 + work * (blocked ? 1 : 4)) + (far > work * slower_ ? far - work * slower_ : 0);
+    const double near = slower_ * (blocked ? std::max(0.11e-3 * inputs, 0.042e-3 * taps) : std::max(0.4e-3 * inputs, 0.1e-3 * taps));
+    return 0.6 * slower_ + std::max(near, inputs > 400e3 ? 0.25e-3 * inputs : 0);
 }
 
 double CpuCost::reorder_us(const std::vector<std::int64_t>& shape) const {

@@ -6,7 +6,7 @@
 namespace edgeticket {
 namespace {
 
-constexpr std::int64_t kSetBytes = 4096;  // planes this far apart, or a multiple, would compete for the same lines of a cache
+constexpr std::int64_t kLineBytes = 64;
 
 // The image's pixel in lane `lane` of vector (i, j), as an index into its row-major plane; -1 where there is none.
 std::int64_t pixel(const Layout& layout, std::int64_t lane, std::int64_t i, std::int64_t j) {
@@ -34,7 +34,8 @@ std::int64_t floor_divide(std::int64_t a, std::int64_t b) { return a / b - (a % 
 
 std::int64_t Layout::plane() const {
     std::int64_t vectors = rows() * pitch();
-    if (vectors * lanes() * 4 % kSetBytes == 0) ++vectors;
+    // An odd number of lines: channel after channel, a tile's vectors then fall into all sets of a cache, not into a half or a quarter.
+    while (vectors * lanes() * 4 > kLineBytes && vectors * lanes() * 4 / kLineBytes % 2 == 0) ++vectors;
     return vectors;
 }
 

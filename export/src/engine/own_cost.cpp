@@ -19,30 +19,41 @@ constexpr double kHalo = 4;          // a halo copy
 constexpr double kResidual = 1;      // a vector of a residual
 constexpr double kPoint = 4;         // a vector through an element-wise pass
 constexpr double kCurved = 16;       // more for a vector through a sigmoid
-constexpr double kTap = 1.2;         // a vector of a pool's tap
-constexpr double kPooled = 2;        // a pooled vector
-constexpr double kMeanPlane = 12;    // a plane's mean, beside its vectors
+constexpr double kTap = 2.6;         // a vector of a pool's tap
+constexpr double kPooled = 15;       // a pooled vector
+constexpr double kMeanPlane = 28;    // a plane's mean, beside its vectors
 constexpr double kFlat = 3;          // a vector of row-major values
-constexpr double kWindowFill = 1.3;  // places of a packed window for each nonzero
-constexpr double kFarGbS = 27;       // packed weights from beyond the second cache
+constexpr double kFarMapUs = 15e-6;  // a byte read or written by a step whose maps the second cache does not hold
+constexpr double kFarWeightUs = 33e-6;  // a byte of packed weights from beyond the second cache
 constexpr double kSharedLeast = 15;  // microseconds from which a step is shared between threads
 constexpr double kSharing = 0.85;    // of what as many threads could do
 
 std::size_t at(int index) { return static_cast<std::size_t>(index); }
 
-// How much slower kernels of an instruction set are than the model of its cycles says, which was fitted on AVX-512.
-double isa_factor(Isa isa) {
+// How the kernels of an instruction set keep to cycles fitted on AVX-512, whose vectors and gathers are the dearest: those of
+// convolutions, and those of all other steps.
+struct Factors {
+    double convolution, other;
+};
+Factors factors(Isa isa) {
     switch (isa) {
-        case Isa::Avx512: return 1.0;
-        case Isa::Avx2: return 1.0;
-        default: return 1.2;  // not measured on a machine that ends there
+        case Isa::Avx512: return {1.0, 1.0};
+        case Isa::Avx2: return {0.82, 0.5};
+        case Isa::Portable: return {0.54, 0.3};
+        case Isa::Neon: break;
     }
+    return {1.0, 1.0};  // never measured
 }
+
+// Places of a packed window for each nonzero: the sparser, the fewer there are to fill it.
+double window_fill(double density) { return 1.3 * (1 + 0.022 / std::max(density, 0.005)); }
 
 double vectors(const Layout& layout) { return static_cast<double>(layout.block[0] * layout.block[1]); }
 double halos(const Layout& layout) { return static_cast<double>(layout.rows() * layout.pitch()) - vectors(layout); }
 
 }  // namespace
+
+double OwnCost::far_map_us(double bytes) const { return bytes > 0.8 * second_cache_bytes() ? kFarMapUs * bytes : 0; }
 
 std::int64_t nonzeros_of(const Node& node) {
     if (node.nonzeros >= 0) return node.nonzeros;
@@ -51,31 +62,38 @@ std::int64_t nonzeros_of(const Node& node) {
 
 OwnCost::OwnCost(const OwnMachine& machine)
     : machine_(machine), kernels_(map_kernels_of(machine.isa)), products_(fc_kernels_of(machine.isa)),
-      cycle_us_(2 * kernels_.lanes / (machine.peak_gmacs * 1e3)), factor_(isa_factor(machine.isa)) {}
+      cycle_us_(2 * kernels_.lanes / (machine.peak_gmacs * 1e3)),
+      far_(std::clamp(machine.packed_bytes / second_cache_bytes() / 0.6 - 1, 0.0, 1.0)) {}
 
-double OwnCost::us(double cycles) const {
-    const double alone = cycles * cycle_us_ * factor_;
+double OwnCost::shared_us(double alone) const {
     return alone < kSharedLeast || machine_.threads == 1 ? alone : alone / (kSharing * machine_.threads);
 }
 
-double OwnCost::move_us(const Layout& layout, std::int64_t channels) const {
-    return us(kCall + kMove * static_cast<double>(channels * layout.plane()));
+double OwnCost::other_us(double cycles, double bytes) const {
+    return shared_us(cycles * cycle_us_ * factors(machine_.isa).other + far_map_us(bytes));
 }
 
-double OwnCost::window_cycles(const Node& node, const Layout& in, const Layout& out, std::int64_t in_channels, std::int64_t out_channels) const {
+double OwnCost::move_us(const Layout& layout, std::int64_t channels) const {
+    const double plane = static_cast<double>(layout.plane() * layout.lanes() + layout.size[0] * layout.size[1]);
+    return other_us(kCall + kMove * static_cast<double>(channels * layout.plane()), 4 * static_cast<double>(channels) * plane);
+}
+
+double OwnCost::window_us(const Node& node, const Layout& in, const Layout& out, std::int64_t in_channels, std::int64_t out_channels) const {
     const Window& w = node.window;
     const double outputs = static_cast<double>(out_channels);
+    const double bytes = 4 * static_cast<double>(in_channels * in.plane() * in.lanes() + out_channels * out.plane() * out.lanes());
     if (node.op != Op::Conv) {
         const double taps = static_cast<double>(w.kernel[0] * w.kernel[1]);
-        return kCall + outputs * ((kPooled + kTap * taps) * vectors(out) + kHalo * halos(out));
+        return other_us(kCall + outputs * ((kPooled + kTap * taps) * vectors(out) + kHalo * halos(out)), bytes);
     }
     TileWork work;
     work.rows = out.block[0], work.columns = out.block[1];
     for (int d = 0; d < 2; ++d) work.stride[d] = w.stride[d], work.reach[d] = (w.kernel[d] - 1) * w.dilation[d];
     work.channels_in = in_channels / node.groups, work.channels_out = out_channels / node.groups;
     work.entries = static_cast<double>(nonzeros_of(node)) / static_cast<double>(node.groups);
-    static_cast<void>(in);
-    return kCall + tile(kernels_, work).cycles * static_cast<double>(node.groups) + kHalo * halos(out) * outputs;
+    const double cycles = kCall + tile(kernels_, work).cycles * static_cast<double>(node.groups) + kHalo * halos(out) * outputs;
+    const double weights_us = far_ * kFarWeightUs * kPackedBytes * static_cast<double>(nonzeros_of(node));
+    return shared_us(cycles * cycle_us_ * factors(machine_.isa).convolution + weights_us + far_map_us(bytes));
 }
 
 // The cheapest of the kernels, as FcLayer chooses them.
@@ -84,12 +102,12 @@ double OwnCost::product_us(const Node& node, double inputs, double outputs, std:
     double best = std::numeric_limits<double>::infinity();
     for (std::int32_t i = 0; i < products_.count; ++i) {
         const FcKernel& kernel = products_.kernels[i];
-        if (inputs > kernel.max_inputs) continue;
+        if (inputs > kernel.max_inputs || (kernel.panel && items == 1)) continue;
         double steps = nonzeros, bytes = 8 * nonzeros;
         switch (kernel.format) {
             case FcFormat::WindowNarrow:
             case FcFormat::WindowWide:
-                steps = nonzeros / lanes * kWindowFill;
+                steps = nonzeros / lanes * window_fill(nonzeros / (inputs * outputs));
                 bytes = steps * lanes * 4 * (1 + kernel.index_bits / 32.0);
                 break;
             case FcFormat::Csr16: bytes = 6 * nonzeros; break;
@@ -100,11 +118,11 @@ double OwnCost::product_us(const Node& node, double inputs, double outputs, std:
         const double runs = kernel.panel ? std::ceil(count / kernel.width) : count;
         const double unit = cycle_us_ / 2;  // of FcKernel's costs: one vector's multiply-add at the peak
         double taken = unit * (60 + steps * kernel.cost_step + outputs * kernel.cost_output);
-        if (machine_.packed_bytes > second_cache_bytes() * 0.8) taken = std::max(taken, bytes / (kFarGbS * 1e3));
+        taken = std::max(taken, far_ * kFarWeightUs * bytes);
         if (kernel.panel) taken += unit * products_.cost_transpose * kernel.width * (inputs + outputs);
         best = std::min(best, runs * taken);
     }
-    return us(best / (cycle_us_ * factor_));
+    return shared_us(best);
 }
 
 double OwnCost::group_us(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement, std::size_t index, std::int64_t items) const {
@@ -125,20 +143,17 @@ double OwnCost::group_us(const Region& region, const std::vector<Fused>& groups,
             const int read_as = arrangement.read_as[index];
             const Layout& out = arrangement.home[at(group.output)];
             const Layout& in = read_as >= 0 ? arrangement.copies[at(read_as)].layout : arrangement.home[at(input)];
-            double cycles = window_cycles(node, in, out, from[0], to[0]);
             const double written = vectors(out) * static_cast<double>(to[0]);
-            if (group.residual >= 0) cycles += kResidual * written;
-            double first = 0;  // a copy counts with the first group that reads it
-            if (read_as >= 0 && std::find(arrangement.read_as.begin(), arrangement.read_as.end(), read_as) - arrangement.read_as.begin() == static_cast<std::ptrdiff_t>(index))
-                first = move_us(in, from[0]);
-            double weights_us = 0;
-            if (machine_.packed_bytes > second_cache_bytes() * 0.8) weights_us = 6 * static_cast<double>(nonzeros_of(node)) / (kFarGbS * 1e3);
-            return count * (std::max(us(cycles + curved(written)), weights_us) + first);
+            double us = window_us(node, in, out, from[0], to[0]) + other_us(curved(written) + (group.residual >= 0 ? kResidual * written : 0), 0);
+            const auto first = std::find(arrangement.read_as.begin(), arrangement.read_as.end(), read_as);
+            const bool copies = read_as >= 0 && first - arrangement.read_as.begin() == static_cast<std::ptrdiff_t>(index);
+            if (copies) us += move_us(in, from[0]);  // counts with the first group that reads it
+            return count * us;
         }
         case Op::Fc: return product_us(node, static_cast<double>(from.back()), static_cast<double>(to.back()), items);
         case Op::GlobalAveragePool: {
             const Layout& in = arrangement.home[at(input)];
-            return count * us(kCall + static_cast<double>(from[0]) * (vectors(in) + kMeanPlane));
+            return count * other_us(kCall + static_cast<double>(from[0]) * (vectors(in) + kMeanPlane), 0);
         }
         case Op::Reshape: return 0;
         default: break;
@@ -146,10 +161,10 @@ double OwnCost::group_us(const Region& region, const std::vector<Fused>& groups,
     if (arrangement.is_map[at(group.output)]) {
         const Layout& out = arrangement.home[at(group.output)];
         const double written = vectors(out) * static_cast<double>(to[0]);
-        return count * us(kCall + kPoint * written + curved(written) + kHalo * halos(out) * static_cast<double>(to[0]));
+        return count * other_us(kCall + kPoint * written + curved(written) + kHalo * halos(out) * static_cast<double>(to[0]), 8 * written * kernels_.lanes);
     }
     const double written = static_cast<double>(elements(to)) / kernels_.lanes;
-    return us(kCall + count * (kFlat * written + curved(written)));
+    return other_us(kCall + count * (kFlat * written + curved(written)), 0);
 }
 
 }  // namespace edgeticket

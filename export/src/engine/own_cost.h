@@ -20,6 +20,8 @@ struct OwnMachine {
     int threads = 1;
 };
 
+constexpr double kPackedBytes = 6;  // of a nonzero weight
+
 std::int64_t nonzeros_of(const Node& node);  // of the weight, or Node::nonzeros where the weight is not there
 
 class OwnCost {
@@ -32,14 +34,16 @@ class OwnCost {
     double move_us(const Layout& layout, std::int64_t channels) const;
 
    private:
-    double window_cycles(const Node& node, const Layout& in, const Layout& out, std::int64_t in_channels, std::int64_t out_channels) const;
+    double window_us(const Node& node, const Layout& in, const Layout& out, std::int64_t in_channels, std::int64_t out_channels) const;
     double product_us(const Node& node, double inputs, double outputs, std::int64_t items) const;
-    double us(double cycles) const;  // on all threads
+    double other_us(double cycles, double bytes) const;  // of a step that is no convolution, reading and writing so much
+    double far_map_us(double bytes) const;
+    double shared_us(double alone) const;                // on all threads
 
     OwnMachine machine_;
     const MapKernels& kernels_;
     const FcKernels& products_;
-    double cycle_us_, factor_;
+    double cycle_us_, far_;  // a cycle; the share of the packed weights that the second cache does not hold
 };
 
 }  // namespace edgeticket

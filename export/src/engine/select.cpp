@@ -14,8 +14,6 @@ namespace {
 
 std::size_t at(int index) { return static_cast<std::size_t>(index); }
 
-constexpr double kPackedBytes = 6;  // of a nonzero weight
-
 // A group of candidates as a region that can be looked at, not run: weights are only counted.
 struct Sketch {
     Region region;

@@ -12,8 +12,6 @@ std::size_t at(int index) { return static_cast<std::size_t>(index); }
 
 bool windowed(Op op) { return op == Op::Conv || op == Op::MaxPool || op == Op::AveragePool; }
 
-constexpr double kPackedBytes = 6;  // of a nonzero weight
-
 }  // namespace
 
 Units units_of(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement, const OwnCost& own, const CpuCost& cpu,

@@ -27,9 +27,23 @@ std::string number(double value) {
     return text;
 }
 
+std::string list(const std::vector<std::int64_t>& sizes) {
+    std::string out = "[";
+    for (const std::int64_t size : sizes) out += (out.size() > 1 ? ", " : "") + (size < 0 ? "null" : std::to_string(size));
+    return out + "]";
+}
+
+// The shape of the constant that a layer multiplies by.
+std::vector<std::int64_t> weight_shape(const OnnxGraph& graph, const OnnxNode& node) {
+    if ((node.op != "Conv" && node.op != "Gemm" && node.op != "MatMul") || node.inputs.size() < 2 || node.inputs[1] < 0) return {};
+    const OnnxValue& weight = graph.values[static_cast<std::size_t>(node.inputs[1])];
+    return weight.constant ? weight.shape : std::vector<std::int64_t>{};
+}
+
 std::string line(const Record& r) {
     return "  {\"name\": " + quoted(r.name) + ", \"op\": " + quoted(r.op) + ", \"claimed\": " + (r.reason.empty() ? "true" : "false") +
-           ", \"reason\": " + quoted(r.reason) + ", \"kernel\": " + quoted(r.kernel) + ", \"density\": " + number(r.density) +
+           ", \"reason\": " + quoted(r.reason) + ", \"kernel\": " + quoted(r.kernel) + ", \"weight\": " + list(r.weight) +
+           ", \"output\": " + list(r.output) + ", \"density\": " + number(r.density) +
            ", \"macs\": " + std::to_string(r.macs) + ", \"predicted_us\": " + number(r.predicted_us) +
            ", \"cpu_us\": " + number(r.cpu_us) + ", \"measured_us\": " + number(r.measured_us) + "}";
 }
@@ -50,7 +64,11 @@ void Report::judge(const OnnxGraph& graph, const std::vector<Candidate>& candida
             record.macs = candidate.weights * positions;
         }
         const int output = graph.nodes[i].outputs.empty() ? -1 : graph.nodes[i].outputs[0];
-        if (output >= 0) index_.emplace(graph.values[static_cast<std::size_t>(output)].name, i);
+        record.weight = weight_shape(graph, graph.nodes[i]);
+        if (output >= 0) {
+            record.output = graph.values[static_cast<std::size_t>(output)].shape;
+            index_.emplace(graph.values[static_cast<std::size_t>(output)].name, i);
+        }
         records_.push_back(std::move(record));
     }
 }
