@@ -105,7 +105,7 @@ double work_of(const Node& node) {
 
 class Chooser {
    public:
-    Chooser(const Region& region, const std::vector<Fused>& groups, const MapKernels& kernels, const std::vector<bool>& is_map)
+    Chooser(const Region& region, const std::vector<Fused>& groups, const MapFamily& kernels, const std::vector<bool>& is_map)
         : region_(region), kernels_(kernels) {
         points_.clear();
         for (std::size_t g = 0; g < groups.size(); ++g) {
@@ -124,7 +124,7 @@ class Chooser {
                               static_cast<double>(output.shape[0]), {node.window.stride[0], node.window.stride[1]}});
             moves_.push_back(static_cast<double>(input.shape[0]));
         }
-        for (SizeClass& c : classes_) c.candidates = candidates(c.size, kernels.lanes);
+        for (SizeClass& c : classes_) c.candidates = candidates(c.size, lanes(c));
         // What a neighbour's blocks ask for lies among the rounded ones in nearly all cases; the rest are added here.
         for (int pass = 0; pass < 2; ++pass)
             for (const Link& link : links_) relate(link);
@@ -184,16 +184,18 @@ class Chooser {
 
     void prepare(const Value& value) {
         SizeClass& c = classes_[class_of(value)];
-        if (c.candidates.empty()) c.candidates = candidates(c.size, kernels_.lanes);
+        if (c.candidates.empty()) c.candidates = candidates(c.size, lanes(c));
     }
 
    private:
+    std::int64_t lanes(const SizeClass& c) const { return kernels_.lanes_for(c.size.first * c.size.second); }
+
     void relate(const Link& link) {
         for (const Grid& out : std::vector<Grid>(classes_[link.out].candidates)) {
             Grid in = out;
             for (int d = 0; d < 2; ++d) in.block[d] *= link.stride[d];
-            if (in.grid[0] * in.block[0] >= classes_[link.in].size.first && in.grid[1] * in.block[1] >= classes_[link.in].size.second &&
-                static_cast<double>(in.block[0] * in.block[1] * kernels_.lanes) <=
+            if (in.grid[0] * in.grid[1] == lanes(classes_[link.in]) && in.grid[0] * in.block[0] >= classes_[link.in].size.first && in.grid[1] * in.block[1] >= classes_[link.in].size.second &&
+                static_cast<double>(in.block[0] * in.block[1] * in.grid[0] * in.grid[1]) <=
                     2.5 * static_cast<double>(classes_[link.in].size.first * classes_[link.in].size.second))
                 add(classes_[link.in].candidates, in);
         }
@@ -204,9 +206,9 @@ class Chooser {
                 whole = whole && in.block[d] % link.stride[d] == 0;
                 out.block[d] /= link.stride[d];
             }
-            if (whole && out.grid[0] * out.block[0] >= classes_[link.out].size.first && out.grid[1] * out.block[1] >= classes_[link.out].size.second &&
-                static_cast<double>(out.block[0] * out.block[1] * kernels_.lanes) <=
-                    std::max(static_cast<double>(kernels_.lanes), 4.0 * static_cast<double>(classes_[link.out].size.first * classes_[link.out].size.second)))
+            if (whole && out.grid[0] * out.grid[1] == lanes(classes_[link.out]) && out.grid[0] * out.block[0] >= classes_[link.out].size.first && out.grid[1] * out.block[1] >= classes_[link.out].size.second &&
+                static_cast<double>(out.block[0] * out.block[1] * out.grid[0] * out.grid[1]) <=
+                    std::max(static_cast<double>(lanes(classes_[link.out])), 4.0 * static_cast<double>(classes_[link.out].size.first * classes_[link.out].size.second)))
                 add(classes_[link.out].candidates, out);
         }
     }
@@ -265,7 +267,7 @@ class Chooser {
     }
 
     const Region& region_;
-    const MapKernels& kernels_;
+    const MapFamily kernels_;
     std::vector<SizeClass> classes_;
     std::vector<double> points_;  // channels written at each size
     std::vector<Link> links_;
@@ -280,7 +282,7 @@ void image_size(const Value& value, std::int64_t (&size)[2]) {
     size[1] = value.shape.back();
 }
 
-Arrangement arrange(const Region& region, const std::vector<Fused>& groups, const MapKernels& kernels) {
+Arrangement arrange(const Region& region, const std::vector<Fused>& groups, const MapFamily& kernels) {
     Arrangement result;
     result.is_map.assign(region.values.size(), false);
     result.home.resize(region.values.size());

@@ -7,6 +7,7 @@
 
 #include "../kernels/maps.h"
 #include "fuse.h"
+#include "kernels_of.h"
 #include "layout.h"
 #include "region.h"
 
@@ -29,6 +30,6 @@ struct Arrangement {
 // Height and width of a value of shape {C, H, W} or {C, L}.
 void image_size(const Value& value, std::int64_t (&size)[2]);
 
-Arrangement arrange(const Region& region, const std::vector<Fused>& groups, const MapKernels& kernels);
+Arrangement arrange(const Region& region, const std::vector<Fused>& groups, const MapFamily& kernels);
 
 }  // namespace edgeticket

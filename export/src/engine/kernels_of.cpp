@@ -57,6 +57,14 @@ const MapKernels& map_kernels_of(Isa isa) {
     }
 }
 
+MapFamily map_family_of(Isa isa) {
+    const MapKernels& wide = map_kernels_of(isa);
+#if defined(__x86_64__)
+    if (isa == Isa::Avx512 || isa == Isa::Avx2) return {&wide, &fma4::map_kernels};
+#endif
+    return {&wide, &wide};
+}
+
 const FcKernels& fc_kernels_of(Isa isa) {
     require(isa);
     switch (isa) {

@@ -52,7 +52,8 @@ class MapPlan final : public Plan {
 
     Region region_;  // without its weights once built
     Settings settings_;
-    const MapKernels& kernels_;
+    const MapFamily family_;
+    const MapKernels& kernels_;  // the wide ones
     std::vector<Fused> groups_;
     Arrangement arrangement_;
     std::vector<Buffer> buffers_;
@@ -64,7 +65,7 @@ class MapPlan final : public Plan {
 };
 
 MapPlan::MapPlan(const Region& region, const Settings& settings)
-    : region_(region), settings_(settings), kernels_(map_kernels_of(settings.isa)), groups_(fuse(region_)), arrangement_(arrange(region_, groups_, kernels_)) {
+    : region_(region), settings_(settings), family_(map_family_of(settings.isa)), kernels_(*family_.wide), groups_(fuse(region_)), arrangement_(arrange(region_, groups_, family_)) {
     plain_.assign(region_.values.size(), -1);
     home_.assign(region_.values.size(), -1);
     copy_.assign(arrangement_.copies.size(), -1);
@@ -176,9 +177,9 @@ void MapPlan::add_conv(std::size_t index) {
     out.buffer = add_buffer(static_cast<std::size_t>(out.layout.plane() * out.layout.lanes() * channels_of(group.output)));
     home_[static_cast<std::size_t>(group.output)] = out.buffer;
     if (node.op == Op::Conv) {
-        emit<ConvStep>(group.node, arena_, kernels_, node, group.epilogue, in, channels_of(input), out, channels_of(group.output), residual, settings_.threads);
+        emit<ConvStep>(group.node, arena_, family_.of(out.layout.lanes()), node, group.epilogue, in, channels_of(input), out, channels_of(group.output), residual, settings_.threads);
     } else {
-        emit<Pool2d>(group.node, kernels_, node, in.buffer, in.layout, out.buffer, out.layout, channels_of(group.output));
+        emit<Pool2d>(group.node, family_.of(out.layout.lanes()), node, in.buffer, in.layout, out.buffer, out.layout, channels_of(group.output));
     }
 }
 
@@ -194,7 +195,7 @@ void MapPlan::add_point(const Fused& group) {
     const Layout& layout = arrangement_.home[static_cast<std::size_t>(group.output)];
     const int out = add_buffer(static_cast<std::size_t>(layout.plane() * layout.lanes() * channels_of(group.output)));
     home_[static_cast<std::size_t>(group.output)] = out;
-    emit<Point>(group.node, kernels_, a, arrangement_.home[static_cast<std::size_t>(node.inputs[0])], b,
+    emit<Point>(group.node, family_.of(layout.lanes()), a, arrangement_.home[static_cast<std::size_t>(node.inputs[0])], b,
                 two ? arrangement_.home[static_cast<std::size_t>(node.inputs[1])] : layout, out, layout, channels_of(group.output), node.constant, group.epilogue);
 }
 
@@ -208,7 +209,7 @@ void MapPlan::add_group(std::size_t index) {
         case Op::GlobalAveragePool: {
             const Layout& layout = arrangement_.home[static_cast<std::size_t>(node.inputs[0])];
             const int in = home(node.inputs[0]);
-            emit<Mean>(group.node, kernels_, in, layout, new_plain(group.output), channels_of(node.inputs[0]));
+            emit<Mean>(group.node, family_.of(layout.lanes()), in, layout, new_plain(group.output), channels_of(node.inputs[0]));
             return;
         }
         case Op::Fc: {

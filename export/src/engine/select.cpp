@@ -89,7 +89,7 @@ class Chooser {
     void choose_in(const std::vector<int>& group, unsigned mode, std::vector<bool>& claimed, std::vector<std::string>& reasons) const {
         const Sketch sketch(candidates_, group, mode);
         const std::vector<Fused> fused = fuse(sketch.region);
-        const Arrangement arrangement = arrange(sketch.region, fused, map_kernels_of(settings_.isa));
+        const Arrangement arrangement = arrange(sketch.region, fused, map_family_of(settings_.isa));
         const Units units = units_of(sketch.region, fused, arrangement, own_, cpu_, sketch.items, sketch.computed);
         std::vector<bool> kept(fused.size(), false);
         for (const auto& [first, last] : choose(units, Margin{})) std::fill(kept.begin() + static_cast<std::ptrdiff_t>(first), kept.begin() + static_cast<std::ptrdiff_t>(last), true);

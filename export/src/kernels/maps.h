@@ -136,6 +136,7 @@ struct MapKernels {
 #if defined(__x86_64__)
 namespace avx512 { extern const MapKernels map_kernels; }
 namespace avx2 { extern const MapKernels map_kernels; }
+namespace fma4 { extern const MapKernels map_kernels; }  // four lanes with AVX2's instructions, for maps of a few pixels
 #elif defined(__ARM_NEON)
 namespace neon { extern const MapKernels map_kernels; }
 #endif

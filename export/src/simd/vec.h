@@ -22,11 +22,15 @@
 
 namespace edgeticket::ISA_NS {
 
-#if defined(__AVX512F__)
+// ET_FOUR_LANES asks for short vectors where longer ones exist: maps of a few pixels would leave the rest empty.
+#if defined(__AVX512F__) && !defined(ET_FOUR_LANES)
+#define ET_VECTOR 512
 constexpr int VL = 16;
-#elif defined(__AVX2__)
+#elif defined(__AVX2__) && !defined(ET_FOUR_LANES)
+#define ET_VECTOR 256
 constexpr int VL = 8;
 #else
+#define ET_VECTOR 128
 constexpr int VL = 4;
 #endif
 
@@ -36,9 +40,9 @@ typedef std::int32_t Vi __attribute__((vector_size(VL * 4)));
 typedef float Floats __attribute__((vector_size(VL * 4), may_alias));  // V, where floats lie in memory
 
 ET_INLINE V splat(float x) {  // not V{} + x: the compiler would add, for the sake of -0
-#if defined(__AVX512F__)
+#if ET_VECTOR == 512
     return (V)_mm512_set1_ps(x);
-#elif defined(__AVX2__)
+#elif ET_VECTOR == 256
     return (V)_mm256_set1_ps(x);
 #else
     return V{x, x, x, x};
@@ -69,12 +73,12 @@ ET_INLINE V max(V a, V b) {  // a NaN in either comes through, as in ONNX Runtim
 
 // Where each lane of a permutation comes from; -1 gives 0.
 struct Lanes {
-#if defined(__AVX512F__)
+#if ET_VECTOR == 512
     __m512i index;
     __mmask16 real;
     ET_INLINE explicit Lanes(const std::int32_t* from)
         : index(_mm512_loadu_si512(from)), real(_mm512_cmpge_epi32_mask(index, _mm512_setzero_si512())) {}
-#elif defined(__AVX2__)
+#elif ET_VECTOR == 256
     __m256i index;
     __m256 nothing;
     ET_INLINE explicit Lanes(const std::int32_t* from)
@@ -86,9 +90,9 @@ struct Lanes {
 };
 
 ET_INLINE V permute(V v, const Lanes& from) {
-#if defined(__AVX512F__)
+#if ET_VECTOR == 512
     return (V)_mm512_maskz_permutexvar_ps(from.real, from.index, (__m512)v);
-#elif defined(__AVX2__)
+#elif ET_VECTOR == 256
     return (V)_mm256_andnot_ps(from.nothing, _mm256_permutevar8x32_ps((__m256)v, from.index));
 #else
     V moved{};
@@ -99,11 +103,11 @@ ET_INLINE V permute(V v, const Lanes& from) {
 
 // Lane i becomes base[from[i]], or `fill` where from[i] is negative.
 ET_INLINE V gather(const float* base, const std::int32_t* from, float fill) {
-#if defined(__AVX512F__)
+#if ET_VECTOR == 512
     const __m512i lanes = _mm512_loadu_si512(from);
     const __mmask16 real = _mm512_cmpge_epi32_mask(lanes, _mm512_setzero_si512());
     return (V)_mm512_mask_i32gather_ps(_mm512_set1_ps(fill), real, lanes, base, 4);
-#elif defined(__AVX2__)
+#elif ET_VECTOR == 256
     const __m256i lanes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
     const __m256 real = _mm256_castsi256_ps(_mm256_xor_si256(_mm256_srai_epi32(lanes, 31), _mm256_set1_epi32(-1)));
     return (V)_mm256_mask_i32gather_ps(_mm256_set1_ps(fill), base, lanes, real, 4);
