@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edgeticket.exporter import Exported
     from edgeticket.gate.bench import Bench
     from edgeticket.gate.history import Trend
+    from edgeticket.gate.inspection import Inspection
     from edgeticket.gate.report import Report
     from edgeticket.gate.selftest import SelfTest
     from edgeticket.measure.checks import Outcome
@@ -75,16 +76,18 @@ def export(
         return exporter.run(Path(source), None if out is None else Path(out), options)
 
 
-def check(folder: str | Path, *, threads: int = 1) -> Outcome:
+def check(folder: str | Path, *, threads: int = 1, engine: bool = False) -> Outcome:
     """Check an artifact on this host, with numpy and onnxruntime alone.
 
     `folder` is an artifact, or a ticket's or run's folder with one inside. What is wrong with it is a verdict in the
-    outcome, not an error.
+    outcome, not an error. `engine` adds a line about the sparse engine: its golden outputs, and its latency beside the
+    CPU provider's.
 
     Raises:
         FolderError: there is no artifact.
         InputError: the system refuses to look there.
     """
+    from edgeticket.gate.both import with_engine
     from edgeticket.measure.checks import MANIFEST, SUMS, NotAnArtifactError, check_artifact
 
     path = Path(folder)
@@ -93,9 +96,30 @@ def check(folder: str | Path, *, threads: int = 1) -> Outcome:
         if inside.is_dir() and not (path / SUMS).exists() and not (path / MANIFEST).exists():
             path = inside
         try:
-            return check_artifact(path, threads)
+            outcome = check_artifact(path, threads)
+            return with_engine(path, outcome, threads) if engine else outcome
         except NotAnArtifactError as error:
             raise FolderError(f"{error}; `edgeticket export` makes one") from error
+
+
+def inspect(model: str | Path, *, threads: int = 1, isa: str | None = None, claim: str = "auto") -> Inspection:
+    """What the sparse engine makes of a model, an artifact or an ONNX file, layer by layer.
+
+    Args:
+        model: an artifact's folder, a ticket's or run's folder with one inside, or an ONNX file.
+        threads: threads to plan and time for.
+        isa: 'avx512', 'avx2', 'neon' or 'portable'; by default the best of this processor.
+        claim: 'auto', 'always' or 'timed'.
+
+    Raises:
+        EngineError: the engine's library was not built, or does not fit this ONNX Runtime.
+        InputError: the model or an option cannot be used.
+        IntegrityError: an artifact's file is missing or altered.
+    """
+    from edgeticket.gate import inspection
+
+    with refusals_explained():
+        return inspection.inspect(Path(model), threads=threads, isa=isa, claim=claim)
 
 
 def check_against(

@@ -1,9 +1,9 @@
 """The sparse engine's library and what it says of a model; `edgeticket.runtime` is what loads it.
 
 The library is libedgeticket_ep.so, a plugin execution provider for ONNX Runtime built from export/. Its report is a
-JSON list of one record a node: name, op, claimed, reason (why a node was left to the CPU provider), kernel, density
-(the nonzero share of the weights), macs (an item), and, an item or null, predicted_us, cpu_us (predicted for the CPU
-provider) and measured_us (with option `measure`).
+JSON list of one record a node: name, op, claimed, reason (why a node was left to the CPU provider), kernel, weight and
+output (shapes; a free axis is null), density (the nonzero share of the weights), macs (an item), and, an item or null,
+predicted_us, cpu_us (predicted for the CPU provider) and measured_us (with option `measure`).
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ class NodeRecord:
     predicted_us: float | None
     cpu_us: float | None
     measured_us: float | None
+    weight: tuple[int, ...] = ()
+    output: tuple[int | None, ...] = ()
 
 
 def read_report(path: Path) -> list[NodeRecord]:
@@ -75,7 +77,8 @@ def read_report(path: Path) -> list[NodeRecord]:
     """
     try:
         records: list[dict[str, Any]] = json.loads(path.read_text())
-        return [NodeRecord(**record) for record in records]
+        shapes = ("weight", "output")
+        return [NodeRecord(**{**each, **{key: tuple(each.get(key, ())) for key in shapes}}) for each in records]
     except (OSError, ValueError, TypeError) as error:
         raise EngineError(f"{path}: not a report of {EP_NAME}: {error}") from error
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import edgeticket
-from edgeticket import artifact, evidence, report
+from edgeticket import artifact, evidence, parity, report
 from edgeticket.artifact import Budget, Manifest
 from edgeticket.errors import Exit, FolderError, InputError, ModelError, ProofError
 from edgeticket.evidence import Model, Slice
@@ -86,6 +86,7 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
     golden_about: dict[str, Any] = {"outputs": [], "atol": [], "rtol": 0.0, "single": False}
     cut: Slice | None = None
     bench: latency.Bench | None = None
+    engine: parity.Parity | None = None
     if proved.verdict != "not proved":
         exported = Model.load(model)
         shares = relative_tolerances(simplified.model, feeds[0])
@@ -96,8 +97,11 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
             cut = evidence.labelled_slice(source.ticket, exported, masked, shares[outputs[0].name])
             if cut.data is not None:
                 files[artifact.SLICE] = cut.data
+        about = {"golden": golden.about, "inputs": [asdict(port) for port in inputs]}
+        engine = parity.parity(checks.Opened(about, {artifact.MODEL: model, artifact.GOLDEN: golden.data}))
         if options.bench:
-            bench = latency.measure({"dense": dense, "exported": model}, golden.timed)
+            sparse = ("exported",) if engine.state == parity.RAN else ()
+            bench = latency.measure({"dense": dense, "exported": model}, golden.timed, sparse=sparse)
     manifest = Manifest(
         name=source.name,
         source=source.about,
@@ -129,6 +133,7 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
         failures=bench.failures if bench else (),
         host=bench.host if bench else None,
         remarks=(*stored.notes, *_remarks(source, cut, unchecked)),
+        engine=asdict(engine) if engine else None,
     )
     files |= {
         artifact.MANIFEST: manifest.to_json().encode(),

@@ -11,7 +11,8 @@ from statistics import median
 class Measurement:
     """Repeated measurements of one quantity of one model.
 
-    `what` is 'latency', 'load', 'first-inference' or 'peak-memory'; `host` is the fingerprint of the machine.
+    `what` is 'latency', 'load', 'first-inference' or 'peak-memory'; `host` is the fingerprint of the machine;
+    `provider` is 'cpu' or 'sparse', the sparse engine.
 
     Raises:
         ValueError: there is no sample, or one is not finite.
@@ -24,6 +25,7 @@ class Measurement:
     samples: tuple[float, ...]
     method: str
     host: str
+    provider: str = "cpu"
 
     def __post_init__(self) -> None:
         if not self.samples or not all(math.isfinite(sample) for sample in self.samples):

@@ -24,7 +24,7 @@ LAYERS = (
     {"mask", "ticket", "artifact", "measurement", "extras", "files", "metrics", "engine"},
     {"gaps", "pruning", "store"},
     {"find", "graph", "measure", "report", "runtime", "plots"},
-    {"evidence"},
+    {"evidence", "parity"},
     {"exporter", "gate"},
     {"api"},
     {"cli", "pytest_plugin"},
@@ -117,7 +117,9 @@ def loaded(code: str) -> set[str]:
     return set(done.stdout.rpartition("LOADED")[2].split())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["find", "--help"], ["export", "--help"], ["check", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["find", "--help"], ["export", "--help"], ["check", "--help"], ["inspect", "--help"]]
+)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import contextlib, io; from edgeticket.cli import main\n"

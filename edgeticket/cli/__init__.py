@@ -12,6 +12,7 @@ from edgeticket.cli.bench import bench, compare, trend
 from edgeticket.cli.check import check
 from edgeticket.cli.export import export
 from edgeticket.cli.find import find, tasks
+from edgeticket.cli.inspect import inspect
 from edgeticket.errors import EdgeticketError, Exit, refusals_explained
 from edgeticket.extras import explain
 
@@ -50,7 +51,7 @@ def main() -> None:
     """Find a winning lottery ticket, export it small, prove it on ONNX Runtime."""
 
 
-for command in (find, export, check, bench, compare, trend, tasks):
+for command in (find, export, check, inspect, bench, compare, trend, tasks):
     main.add_command(command)
 
 

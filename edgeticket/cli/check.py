@@ -129,7 +129,7 @@ def _alone(ctx: click.Context, given: dict[str, Any]) -> int:
             raise click.UsageError(
                 f"--{name.replace('_', '-')}... compares; give --baseline, the model to compare with."
             )
-    outcome = api.check(given["candidate"], threads=given["threads"][0])
+    outcome = api.check(given["candidate"], threads=given["threads"][0], engine=True)
     if given["json_target"]:
         write_json(given["json_target"], json.loads(outcome.to_json()))
     if given["json_target"] != "-" and not given["quiet"]:

@@ -1,7 +1,8 @@
-"""Latency, load time, first inference and peak memory of two models, side by side, in fresh processes.
+"""Latency, load time, first inference and peak memory of models, side by side, in fresh processes.
 
-What is measured is the stock CPU provider as it comes, with denormals as zero. A model that a process cannot run within
-its time limit is reported, not raised: an export does not fail because this host is busy.
+What is measured is the stock CPU provider as it comes, with denormals as zero, and on request the sparse engine. A
+model that a process cannot run within its time limit is reported, not raised: an export does not fail because this host
+is busy.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import random
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from edgeticket import text
+from edgeticket.engine import EP_NAME
 from edgeticket.measure import checks
 from edgeticket.measure.process import NoAnswerError, ask
 from edgeticket.measurement import Measurement
@@ -27,7 +29,7 @@ LOADS = 3  # fresh processes per model
 BLOCKS, SLOT = 15, {"runs": 5, "ms": 20.0, "most": 200}
 
 LATENCY_METHOD = (
-    "one fresh process per thread count; both models in it, timed in up to 15 blocks of one slot each in random order; "
+    "one fresh process per thread count; all models in it, timed in up to 15 blocks of one slot each in random order; "
     "a slot is one discarded inference, then 5 or more until 20 ms or 200 inferences; every inference is a sample"
 )
 LOAD_METHOD = (
@@ -44,14 +46,42 @@ class Bench:
     measurements: tuple[Measurement, ...]
     failures: tuple[str, ...]
 
-    def get(self, what: str, model: str, threads: int = 1) -> Measurement | None:
+    def get(self, what: str, model: str, threads: int = 1, provider: str = "cpu") -> Measurement | None:
         """The measurement of one quantity, if it was made."""
-        wanted = (what, model, threads)
-        return next((m for m in self.measurements if (m.what, m.model, m.threads) == wanted), None)
+        wanted = (what, model, threads, provider)
+        return next((m for m in self.measurements if (m.what, m.model, m.threads, m.provider) == wanted), None)
 
 
-def measure(models: Mapping[str, bytes], feed: checks.Feed, seed: int = 0) -> Bench:
-    """Measure models (name -> ONNX bytes) on one feed: about 10 s for two small models."""
+@dataclass(frozen=True)
+class _Arm:
+    """A model on a provider, as the worker is asked for it."""
+
+    model: str
+    provider: str
+    spec: Mapping[str, str]
+
+
+def _arms(paths: Mapping[str, str], sparse: Sequence[str]) -> dict[str, _Arm]:
+    """By the name that a failure gives them."""
+    arms = {name: _Arm(name, "cpu", {"path": path}) for name, path in paths.items()}
+    return arms | {
+        f"{name} on the sparse engine": _Arm(name, "sparse", {"path": paths[name], "provider": EP_NAME})
+        for name in sparse
+    }
+
+
+def measure(
+    models: Mapping[str, bytes],
+    feed: checks.Feed,
+    seed: int = 0,
+    sparse: Sequence[str] = (),
+    threads: Sequence[int] = (),
+    loads: bool = True,
+) -> Bench:
+    """Measure models (name -> ONNX bytes) on one feed, those named in `sparse` on the sparse engine as well.
+
+    By default at one thread and at one for each core. About 10 s for two small models.
+    """
     host = checks.host()
     found: list[Measurement] = []
     failures: list[str] = []
@@ -61,13 +91,16 @@ def measure(models: Mapping[str, bytes], feed: checks.Feed, seed: int = 0) -> Be
         for name, path in paths.items():
             Path(path).write_bytes(models[name])
         inputs = write_feed(Path(folder) / "feed.npz", feed)
-        for threads in sorted({1, host["cores"]}):
-            what = f"latency at {checks.plural(threads, 'thread')}"
-            answer = _asked(_latency_request(paths, inputs, threads, seed), what, failures)
-            for name in paths if answer else ():
+        arms = _arms(paths, sparse)
+        for count in threads or sorted({1, host["cores"]}):
+            what = f"latency at {checks.plural(count, 'thread')}"
+            answer = _asked(_latency_request(arms, inputs, count, seed), what, failures)
+            for name, arm in arms.items() if answer else ():
                 samples = tuple(sample for block in answer["blocks"] for sample in block["samples_ms"][name])
-                found.append(Measurement("latency", name, threads, "ms", samples, method, host["fingerprint"]))
-        found += _loads(paths, inputs, host["fingerprint"], seed, failures)
+                about = ("ms", samples, method, host["fingerprint"], arm.provider)
+                found.append(Measurement("latency", arm.model, count, *about))
+        if loads:
+            found += _loads(arms, inputs, host["fingerprint"], seed, failures)
     return Bench(host, tuple(found), tuple(failures))
 
 
@@ -78,10 +111,10 @@ def write_feed(path: Path, feed: checks.Feed) -> str:
     return str(path)
 
 
-def _latency_request(paths: Mapping[str, str], inputs: str, threads: int, seed: int) -> dict[str, Any]:
+def _latency_request(arms: Mapping[str, _Arm], inputs: str, threads: int, seed: int) -> dict[str, Any]:
     return {
         "kind": "blocks",
-        "arms": {name: {"path": path} for name, path in paths.items()},
+        "arms": {name: arm.spec for name, arm in arms.items()},
         "feed": inputs,
         "threads": threads,
         "seed": seed,
@@ -102,12 +135,12 @@ def _fed(feed: checks.Feed) -> str:
     return f"{'input' if len(shown) == 1 else 'inputs'} {text.listing(shown, 4)}" if shown else "no inputs"
 
 
-def _loads(paths: Mapping[str, str], inputs: str, host: str, seed: int, failures: list[str]) -> list[Measurement]:
-    order = list(paths) * LOADS
+def _loads(arms: Mapping[str, _Arm], inputs: str, host: str, seed: int, failures: list[str]) -> list[Measurement]:
+    order = list(arms) * LOADS
     random.Random(seed).shuffle(order)  # noqa: S311
-    answers: dict[str, list[dict[str, Any]]] = {name: [] for name in paths}
+    answers: dict[str, list[dict[str, Any]]] = {name: [] for name in arms}
     for name in order:
-        request = {"kind": "load", "arms": {name: {"path": paths[name]}}, "feed": inputs, "threads": 1}
+        request = {"kind": "load", "arms": {name: arms[name].spec}, "feed": inputs, "threads": 1}
         answer = _asked(request, f"load time of {name}", failures)
         if answer:
             answers[name].append(answer)
@@ -120,7 +153,8 @@ def _loads(paths: Mapping[str, str], inputs: str, host: str, seed: int, failures
         for name, given in answers.items():
             samples = tuple(float(answer[key]) for answer in given if answer[key] is not None)
             if samples:
-                found.append(Measurement(what, name, 1, unit, samples, LOAD_METHOD, host))
+                arm = arms[name]
+                found.append(Measurement(what, arm.model, 1, unit, samples, LOAD_METHOD, host, arm.provider))
     return found
 
 

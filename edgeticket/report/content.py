@@ -10,6 +10,7 @@ from typing import Any
 from edgeticket.artifact import Manifest
 from edgeticket.measurement import Measurement
 
+RUNS = (("dense", "cpu"), ("exported", "cpu"), ("exported", "sparse"))  # a model on a provider, in reading order
 REMOVAL = "remove-dead"  # the pass, as its notes name it
 
 
@@ -30,7 +31,9 @@ class Content:
     """Everything the report says.
 
     `passes` hold pass_name, changed and sentence; `sizes` the bytes of the whole file for each storage and of its gzip;
-    layers and tensors stand in the manifest. `measurements` is empty and `host` None where nothing was timed.
+    layers and tensors stand in the manifest. `measurements` is empty and `host` None where nothing was timed. `engine`
+    is what parity.py found (state, sentence, claimed, nodes, max_abs_delta, tolerance, within), None without golden
+    inputs.
     """
 
     manifest: Manifest
@@ -42,11 +45,12 @@ class Content:
     failures: tuple[str, ...]
     host: Mapping[str, Any] | None
     remarks: tuple[str, ...] = ()
+    engine: Mapping[str, Any] | None = None
 
-    def measured(self, what: str, model: str, threads: int = 1) -> Measurement | None:
+    def measured(self, what: str, model: str, threads: int = 1, provider: str = "cpu") -> Measurement | None:
         """The measurement of one quantity, if it was made."""
-        wanted = (what, model, threads)
-        return next((m for m in self.measurements if (m.what, m.model, m.threads) == wanted), None)
+        wanted = (what, model, threads, provider)
+        return next((m for m in self.measurements if (m.what, m.model, m.threads, m.provider) == wanted), None)
 
     @property
     def thread_counts(self) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from edgeticket import plots, text
 from edgeticket.measurement import Measurement
 from edgeticket.report import view
-from edgeticket.report.content import Content, elements
+from edgeticket.report.content import RUNS, Content, elements
 
 FORMAT, VERSION = "edgeticket-report", 1  # report.json; version 1, 2026-11, is the first
 
@@ -83,10 +83,11 @@ def _plots(content: Content) -> dict[str, str]:
         drawn["layers"] = plots.pairs(layers, title=title, names=("before", "after"))
     ranges = []
     for threads in content.thread_counts:
-        for model in ("dense", "exported"):
-            found = content.measured("latency", model, threads)
+        for model, provider in RUNS:
+            found = content.measured("latency", model, threads, provider)
             if found:
-                label = f"{view.model_name(content, model)}, {text.plural(threads, 'thread')}"
+                name = "sparse engine" if provider == "sparse" else view.model_name(content, model)
+                label = f"{name}, {text.plural(threads, 'thread')}"
                 ranges.append((label, found.median, found.percentile(90), found.percentile(99), model == "exported"))
     if ranges:
         drawn["latency"] = plots.ranges(ranges, title="ms per inference: p50 (dot), p90 (line), p99 (tick)")

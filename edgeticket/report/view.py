@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeticket import text
-from edgeticket.report.content import Content, elements
+from edgeticket.report.content import RUNS, Content, elements
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,10 @@ def compared_with(content: Content) -> str:
     return "dense network" if _of_a_ticket(content) else "source as given"
 
 
-def model_name(content: Content, model: str) -> str:
+def model_name(content: Content, model: str, provider: str = "cpu") -> str:
     """A measured model, 'dense' or 'exported', as a table names it."""
+    if provider == "sparse":
+        return f"{model}, sparse engine"
     return "as given" if model == "dense" and not _of_a_ticket(content) else model
 
 
@@ -87,7 +89,7 @@ def zeros_sentence(content: Content) -> str:
         )
         return (
             f"{how}, exactly: the layers hold {after:,} of {before:,} weights, and that is the only gain in speed to "
-            f"expect here. {rest}"
+            f"expect of the CPU provider. {rest}"
         )
     if not zeros:
         return f"The weights hold no zeros: nothing can be removed, and an inference multiplies {_work(content)}."
@@ -119,7 +121,27 @@ def cards(content: Content) -> list[Card]:
     if dense_ms and here_ms:
         detail = f"{as_given} {text.latency(dense_ms.median)}; median of {here_ms.count:,} on this host"
         found.append(Card("Latency, one thread", text.latency(here_ms.median), detail))
+    if content.engine:
+        found.append(_engine(content, content.engine))
     return [*found, _outputs(manifest.proof, manifest.weights)]
+
+
+def _engine(content: Content, engine: Mapping[str, Any]) -> Card:
+    """The card about the sparse engine: its latency beside the CPU provider's, or why there is none."""
+    if engine["state"] != "ran":
+        return Card("Sparse engine", engine["state"], "see Latency below")
+    cpu_ms, own_ms = (content.measured("latency", "exported", provider=name) for name in ("cpu", "sparse"))
+    claimed = f"{engine['claimed']} of {text.plural(engine['nodes'], 'node')}, {_distance(engine)}"
+    if not (cpu_ms and own_ms):
+        return Card("Sparse engine", "not timed", claimed)
+    detail = f"{times(cpu_ms.median / own_ms.median)} times the CPU provider; {claimed}"
+    return Card("Sparse engine", text.latency(own_ms.median), detail)
+
+
+def _distance(engine: Mapping[str, Any]) -> str:
+    """How far its golden outputs lie from the CPU provider's."""
+    word = f"{engine['tolerance']:.2g} allowed" if engine["within"] else "an output is BEYOND its tolerance"
+    return f"max |Δ| {engine['max_abs_delta']:.2g} to it, {word}"
 
 
 def _outputs(proof: Mapping[str, Any], weights: str) -> Card:
@@ -209,30 +231,52 @@ def _latency(content: Content) -> Section:
     plain = zeros_sentence(content)
     rows = []
     for threads in content.thread_counts:
-        for model in ("dense", "exported"):
-            found = content.measured("latency", model, threads)
+        for model, provider in RUNS:
+            found = content.measured("latency", model, threads, provider)
             if found:
                 values = (found.median, found.percentile(90), found.percentile(99))
                 cells = tuple("–" if value is None else text.latency(value) for value in values)
-                rows.append((model_name(content, model), str(threads), *cells, f"{found.count:,}"))
+                rows.append((model_name(content, model, provider), str(threads), *cells, f"{found.count:,}"))
+    engine = (content.engine["sentence"],) if content.engine else ()
     if not rows:
-        return Section("Latency", (plain, "Latency was not measured in this export."))
+        return Section("Latency", (plain, *engine, "Latency was not measured in this export."))
     table = Table(("Model", "threads", "p50", "p90", "p99", "samples"), tuple(rows))
     method = next(m.method for m in content.measurements if m.what == "latency")
     caution = "These are one host's numbers, shown to be read; they gate nothing."
-    sentences = (plain, f"How: {method}.", caution, *content.failures)
-    return Section("Latency on the stock CPU provider", sentences, table, "latency")
+    where = "on the CPU provider and the sparse engine" if _both(content) else "on the stock CPU provider"
+    return Section(
+        f"Latency {where}",
+        (plain, *_gains(content), *engine, f"How: {method}.", caution, *content.failures),
+        table,
+        "latency",
+    )
+
+
+def _both(content: Content) -> bool:
+    return any(m.provider == "sparse" for m in content.measurements)
+
+
+def _gains(content: Content) -> list[str]:
+    """At each number of threads: how many times the CPU provider the engine is."""
+    found = []
+    for threads in content.thread_counts:
+        cpu_ms, own_ms = (content.measured("latency", "exported", threads, name) for name in ("cpu", "sparse"))
+        if cpu_ms and own_ms:
+            factor = times(cpu_ms.median / own_ms.median)
+            where = text.plural(threads, "thread")
+            found.append(f"Sparse engine at {where}: {text.latency(own_ms.median)}, {factor} times the CPU provider.")
+    return found
 
 
 def _loading(content: Content) -> Section | None:
     rows = []
-    for model in ("dense", "exported"):
-        found = [content.measured(what, model) for what in ("load", "first-inference", "peak-memory")]
+    for model, provider in RUNS:
+        found = [content.measured(what, model, 1, provider) for what in ("load", "first-inference", "peak-memory")]
         if any(found):
             load, first, memory = (None if m is None else m.median for m in found)
             rows.append(
                 (
-                    model_name(content, model),
+                    model_name(content, model, provider),
                     "–" if load is None else text.latency(load),
                     "–" if first is None else text.latency(first),
                     "–" if memory is None else text.size(memory),

@@ -186,6 +186,40 @@ def test_the_document_holds_every_sample() -> None:
     assert document["manifest"]["layers"][0]["shape_after"] == [64, 25]
 
 
+RAN = {"state": "ran", "sentence": "claimed 5 of 5 nodes", "claimed": 5, "nodes": 5, "max_abs_delta": 2e-6}
+
+
+def with_engine(**changes: Any) -> Content:
+    """The report where the sparse engine took part; it needs a quarter of the CPU provider's time at one thread."""
+    timed = Measurement("latency", "exported", 1, "ms", (0.0025, 0.0025, 0.0025), "in blocks", "host", "sparse")
+    engine = {**RAN, "tolerance": 4e-5, "within": True, **changes}
+    return dataclasses.replace(content(), measurements=(*content().measurements, timed), engine=engine)
+
+
+@pytest.mark.parametrize("form", [report.html, report.markdown])
+def test_every_form_says_what_the_sparse_engine_does(form: Any) -> None:
+    text = parsed(form(with_engine())).text if form is report.html else form(with_engine()).replace("\\", "")
+    for needed in (
+        "Latency on the CPU provider and the sparse engine", "exported, sparse engine", "claimed 5 of 5 nodes",
+        "Sparse engine at 1 thread: 2.50 µs, 4.10 times the CPU provider.", "max |Δ| 2e-06 to it, 4e-05 allowed",
+    ):  # fmt: skip
+        assert needed in text, needed
+    assert "Sparse engine at 2 threads" not in text
+
+
+def test_an_engine_that_was_not_there_is_said_in_words() -> None:
+    given = dataclasses.replace(content(), engine={**RAN, "state": "missing", "sentence": "the library is missing"})
+    card = next(card for card in view.cards(given) if card.label == "Sparse engine")
+    assert card.value == "missing"
+    assert "the library is missing" in report.markdown(given)
+    assert "Latency on the stock CPU provider" in report.markdown(given)
+
+
+def test_outputs_of_the_engine_beyond_their_tolerance_are_cried_out() -> None:
+    card = next(card for card in view.cards(with_engine(within=False)) if card.label == "Sparse engine")
+    assert "BEYOND" in card.detail
+
+
 def test_what_was_not_measured_is_said() -> None:
     bare = dataclasses.replace(content(metric=None), measurements=(), scores=(), host=None)
     text = parsed(report.html(bare)).text

@@ -1,0 +1,64 @@
+"""`edgeticket inspect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgeticket.cli.options import write_json
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads to plan and time for."
+)
+@click.option(
+    "--isa",
+    type=click.Choice(["avx512", "avx2", "neon", "portable"]),
+    help="The instructions to use.  [default: the best of this processor]",
+)
+@click.option(
+    "--claim",
+    type=click.Choice(["auto", "always", "timed"]),
+    default="auto",
+    show_default=True,
+    help="Take what is predicted to be faster, all that can be computed, or what was timed to be faster.",
+)
+@click.option("--json", "json_target", metavar="FILE|-", help="Write the result as JSON.")
+def inspect(model: Path, threads: int, isa: str | None, claim: str, json_target: str | None) -> None:
+    """Show what the sparse engine makes of MODEL, an artifact's folder or an ONNX file, layer by layer.
+
+    Sparsity, the kernel chosen or the reason why a layer was left to ONNX Runtime, its time as predicted and as
+    measured, and what the CPU provider is predicted to take.
+    """
+    from edgeticket import api
+
+    found = api.inspect(model, threads=threads, isa=isa, claim=claim)
+    if json_target:
+        write_json(json_target, found.document())
+    if json_target != "-":
+        _print(found)
+
+
+def _print(found: Any) -> None:
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from edgeticket.gate.inspection import COLUMNS, TIMES
+
+    table = Table(box=None, pad_edge=False, header_style="bold", show_footer=True, footer_style="bold")
+    for place, (head, total) in enumerate(zip((*COLUMNS, *TIMES), found.total_row(), strict=True)):
+        right = head == "zeros" or place >= len(COLUMNS)
+        table.add_column(head, Text(total), justify="right" if right else "left", no_wrap=right)
+    for row in found.rows():
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)  # a log has no width to keep to
+    console.print(table)
+    for sentence in found.sentences():
+        console.print(sentence, markup=False, soft_wrap=True)
