@@ -1,6 +1,8 @@
 #include "compute.h"
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -13,6 +15,8 @@ namespace {
 
 using abi::OrtKernelContext;
 using Shape = std::vector<std::int64_t>;
+
+constexpr std::size_t kMostIdle = 64;  // workspaces; threads that come later take over the longest unused
 
 struct RuntimePool {
     const abi::OrtApi& api;
@@ -74,17 +78,23 @@ CompiledRegion::CompiledRegion(const abi::OrtApi& api, Import import, std::uniqu
     };
 }
 
+// A thread gets the workspace that it had before: another's may be too small, and growing it would allocate.
 std::unique_ptr<Workspace> CompiledRegion::take() {
+    const std::thread::id self = std::this_thread::get_id();
     {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (!free_.empty()) {
-            std::unique_ptr<Workspace> workspace = std::move(free_.back());
-            free_.pop_back();
+        auto place = std::find_if(free_.rbegin(), free_.rend(), [self](const auto& idle) { return idle->owner == self; });
+        if (place == free_.rend() && free_.size() >= kMostIdle) place = std::prev(free_.rend());
+        if (place != free_.rend()) {
+            std::unique_ptr<Workspace> workspace = std::move(*place);
+            free_.erase(std::next(place).base());
+            workspace->owner = self;
             return workspace;
         }
         free_.reserve(++made_);
     }
     auto workspace = std::make_unique<Workspace>();
+    workspace->owner = self;
     workspace->inputs.resize(import_.inputs.size());
     workspace->outputs.resize(import_.outputs.size());
     workspace->shapes = import_.inputs;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "../engine/memory.h"
@@ -19,6 +20,7 @@ struct Workspace {
     std::vector<float*> outputs;
     std::vector<std::vector<std::int64_t>> shapes;  // of the inputs, then of the outputs
     Memory memory;
+    std::thread::id owner;  // has let it grow to its largest batch
     float* floats() const { return static_cast<float*>(memory.data()); }
     void reserve(std::size_t count);  // floats; what was there is lost
 };
@@ -51,7 +53,7 @@ class CompiledRegion : public abi::OrtNodeComputeInfo {
     std::atomic<int> probes_left_;   // runs that still look whether the pool has a second thread
     std::atomic<bool> parallel_;
     std::mutex mutex_;
-    std::vector<std::unique_ptr<Workspace>> free_;  // room for all that were ever made
+    std::vector<std::unique_ptr<Workspace>> free_;  // the longest unused first; room for all that were ever made
     std::size_t made_ = 0;
 };
 
