@@ -178,20 +178,20 @@ def simulation_section() -> str:
     if not SIMULATED.exists():
         return ""
     cells = json.loads(SIMULATED.read_text(encoding="utf-8"))
-    rows = [
-        [
-            f"{100 * cell['spread']:g} %",
-            "10 %" if cell["outliers"] else "none",
-            f"{100 * cell['effect']:g} %",
-            *(f"{100 * cell[verdict] / cell['trials']:.2f} %" for verdict in VERDICTS),
+    rows = []
+    for spread, outliers in dict.fromkeys((cell["spread"], cell["outliers"]) for cell in cells):
+        here = {cell["effect"]: cell for cell in cells if (cell["spread"], cell["outliers"]) == (spread, outliers)}
+        shares = [
+            " · ".join(f"{100 * here[effect][verdict] / here[effect]['trials']:.4g}" for verdict in VERDICTS)
+            for effect in EFFECTS
         ]
-        for cell in cells
-    ]
-    head = ("spread between processes", "outliers", "slow-down", *VERDICTS)
+        rows.append([f"{100 * spread:g} %", "10 %" if outliers else "none", *shares])
+    head = ("spread between processes", "outliers", *(f"{100 * effect:g} % slower" for effect in EFFECTS))
     return f"""## Simulation, not measurement
 
 {cells[0]["trials"]:,} trials a cell: three arms in each process with normal noise, so that differences have the spread named,
 judged by the same code at the looks up to 40 processes; an outlier is an arm whose noise in a process is ten times as wide.
+Cells: per cent of trials that ended as pass · regression · inconclusive.
 
 {table(head, rows)}
 """
