@@ -1,4 +1,6 @@
 // Every fully connected kernel against double-precision sums, on buffers fenced by pages that may not be touched.
+//
+//   fc_tests [COUNT]     random layers a kernel, beside those of chosen sizes; exit status 1 if a value was wrong
 
 #include <cstring>
 #include <string>
@@ -132,10 +134,10 @@ Epilogue some_epilogue() {
     }
 }
 
-void test_kernel(const FcKernels& isa, const FcKernel& kernel) {
+void test_kernel(const FcKernels& isa, const FcKernel& kernel, int count) {
     const double densities[] = {0, 0.02, 0.1, 0.3, 0.7, 1};
     auto some_size = [] { return static_cast<std::int32_t>(1 + random_source() % (random_source() % 3 == 0 ? 150 : 40)); };
-    for (int i = 0; i < 120; ++i) {
+    for (int i = 0; i < count; ++i) {
         const std::int32_t items = 1 + static_cast<std::int32_t>(random_source() % (kernel.panel ? 2 * kernel.width : 3));
         run_case({some_size(), some_size(), items, densities[random_source() % 6], random_source() % 2 == 0, random_source() % 2 == 0,
                   some_epilogue(), static_cast<Case::Special>(random_source() % 4)},
@@ -150,9 +152,9 @@ void test_kernel(const FcKernels& isa, const FcKernel& kernel) {
     if (kernel.format == FcFormat::Csr32) run_case({3, 70000, 1, 0.001, true, false, {}, Case::Plain}, isa, kernel);
 }
 
-void test_layers(const FcKernels& isa) {
+void test_layers(const FcKernels& isa, int count) {
     const double densities[] = {0, 0.05, 0.2, 0.6, 1};
-    for (int i = 0; i < 150; ++i) {
+    for (int i = 0; i < count; ++i) {
         const auto size = [] { return static_cast<std::int32_t>(1 + random_source() % 120); };
         run_layer({size(), size(), size(), densities[random_source() % 5], random_source() % 2 == 0, random_source() % 2 == 0, some_epilogue(),
                    static_cast<Case::Special>(random_source() % 4)},
@@ -162,17 +164,18 @@ void test_layers(const FcKernels& isa) {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+    const int count = argc > 1 ? std::atoi(argv[1]) : 120;
     for (const FcKernels* isa : present()) {
         for (int i = 0; i < isa->count; ++i) {
             const int before = failures;
-            test_kernel(*isa, isa->kernels[i]);
+            test_kernel(*isa, isa->kernels[i], count);
             std::printf("%s %s %s\n", failures == before ? "ok  " : "FAIL", isa->isa, isa->kernels[i].name);
         }
     }
     for (const FcKernels* isa : present()) {
         const int before = failures;
-        test_layers(*isa);
+        test_layers(*isa, count);
         std::printf("%s %s layers\n", failures == before ? "ok  " : "FAIL", isa->isa);
     }
     std::printf("%d values compared, %d failed\n", checks, failures);
