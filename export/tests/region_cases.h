@@ -11,6 +11,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "../src/engine/kernels_of.h"
@@ -92,6 +93,13 @@ inline void run_inline(void*, void (*task)(void*, std::size_t), std::size_t coun
     for (std::size_t i = count; i-- > 0;) task(argument, i);
 }
 
+// All tasks at a time.
+inline void run_threads(void*, void (*task)(void*, std::size_t), std::size_t count, void* argument) {
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < count; ++i) threads.emplace_back(task, argument, i);
+    for (std::thread& thread : threads) thread.join();
+}
+
 // The worst error of all outputs as a multiple of what is allowed. Buffers end, or begin, at a page that may not be touched.
 inline double worst(const RegionCase& test, const Settings& settings, std::int64_t items, const std::vector<std::vector<float>>& inputs, bool at_end) {
     std::vector<std::unique_ptr<Fenced>> fenced;
@@ -114,7 +122,7 @@ inline double worst(const RegionCase& test, const Settings& settings, std::int64
     Fenced workspace(whole, at_end);
     std::fill(workspace.data(), workspace.data() + whole, NAN);  // what is read must have been written
     Pool pool;
-    if (settings.threads > 1) pool.run = run_inline;
+    if (settings.threads > 1) pool.run = items % 2 == 0 ? run_inline : run_threads;
     plan->run(in.data(), out.data(), items, workspace.data(), pool);
     const double gamma = test.operations / (1 << 24) / (1 - test.operations / (1 << 24));
     double most = 0;

@@ -8,8 +8,8 @@
 
 namespace edgeticket {
 
-constexpr double kPoolUs = 5;          // to hand work to a pool and to wait for it
-constexpr double kLeastSharedUs = 15;  // shorter steps stay on one thread
+constexpr double kPoolUs = 10;         // to hand work to a pool and to wait for it
+constexpr double kLeastSharedUs = 30;  // shorter steps stay on one thread
 
 struct RowChunk {
     std::int32_t width = 0;  // of the panel; 0: rows
