@@ -90,7 +90,9 @@ def session(
         threads: threads inside an operator, the caller's own included; 0 lets the runtime take every core.
         spinning: False lets idle threads sleep instead of burning a core between operators.
         sparse: False asks for the CPU provider alone.
-        provider_options: of the sparse engine: claim (auto, always), isa, measure (1), report (a path), threads.
+        provider_options: of the sparse engine: claim (auto: what is predicted to be faster; timed: layers for which
+            that is a close call are measured on this machine first; always: all that it can compute), isa, measure (1),
+            report (a path), threads.
 
     Raises:
         ModelError: the runtime cannot load the model: damaged, or with operators it does not know.

@@ -305,7 +305,7 @@ def test_the_report_has_a_record_for_every_node(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "allowed"),
     [
-        ("claim", "sometimes", "one of auto, always"),
+        ("claim", "sometimes", "one of auto, timed, always"),
         ("isa", "sse9", "one of avx512, avx2, neon, portable"),
         ("threads", "none", "a number from 1 to 1024"),
         ("threads", "0", "a number from 1 to 1024"),

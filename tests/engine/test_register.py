@@ -79,7 +79,7 @@ def test_an_unknown_option_is_refused_before_it_is_ignored() -> None:
 
 
 def test_a_failing_provider_raises_and_is_not_replaced(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ModelError, match="one of auto, always"):
+    with pytest.raises(ModelError, match="one of auto, timed, always"):
         rt.session(network().SerializeToString(), provider_options={"claim": "sometimes"})
     assert capfd.readouterr().out == ""
 

@@ -23,12 +23,22 @@ std::int64_t count_nonzeros(const std::vector<float>& weights) {
 
 }  // namespace
 
+bool runs_dense(std::int64_t groups, std::int64_t out_channels, double density) {
+    return groups == 1 && out_channels % DENSE_OUTPUTS == 0 && density > kDense;
+}
+
+bool in_reach(const Window& window, const Layout& in) {
+    std::int64_t far = 0;
+    for (int d = 0; d < 2; ++d) far += ((window.kernel[d] - 1) * window.dilation[d] + std::max<std::int64_t>(0, -window.pad_begin[d])) * (d == 0 ? in.pitch() : 1);
+    return far < kReach;
+}
+
 ConvStep::ConvStep(int node, Arena& arena, const MapKernels& kernels, const Node& conv, const Epilogue& epilogue, const Place& in, std::int64_t in_channels,
                    const Place& out, std::int64_t out_channels, const Place& residual, int threads)
     : Step(node), kernels_(kernels), in_(in), out_(out), residual_(residual), epilogue_(epilogue), bias_(conv.bias) {
     for (int d = 0; d < 2; ++d) stride_[d] = conv.window.stride[d];
     const double density = static_cast<double>(count_nonzeros(conv.weight)) / static_cast<double>(conv.weight.size());
-    dense_ = conv.groups == 1 && out_channels % DENSE_OUTPUTS == 0 && density > kDense;
+    dense_ = runs_dense(conv.groups, out_channels, density);
     const std::int64_t block = place_tiles(conv, in_channels, out_channels);
     if (dense_) pack_dense(conv, in_channels, out_channels, block, arena);
     else pack(conv, in_channels, out_channels, block, arena);

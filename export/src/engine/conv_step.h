@@ -10,6 +10,12 @@
 
 namespace edgeticket {
 
+// Whether a convolution is computed by the kernels that take every weight, zeros too.
+bool runs_dense(std::int64_t groups, std::int64_t out_channels, double density);
+
+// Whether every tap of a convolution over a map in this layout can be named: the one limit of ConvStep.
+bool in_reach(const Window& window, const Layout& in);
+
 class ConvStep final : public Step {
    public:
     struct Place {

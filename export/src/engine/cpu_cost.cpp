@@ -137,7 +137,7 @@ double CpuCost::conv_us(const Node& node, const std::vector<std::int64_t>& in, c
     const bool gathers = taps > 1 || w.stride[0] > 1 || w.stride[1] > 1;
     const double macs = static_cast<double>(in[0]) * taps * static_cast<double>(out[0] / node.groups) * std::ceil(spread / c_.lanes) * c_.lanes;
     const double gathered_mb = gathers ? 4 * kMega * static_cast<double>(in[0]) * taps * spread : 0;
-    return slower_ * (1.36 + 0.43 * groups) + shared_us(slower_ * (c_.multiply_us * kMega * macs + 45 * gathered_mb + 2.76 * 4 * kMega * static_cast<double>(out[0]) * spread));
+    return slower_ * (1.36 + 0.15 * groups) + shared_us(slower_ * (c_.multiply_us * kMega * macs + 45 * gathered_mb + 2.76 * 4 * kMega * static_cast<double>(out[0]) * spread));
 }
 
 double CpuCost::window_pool_us(const Node& node, const std::vector<std::int64_t>& in, const std::vector<std::int64_t>& out) const {

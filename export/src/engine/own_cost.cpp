@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "conv_step.h"
 #include "kernels_of.h"
 #include "machine.h"
 #include "shape.h"
@@ -61,8 +62,8 @@ std::int64_t nonzeros_of(const Node& node) {
 }
 
 OwnCost::OwnCost(const OwnMachine& machine)
-    : machine_(machine), kernels_(map_kernels_of(machine.isa)), products_(fc_kernels_of(machine.isa)),
-      cycle_us_(2 * kernels_.lanes / (machine.peak_gmacs * 1e3)),
+    : machine_(machine), kernels_(map_family_of(machine.isa)), products_(fc_kernels_of(machine.isa)),
+      cycle_us_(2 * kernels_.wide->lanes / (machine.peak_gmacs * 1e3)),
       far_(std::clamp(machine.packed_bytes / second_cache_bytes() / 0.6 - 1, 0.0, 1.0)) {}
 
 double OwnCost::shared_us(double alone) const {
@@ -86,13 +87,16 @@ double OwnCost::window_us(const Node& node, const Layout& in, const Layout& out,
         const double taps = static_cast<double>(w.kernel[0] * w.kernel[1]);
         return other_us(kCall + outputs * ((kPooled + kTap * taps) * vectors(out) + kHalo * halos(out)), bytes);
     }
+    if (!in_reach(w, in)) return std::numeric_limits<double>::infinity();
     TileWork work;
     work.rows = out.block[0], work.columns = out.block[1];
     for (int d = 0; d < 2; ++d) work.stride[d] = w.stride[d], work.reach[d] = (w.kernel[d] - 1) * w.dilation[d];
     work.channels_in = in_channels / node.groups, work.channels_out = out_channels / node.groups;
-    work.entries = static_cast<double>(nonzeros_of(node)) / static_cast<double>(node.groups);
-    const double cycles = kCall + tile(kernels_, work).cycles * static_cast<double>(node.groups) + kHalo * halos(out) * outputs;
-    const double weights_us = far_ * kFarWeightUs * kPackedBytes * static_cast<double>(nonzeros_of(node));
+    const double all = static_cast<double>(work.channels_in * out_channels * w.kernel[0] * w.kernel[1]), nonzeros = static_cast<double>(nonzeros_of(node));
+    work.dense = runs_dense(node.groups, out_channels, nonzeros / all);
+    work.entries = (work.dense ? all : nonzeros) / static_cast<double>(node.groups);
+    const double cycles = kCall + tile(kernels_.of(out.lanes()), work).cycles * static_cast<double>(node.groups) + kHalo * halos(out) * outputs;
+    const double weights_us = far_ * kFarWeightUs * packed_bytes(all, nonzeros);
     return shared_us(cycles * cycle_us_ * factors(machine_.isa).convolution + weights_us + far_map_us(bytes));
 }
 
@@ -161,9 +165,9 @@ double OwnCost::group_us(const Region& region, const std::vector<Fused>& groups,
     if (arrangement.is_map[at(group.output)]) {
         const Layout& out = arrangement.home[at(group.output)];
         const double written = vectors(out) * static_cast<double>(to[0]);
-        return count * other_us(kCall + kPoint * written + curved(written) + kHalo * halos(out) * static_cast<double>(to[0]), 8 * written * kernels_.lanes);
+        return count * other_us(kCall + kPoint * written + curved(written) + kHalo * halos(out) * static_cast<double>(to[0]), 8 * written * static_cast<double>(out.lanes()));
     }
-    const double written = static_cast<double>(elements(to)) / kernels_.lanes;
+    const double written = static_cast<double>(elements(to)) / kernels_.wide->lanes;
     return other_us(kCall + count * (kFlat * written + curved(written)), 0);
 }
 

@@ -2,12 +2,13 @@
 // tiles, the rest by constants, both checked against Plan::measure (tests/cost_bench.cpp; docs/performance.md).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
-#include "../kernels/fc.h"
 #include "arrange.h"
 #include "fuse.h"
+#include "kernels_of.h"
 #include "plan.h"
 #include "region.h"
 
@@ -20,7 +21,8 @@ struct OwnMachine {
     int threads = 1;
 };
 
-constexpr double kPackedBytes = 6;  // of a nonzero weight
+// That a layer's weights take: as pairs of a tap and a weight, or dense.
+inline double packed_bytes(double weights, double nonzeros) { return std::min(6 * nonzeros, 4 * weights); }
 
 std::int64_t nonzeros_of(const Node& node);  // of the weight, or Node::nonzeros where the weight is not there
 
@@ -28,20 +30,21 @@ class OwnCost {
    public:
     explicit OwnCost(const OwnMachine& machine);
 
-    // Microseconds that group `index` takes for `items` items, with what brings its inputs into another layout than their home.
+    // Microseconds that group `index` takes for `items` items, with what brings its inputs into another layout than their home;
+    // infinity for what can not be planned.
     double group_us(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement, std::size_t index, std::int64_t items) const;
     // To bring a value of this layout in from row-major order, or out: for one item.
     double move_us(const Layout& layout, std::int64_t channels) const;
+    double shared_us(double alone) const;  // on all threads what takes so long on one
 
    private:
     double window_us(const Node& node, const Layout& in, const Layout& out, std::int64_t in_channels, std::int64_t out_channels) const;
     double product_us(const Node& node, double inputs, double outputs, std::int64_t items) const;
     double other_us(double cycles, double bytes) const;  // of a step that is no convolution, reading and writing so much
     double far_map_us(double bytes) const;
-    double shared_us(double alone) const;                // on all threads
 
     OwnMachine machine_;
-    const MapKernels& kernels_;
+    const MapFamily kernels_;
     const FcKernels& products_;
     double cycle_us_, far_;  // a cycle; the share of the packed weights that the second cache does not hold
 };

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "shape.h"
+#include "units.h"
 
 namespace edgeticket {
 namespace {
@@ -135,6 +136,7 @@ void RowProgram::report(const Region& region, const std::vector<Fused>& groups) 
         r.macs = static_cast<std::int64_t>(region.nodes[static_cast<std::size_t>(step.node)].weight.size());
         r.predicted_us = step.layer->predict_us(1);
     }
+    report_cpu(region, groups, reports);
 }
 
 }  // namespace edgeticket

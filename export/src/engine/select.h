@@ -31,7 +31,7 @@ struct Candidate {
     bool weight_is_kn = false;
 };
 
-enum class Claim : std::uint8_t { Auto, Always };
+enum class Claim : std::uint8_t { Auto, Timed, Always };
 
 struct Selection {
     std::vector<std::vector<int>> groups;  // each connected, convex and of one mode; indices in ascending order
@@ -39,7 +39,8 @@ struct Selection {
     std::vector<std::string> reasons;      // one a candidate: why it is not in a group; empty where it is
 };
 
-// Auto claims what is worth it; Always claims every node that can be computed.
+// Auto claims what is predicted to pay; Timed measures what the predictions leave open, on this machine, before it decides;
+// Always claims every node that can be computed.
 Selection select(const std::vector<Candidate>& candidates, const Settings& settings, Claim claim);
 
 // The groups that the claimed nodes fall into.

@@ -12,6 +12,28 @@ std::size_t at(int index) { return static_cast<std::size_t>(index); }
 
 bool windowed(Op op) { return op == Op::Conv || op == Op::MaxPool || op == Op::AveragePool; }
 
+// Of the first node of a group, then of its followers.
+std::vector<double> cpu_parts_of(const Region& region, const Fused& group, const CpuCost& cpu, std::int64_t items) {
+    const auto us = [&](const Node& node) {
+        return cpu.node_us(node, region.values[at(node.inputs[0])].shape, region.values[at(node.output)].shape, items);
+    };
+    const Node& head = region.nodes[at(group.node)];
+    const std::size_t rank = region.values[at(head.output)].shape.size();
+    std::vector<double> parts{us(head)};
+    for (const int follower : group.followers) {
+        const Node& node = region.nodes[at(follower)];
+        const bool bias = node.op == Op::Add && node.inputs.size() == 1;
+        parts.push_back(bias || CpuCost::fuses(head.op, node.op, rank) ? 0 : us(node));
+    }
+    return parts;
+}
+
+CpuCost cpu_cost_of(const Region& region) {
+    double bytes = 0;
+    for (const Node& node : region.nodes) bytes += 4.0 * static_cast<double>(node.weight.size());
+    return CpuCost({best_isa(), peak_gmacs(best_isa()), bytes, 1});
+}
+
 }  // namespace
 
 Units units_of(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement, const OwnCost& own, const CpuCost& cpu,
@@ -36,15 +58,7 @@ Units units_of(const Region& region, const std::vector<Fused>& groups, const Arr
         unit.node = group.node;
         unit.output = group.output;
         unit.own_us = own.group_us(region, groups, arrangement, g, items);
-        const auto cpu_us = [&](const Node& node) {
-            return cpu.node_us(node, region.values[at(node.inputs[0])].shape, region.values[at(node.output)].shape, items);
-        };
-        unit.cpu_parts.push_back(cpu_us(head));
-        const std::size_t rank = region.values[at(head.output)].shape.size();
-        for (const int follower : group.followers) {
-            const Node& node = region.nodes[at(follower)];
-            unit.cpu_parts.push_back(CpuCost::fuses(head.op, node.op, rank) ? 0 : cpu_us(node));
-        }
+        unit.cpu_parts = cpu_parts_of(region, group, cpu, items);
         for (const double us : unit.cpu_parts) unit.cpu_us += us;
         const bool as_map = windowed(head.op) || head.op == Op::GlobalAveragePool || (head.op != Op::Fc && head.op != Op::Reshape && arrangement.is_map[at(group.output)]);
         std::vector<int> values = head.inputs;
@@ -88,14 +102,20 @@ void Span::extend() {
     charge(unit.output, 1);
 }
 
-void report_predictions(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement, Isa isa, std::vector<NodeReport>& reports) {
-    double bytes = 0, packed = 0;
-    for (const Node& node : region.nodes) {
-        bytes += 4.0 * static_cast<double>(node.weight.size());
-        packed += kPackedBytes * static_cast<double>(nonzeros_of(node));
+void report_cpu(const Region& region, const std::vector<Fused>& groups, std::vector<NodeReport>& reports) {
+    const CpuCost cpu = cpu_cost_of(region);
+    for (const Fused& group : groups) {
+        const std::vector<double> parts = cpu_parts_of(region, group, cpu, 1);
+        reports[at(group.node)].cpu_us = parts[0];
+        for (std::size_t f = 0; f < group.followers.size(); ++f) reports[at(group.followers[f])].cpu_us = parts[f + 1];
     }
+}
+
+void report_predictions(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement, Isa isa, std::vector<NodeReport>& reports) {
+    double packed = 0;
+    for (const Node& node : region.nodes) packed += packed_bytes(static_cast<double>(node.weight.size()), static_cast<double>(nonzeros_of(node)));
     const OwnCost own({isa, peak_gmacs(isa), packed, 1});
-    const CpuCost cpu({best_isa(), peak_gmacs(best_isa()), bytes, 1});
+    const CpuCost cpu = cpu_cost_of(region);
     const Units units = units_of(region, groups, arrangement, own, cpu, 1, std::vector<bool>(region.inputs.size(), false));
     Span span(units, 0);
     for (std::size_t g = 0; g < groups.size(); ++g) {  // what brings values in counts with the unit that asks for it
@@ -106,9 +126,8 @@ void report_predictions(const Region& region, const std::vector<Fused>& groups, 
         const UnitValue& output = units.values[at(unit.output)];
         const double still = output.is_map && !leaves ? output.move_us : 0;  // charged until its readers are seen
         reports[at(unit.node)].predicted_us = std::max(unit.own_us, span.own_us() - before - still);
-        for (std::size_t f = 0; f < groups[g].followers.size(); ++f) reports[at(groups[g].followers[f])].cpu_us = unit.cpu_parts[f + 1];
-        reports[at(unit.node)].cpu_us = unit.cpu_parts[0];
     }
+    report_cpu(region, groups, reports);
 }
 
 }  // namespace edgeticket

@@ -66,6 +66,8 @@ class Span {
     double own_us_ = 0, move_us_ = 0, reorder_us_ = 0;
 };
 
+// Fills in cpu_us of a plan's reports: an item's, on one thread.
+void report_cpu(const Region& region, const std::vector<Fused>& groups, std::vector<NodeReport>& reports);
 // Fills in predicted_us and cpu_us of a plan's reports: an item's, on one thread.
 void report_predictions(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement, Isa isa, std::vector<NodeReport>& reports);
 

@@ -59,7 +59,8 @@ Options read_options(const abi::OrtApi& api, const abi::OrtSessionOptions* sessi
     }
     options.settings.isa = isa(entry(api, session, "isa"));
     if (claim == "always") options.claim = Claim::Always;
-    else if (!claim.empty() && claim != "auto") refuse("claim", claim, "one of auto, always");
+    else if (claim == "timed") options.claim = Claim::Timed;
+    else if (!claim.empty() && claim != "auto") refuse("claim", claim, "one of auto, timed, always");
     options.measure = measure == "1";
     if (!measure.empty() && measure != "0" && measure != "1") refuse("measure", measure, "0 or 1");
     char* end = nullptr;

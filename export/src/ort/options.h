@@ -12,7 +12,7 @@ namespace edgeticket {
 inline constexpr const char* kProviderName = "EdgeTicketExecutionProvider";
 
 struct Options {
-    Claim claim = Claim::Auto;     // claim: auto | always (every node that can be computed)
+    Claim claim = Claim::Auto;     // claim: auto | timed (open choices are measured) | always (every node that can be computed)
     Settings settings;             // isa: avx512 | avx2 | neon | portable; threads: of the session, 1 to 1024
     bool threads_known = false;    // else Compute looks how many the pool has
     std::string report;            // report: a path; one record a node of the graph is written there as JSON
