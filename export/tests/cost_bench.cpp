@@ -28,8 +28,9 @@ bool chance(int percent) { return number(1, 100) <= percent; }
 int pick(std::initializer_list<int> from) { return *(from.begin() + number(0, static_cast<int>(from.size()) - 1)); }
 
 void weigh(Node& node, std::size_t count, int zeros) {
-    node.weight.resize(count);
-    for (float& w : node.weight) w = number(0, 999) < zeros * 10 ? 0.0F : 0.1F;
+    std::vector<float> weight(count);
+    for (float& w : weight) w = number(0, 999) < zeros * 10 ? 0.0F : 0.1F;
+    node.weight = std::move(weight);
 }
 
 // A layer alone: what it takes to bring its map in and out is part of both times.

@@ -76,8 +76,9 @@ Region biased(Op op, const std::vector<std::int64_t>& shape, const std::vector<f
     for (int i = 0; i < 4; ++i) add_value(region, shape);
     Node layer, add, relu;
     layer.op = op, layer.name = "layer", layer.inputs = {0}, layer.output = 1;
-    layer.weight.assign(static_cast<std::size_t>(shape[0] * shape[0]), 0.0F);
-    layer.weight[0] = 2;
+    std::vector<float> weight(static_cast<std::size_t>(shape[0] * shape[0]), 0.0F);
+    weight[0] = 2;
+    layer.weight = std::move(weight);
     add.op = Op::Add, add.name = "add", add.inputs = {1}, add.output = 2, add.constant = constant;
     relu.op = Op::Relu, relu.name = "relu", relu.inputs = {2}, relu.output = 3;
     region.nodes = {layer, add, relu};

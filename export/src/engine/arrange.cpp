@@ -99,8 +99,7 @@ double entry_cost(std::int64_t vectors) {
 
 double work_of(const Node& node) {
     if (node.op != Op::Conv) return static_cast<double>(node.window.kernel[0] * node.window.kernel[1]);
-    if (node.nonzeros >= 0) return static_cast<double>(node.nonzeros);
-    return static_cast<double>(std::count_if(node.weight.begin(), node.weight.end(), [](float w) { return w != 0; }));
+    return static_cast<double>(nonzeros_of(node));
 }
 
 class Chooser {

@@ -17,10 +17,6 @@ std::int64_t groups_together(std::int64_t group_in, std::int64_t groups, std::in
     return std::max<std::int64_t>(1, std::min({groups, reach / group_in, kGroupChannels / group_in}));
 }
 
-std::int64_t count_nonzeros(const std::vector<float>& weights) {
-    return std::count_if(weights.begin(), weights.end(), [](float w) { return w != 0; });
-}
-
 }  // namespace
 
 bool runs_dense(std::int64_t groups, std::int64_t out_channels, double density) {
@@ -37,7 +33,7 @@ ConvStep::ConvStep(int node, Arena& arena, const MapKernels& kernels, const Node
                    const Place& out, std::int64_t out_channels, const Place& residual, int threads)
     : Step(node), kernels_(kernels), in_(in), out_(out), residual_(residual), epilogue_(epilogue), bias_(conv.bias) {
     for (int d = 0; d < 2; ++d) stride_[d] = conv.window.stride[d];
-    const double density = static_cast<double>(count_nonzeros(conv.weight)) / static_cast<double>(conv.weight.size());
+    const double density = static_cast<double>(nonzeros_of(conv)) / static_cast<double>(conv.weight.size());
     dense_ = runs_dense(conv.groups, out_channels, density);
     const std::int64_t block = place_tiles(conv, in_channels, out_channels);
     if (dense_) pack_dense(conv, in_channels, out_channels, block, arena);
@@ -80,7 +76,7 @@ std::int64_t ConvStep::place_tiles(const Node& conv, std::int64_t in_channels, s
     work.channels_in = in_channels / conv.groups;
     work.channels_out = out_channels / conv.groups;
     work.dense = dense_;
-    work.entries = static_cast<double>(dense_ ? static_cast<std::int64_t>(conv.weight.size()) : count_nonzeros(conv.weight)) / static_cast<double>(conv.groups);
+    work.entries = static_cast<double>(dense_ ? static_cast<std::int64_t>(conv.weight.size()) : nonzeros_of(conv)) / static_cast<double>(conv.groups);
     const Tiling tiling = tile(kernels_, work);
     cycles_ = tiling.cycles * static_cast<double>(conv.groups);
     for (const Tile& tile : tiling.tiles) {
@@ -128,11 +124,11 @@ void ConvStep::pack(const Node& conv, std::int64_t in_channels, std::int64_t out
     const std::size_t taps = reach.taps.size();
     block = reach.block(block, group_in);
     const std::int64_t together = groups_together(group_in, groups, reach.channels, block);
-    std::vector<float> weights;
-    std::vector<std::uint16_t> offsets;
-    const std::size_t nonzeros = static_cast<std::size_t>(count_nonzeros(conv.weight));
-    weights.reserve(nonzeros);
-    offsets.reserve(nonzeros);
+    // One place more than is kept: every weight is written to the next one, which a zero does not use up.
+    const auto nonzeros = static_cast<std::size_t>(std::count_if(conv.weight.begin(), conv.weight.end(), [](float w) { return w != 0; }));
+    std::vector<float> weights(nonzeros + 1);
+    std::vector<std::uint16_t> offsets(nonzeros + 1);
+    std::size_t packed = 0;
     for (std::int64_t group = 0; group < groups; group += together) {
         const std::int64_t last_group = std::min(groups, group + together);
         for (std::int64_t from = 0; from < group_in; from += block) {
@@ -143,24 +139,27 @@ void ConvStep::pack(const Node& conv, std::int64_t in_channels, std::int64_t out
             segment.last = static_cast<int>(last_group * group_out);
             segment.begins = from == 0;
             segment.ends = to == group_in;
-            segment.starts.assign(static_cast<std::size_t>(out_channels) + 1, static_cast<std::uint32_t>(weights.size()));
+            segment.starts.assign(static_cast<std::size_t>(out_channels) + 1, static_cast<std::uint32_t>(packed));
             for (std::int64_t m = segment.first; m < segment.last; ++m) {
-                segment.starts[static_cast<std::size_t>(m)] = static_cast<std::uint32_t>(weights.size());
+                segment.starts[static_cast<std::size_t>(m)] = static_cast<std::uint32_t>(packed);
                 const std::int64_t base = (m / group_out - group) * group_in;  // input channels of this group, from the segment's first
                 for (std::int64_t c = from; c < to; ++c) {
                     const float* const kernel = conv.weight.data() + static_cast<std::size_t>(m * group_in + c) * taps;
+                    const std::int64_t channel = (base + c - from) * reach.plane;
                     for (std::size_t t = 0; t < taps; ++t) {
-                        if (kernel[t] == 0) continue;
-                        weights.push_back(kernel[t]);
-                        offsets.push_back(static_cast<std::uint16_t>((base + c - from) * reach.plane + reach.taps[t]));
+                        weights[packed] = kernel[t];
+                        offsets[packed] = static_cast<std::uint16_t>(channel + reach.taps[t]);
+                        packed += kernel[t] != 0;
                     }
                 }
             }
             for (std::size_t m = static_cast<std::size_t>(segment.last); m < segment.starts.size(); ++m)
-                segment.starts[m] = static_cast<std::uint32_t>(weights.size());
+                segment.starts[m] = static_cast<std::uint32_t>(packed);
             segments_.push_back(std::move(segment));
         }
     }
+    weights.resize(packed);
+    offsets.resize(packed);
     keep(weights, offsets, arena);
 }
 

@@ -1,5 +1,6 @@
 #include "fuse.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace edgeticket {
@@ -23,6 +24,11 @@ std::vector<float> bias_with(const Region& region, const Fused& group, const Nod
 
 bool is_activation(Op op) {
     return op == Op::Relu || op == Op::Clip || op == Op::LeakyRelu || op == Op::Sigmoid || op == Op::HardSwish;
+}
+
+std::int64_t nonzeros_of(const Node& node) {
+    if (node.nonzeros >= 0) return node.nonzeros;
+    return std::count_if(node.weight.begin(), node.weight.end(), [](float w) { return w != 0; });
 }
 
 Epilogue epilogue_of(const Node& node) {

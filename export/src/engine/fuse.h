@@ -21,6 +21,8 @@ struct Fused {
 std::vector<Fused> fuse(const Region& region);
 
 bool is_activation(Op op);
+// Of the node's weight, counted where that has not been done.
+std::int64_t nonzeros_of(const Node& node);
 Epilogue epilogue_of(const Node& node);
 
 }  // namespace edgeticket

@@ -56,11 +56,6 @@ double halos(const Layout& layout) { return static_cast<double>(layout.rows() * 
 
 double OwnCost::far_map_us(double bytes) const { return bytes > 0.8 * second_cache_bytes() ? kFarMapUs * bytes : 0; }
 
-std::int64_t nonzeros_of(const Node& node) {
-    if (node.nonzeros >= 0) return node.nonzeros;
-    return std::count_if(node.weight.begin(), node.weight.end(), [](float w) { return w != 0; });
-}
-
 OwnCost::OwnCost(const OwnMachine& machine)
     : machine_(machine), kernels_(map_family_of(machine.isa)), products_(fc_kernels_of(machine.isa)),
       cycle_us_(2 * kernels_.wide->lanes / (machine.peak_gmacs * 1e3)),

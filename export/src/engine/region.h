@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "floats.h"
+
 namespace edgeticket {
 
 enum class Op : std::uint8_t {
@@ -44,8 +46,8 @@ struct Node {
     int output = -1;
     Window window;             // Conv, MaxPool, AveragePool
     std::int64_t groups = 1;   // Conv
-    std::vector<float> weight; // Conv, Fc
-    std::int64_t nonzeros = -1;  // of the weight, where a region is only looked at and its weights are not there
+    Floats weight;             // Conv, Fc
+    std::int64_t nonzeros = -1;  // of the weight, where they have been counted
     std::vector<float> bias;   // Conv, Fc
     std::vector<float> constant;  // Add with one value
     float alpha = 0.01F;

@@ -62,15 +62,19 @@ Region Sketch::whole(const std::vector<Candidate>& candidates) const {
     for (std::size_t n = 0; n < whole.nodes.size(); ++n) {
         Node& node = whole.nodes[n];
         const Candidate& candidate = candidates[at(members[n])];
-        node.nonzeros = -1;
         if (!node.constant.empty()) node.constant.resize(static_cast<std::size_t>(elements(whole.values[at(node.output)].shape)));
         if (candidate.weight == nullptr) continue;
-        node.weight.assign(candidate.weight, candidate.weight + candidate.weights);
-        if (!candidate.weight_is_kn) continue;
+        const auto count = static_cast<std::size_t>(candidate.weights);
+        if (!candidate.weight_is_kn) {
+            node.weight = Floats::view(candidate.weight, count);
+            continue;
+        }
         const auto inputs = static_cast<std::size_t>(whole.values[at(node.inputs[0])].shape.back());
-        const std::size_t outputs = node.weight.size() / inputs;
+        const std::size_t outputs = count / inputs;
+        std::vector<float> weight(count);
         for (std::size_t k = 0; k < inputs; ++k)
-            for (std::size_t m = 0; m < outputs; ++m) node.weight[m * inputs + k] = candidate.weight[k * outputs + m];
+            for (std::size_t m = 0; m < outputs; ++m) weight[m * inputs + k] = candidate.weight[k * outputs + m];
+        node.weight = std::move(weight);
     }
     return whole;
 }

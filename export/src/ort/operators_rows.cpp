@@ -169,14 +169,18 @@ void fill_constants(const OnnxGraph& graph, const Taken& taken, const Shape& ite
         const OnnxValue& weight = at(taken.weight);
         const auto* from = static_cast<const float*>(weight.data);
         const auto count = static_cast<std::size_t>(elements(weight.shape));
-        node.weight.assign(from, from + count);
-        if (taken.candidate.weight_is_kn) {
-            const auto rows = static_cast<std::size_t>(weight.shape[0]), columns = static_cast<std::size_t>(weight.shape[1]);
-            for (std::size_t n = 0; n < columns; ++n)
-                for (std::size_t k = 0; k < rows; ++k) node.weight[n * rows + k] = from[k * columns + n];
+        if (!taken.candidate.weight_is_kn && taken.weight_scale == 1) {
+            node.weight = Floats::view(from, count);  // the runtime keeps it as long as a plan is being made
+        } else {
+            std::vector<float> brought(from, from + count);
+            if (taken.candidate.weight_is_kn) {
+                const auto rows = static_cast<std::size_t>(weight.shape[0]), columns = static_cast<std::size_t>(weight.shape[1]);
+                for (std::size_t n = 0; n < columns; ++n)
+                    for (std::size_t k = 0; k < rows; ++k) brought[n * rows + k] = from[k * columns + n];
+            }
+            for (float& x : brought) x *= taken.weight_scale;
+            node.weight = std::move(brought);
         }
-        if (taken.weight_scale != 1)
-            for (float& x : node.weight) x *= taken.weight_scale;
     }
     if (taken.bias >= 0) {
         const OnnxValue& bias = at(taken.bias);

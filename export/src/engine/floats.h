@@ -1,0 +1,37 @@
+// Floats that are read only: their own, shared between copies, or a view of memory that somebody else keeps.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace edgeticket {
+
+class Floats {
+   public:
+    Floats() = default;
+    Floats(std::vector<float> values)  // not explicit: wherever floats are wanted, a vector will do
+        : held_(std::make_shared<const std::vector<float>>(std::move(values))), data_(held_->data()), size_(held_->size()) {}
+    // The memory must outlive the view and its copies.
+    static Floats view(const float* data, std::size_t size) {
+        Floats floats;
+        floats.data_ = data;
+        floats.size_ = size;
+        return floats;
+    }
+
+    const float* data() const { return data_; }
+    std::size_t size() const { return size_; }
+    bool empty() const { return size_ == 0; }
+    const float* begin() const { return data_; }
+    const float* end() const { return data_ + size_; }
+    float operator[](std::size_t i) const { return data_[i]; }
+
+   private:
+    std::shared_ptr<const std::vector<float>> held_;
+    const float* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+}  // namespace edgeticket
