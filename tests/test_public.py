@@ -44,6 +44,7 @@ def test_the_tree_of_errors_is_the_one_drawn() -> None:
         "FolderError": 2,
         "StorageError": 2,
         "MissingExtraError": 2,
+        "EngineError": 2,
         "TrainingError": 2,
         "ProofError": 1,
         "IntegrityError": 4,

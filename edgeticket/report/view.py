@@ -140,8 +140,9 @@ def _engine(content: Content, engine: Mapping[str, Any]) -> Card:
 
 def _distance(engine: Mapping[str, Any]) -> str:
     """How far its golden outputs lie from the CPU provider's."""
-    word = f"{engine['tolerance']:.2g} allowed" if engine["within"] else "an output is BEYOND its tolerance"
-    return f"max |Δ| {engine['max_abs_delta']:.2g} to it, {word}"
+    if not engine["within"]:
+        return "an output is BEYOND its tolerance"
+    return f"max |Δ| {engine['max_abs_delta']:.2g} to it, {engine['tolerance']:.2g} allowed"
 
 
 def _outputs(proof: Mapping[str, Any], weights: str) -> Card:

@@ -146,7 +146,7 @@ int test_regions(int count, unsigned first, int most_items, Make make) {
             const unsigned seed = first + static_cast<unsigned>(i);
             Chance chance(seed);
             const RegionCase test = make(chance);
-            const std::int64_t items = chance.number(1, most_items);
+            const std::int64_t items = chance.number(1, chance.chance(30) ? 3 : most_items);
             std::vector<std::vector<float>> inputs;
             for (const int value : test.region.inputs)
                 inputs.push_back(chance.reals(items * elements(test.region.values[static_cast<std::size_t>(value)].shape)));

@@ -16,10 +16,11 @@ class Maker {
     RegionCase make() {
         Region& region = test_.region;
         test_.operations = 4;
+        if (chance_.chance(4)) widest_ = 1200;  // layers that are worth several threads
         int value = add_value(region, {width()});
         region.inputs.push_back(value);
         if (chance_.chance(25)) region.inputs.push_back(add_value(region, {width()}));
-        const int nodes = chance_.number(1, 9);
+        const int nodes = chance_.number(1, widest_ > 300 ? 3 : 9);
         for (int i = 0; i < nodes; ++i) value = add_node(chance_.chance(85) ? value : any());
         region.outputs.push_back(value);
         while (chance_.chance(25)) region.outputs.push_back(any());  // inputs as well, and one value twice
@@ -27,7 +28,7 @@ class Maker {
     }
 
    private:
-    int width() { return chance_.chance(30) ? chance_.number(1, 20) : chance_.number(1, 300); }
+    int width() { return chance_.chance(30) ? chance_.number(1, 20) : chance_.number(1, widest_); }
     int any() { return chance_.number(0, static_cast<int>(test_.region.values.size()) - 1); }
 
     int add_node(int value) {
@@ -67,6 +68,7 @@ class Maker {
     }
 
     Chance& chance_;
+    int widest_ = 300;
     RegionCase test_;
 };
 

@@ -111,12 +111,12 @@ class Float64:
         def correlate(image: Array, taps: Array) -> Array:
             total: Array | None = None
             for place, patch in zip(np.ndindex(*kernel), windows(image, kernel, given, 0), strict=True):
-                grouped = patch.reshape(len(patch), groups, -1, *patch.shape[2:])
+                grouped = patch.reshape(len(patch), groups, taps.shape[1], -1)
                 tap = taps[(slice(None), slice(None), *place)].reshape(groups, -1, taps.shape[1])
-                part = np.einsum("ngc...,gmc->ngm...", grouped, tap)
+                part = np.matmul(tap, grouped).reshape(len(image), len(taps), *patch.shape[2:])
                 total = part if total is None else total + part
             assert total is not None
-            return total.reshape(len(image), len(taps), *total.shape[3:])
+            return total
 
         out = linear(correlate, x, weight)
         return out if bias is None else out + bias.reshape(-1, *[1] * len(kernel))

@@ -1,4 +1,4 @@
-"""The tests in C++: every kernel on fenced buffers, plans, and the plugin under a host; plain, sanitized, under valgrind.
+"""The tests in C++: every kernel on fenced buffers, plans, the plugin under a host; plain, sanitized, under valgrind.
 
 Emulated and instrumented runs take small counts: what varies is the tool that watches, not what is drawn.
 """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import sample_artifacts
 
@@ -68,6 +70,39 @@ def test_outputs_beyond_their_tolerance_fail(artifact: Path, monkeypatch: pytest
     outcome = api.check(artifact, engine=True)
     assert outcome.checks[-1].verdict == "fail"
     assert outcome.exit_code == 1
+
+
+@needs_library
+@pytest.mark.usefixtures("claims_always")
+@pytest.mark.parametrize(("value", "within"), [(np.nan, False), (np.inf, False), (0.0, True)])
+def test_a_number_must_not_become_nan(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch, value: float, within: bool
+) -> None:
+    plain = runtime.run
+    monkeypatch.setattr(
+        parity.runtime, "run", lambda *given: {k: v + np.float32(value) for k, v in plain(*given).items()}
+    )
+    found = parity.parity(checks.open_artifact(artifact))
+    assert found.within is within
+    assert (found.max_abs_delta is None) is not within
+
+
+@needs_library
+@pytest.mark.usefixtures("claims_always")
+def test_what_is_not_finite_on_the_cpu_provider_is_not_compared(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = checks.golden_feeds
+
+    def infinite(opened: checks.Opened) -> Any:
+        for feed, wanted in honest(opened):
+            wanted[0][0, 0] = np.inf
+            yield feed, wanted
+
+    monkeypatch.setattr(checks, "golden_feeds", infinite)
+    found = parity.parity(checks.open_artifact(artifact))
+    assert found.within is True
+    assert re.search(r"\d+ values not compared, which there are NaN or infinite", found.sentence)
 
 
 def test_an_engine_that_is_missing_is_said_and_decides_nothing(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
