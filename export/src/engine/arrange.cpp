@@ -16,6 +16,8 @@ constexpr double kHalo = 4;        // ... one halo copy
 constexpr double kStore = 7;       // ... to store one vector, with bias and activation
 constexpr double kMostWaste = 4;   // lanes without a pixel, as a multiple of the pixels, where a better grid exists
 
+constexpr std::size_t kMostStarts = 10;
+
 struct Grid {
     std::int64_t grid[2];
     std::int64_t block[2];
@@ -133,7 +135,7 @@ class Chooser {
         if (classes_.empty()) return;
         std::vector<std::size_t> best;
         double least = std::numeric_limits<double>::infinity();
-        for (std::size_t start = 0; start < classes_[0].candidates.size(); ++start) {
+        for (const std::size_t start : starts(classes_[0])) {
             // Everything begins in line with the first map, as far as that goes; then each size improves on its own.
             for (SizeClass& c : classes_) c.chosen = cheapest_alone(c);
             classes_[0].chosen = start;
@@ -249,6 +251,16 @@ class Chooser {
         for (std::size_t i = 1; i < c.candidates.size(); ++i)
             if (alone(c, c.candidates[i]) < alone(c, c.candidates[best])) best = i;
         return best;
+    }
+
+    // The candidates that are cheapest on their own: from these everything is tried.
+    std::vector<std::size_t> starts(const SizeClass& c) {
+        std::vector<std::pair<double, std::size_t>> by_cost;
+        for (std::size_t i = 0; i < c.candidates.size(); ++i) by_cost.emplace_back(alone(c, c.candidates[i]), i);
+        std::sort(by_cost.begin(), by_cost.end());
+        std::vector<std::size_t> chosen;
+        for (std::size_t i = 0; i < std::min(by_cost.size(), kMostStarts); ++i) chosen.push_back(by_cost[i].second);
+        return chosen;
     }
 
     double total() {

@@ -7,12 +7,24 @@
 
 namespace edgeticket {
 
+#if defined(__x86_64__)
+namespace {
+
+// Asked once: in a virtual machine each question leaves it, and takes tens of microseconds.
+const Cpu& cpu() {
+    static const Cpu found = this_cpu();
+    return found;
+}
+
+}  // namespace
+#endif
+
 bool has_isa(Isa isa) {
     switch (isa) {
         case Isa::Portable: return true;
 #if defined(__x86_64__)
-        case Isa::Avx512: return this_cpu().avx512;
-        case Isa::Avx2: return this_cpu().avx2;
+        case Isa::Avx512: return cpu().avx512;
+        case Isa::Avx2: return cpu().avx2;
 #elif defined(__ARM_NEON)
         case Isa::Neon: return true;
 #endif
