@@ -16,7 +16,7 @@ constexpr double kHalo = 4;        // ... one halo copy
 constexpr double kStore = 7;       // ... to store one vector, with bias and activation
 constexpr double kMostWaste = 4;   // lanes without a pixel, as a multiple of the pixels, where a better grid exists
 
-constexpr std::size_t kMostStarts = 10;
+constexpr std::size_t kMostStarts = 6;
 
 struct Grid {
     std::int64_t grid[2];

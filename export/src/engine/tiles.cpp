@@ -15,7 +15,7 @@ constexpr double kReload = 1.1;   // a vector of sums put aside and taken up aga
 constexpr double kSecond = 0.4;   // more for a vector from the second cache
 constexpr double kRun = 0.5;      // a row of vectors begun, of the input's block or of the output
 constexpr double kFill = 0.84;    // of the first cache that a block may take
-constexpr std::int64_t kMostBlocks = 64;
+constexpr std::int64_t kBlocks[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64};  // numbers of blocks to try
 
 double first_cache() {
 #ifdef _SC_LEVEL1_DCACHE_SIZE
@@ -90,7 +90,8 @@ Tiling tile(const MapKernels& kernels, const TileWork& work) {
         if (kernel.dense != work.dense || kernel.stride != stride || kernel.rows > work.rows || kernel.columns > work.columns) continue;
         Tiling tiling;
         tiling.tiles = cut(kernels, work, stride, kernel.rows, kernel.columns);
-        for (std::int64_t blocks = 1; blocks <= std::min(kMostBlocks, work.channels_in); ++blocks) {
+        for (const std::int64_t blocks : kBlocks) {
+            if (blocks > work.channels_in) break;
             tiling.cycles = cycles_of(tiling.tiles, work, kernels, blocks);
             tiling.block = (work.channels_in + blocks - 1) / blocks;
             if (best.tiles.empty() || tiling.cycles < best.cycles) best = tiling;
