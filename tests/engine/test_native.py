@@ -17,6 +17,7 @@ PROGRAMS = {  # name -> arguments of a full run, of one that something slows dow
     "row_region_tests": (("300",), ("30",)),
     "fc_tests": ((), ("20",)),
     "map_kernel_tests": (("60",), ("8",)),
+    "cost_tests": (("300",), ("30",)),
 }
 
 
