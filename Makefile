@@ -8,13 +8,14 @@ SHARED := $(abspath ../shared/data)
 export EDGETICKET_DATA ?= $(CURDIR)/data:$(SHARED)
 export ORT_DISABLE_TELEMETRY = 1
 
-.PHONY: help install install-dev demo test test-oldest engine engine-aarch64 engine-armv7 lint bench-find bench-masks bench-engine bench-never-slower data results lock clean bench-evidence evidence
+.PHONY: help install install-dev demo test test-oldest engine engine-aarch64 engine-armv7 test-arm test-arm-aarch64 test-arm-armv7 lint bench-find bench-masks bench-engine bench-never-slower data results lock clean bench-evidence evidence
 
 help:
 	@echo "make demo        install, then find, export and check a ticket on embedded data"
 	@echo "make test        install what the tests need and run them all"
 	@echo "make test-oldest  export and check on the oldest versions allowed"
 	@echo "make engine      build the sparse engine again, into edgeticket/; engine-aarch64 and engine-armv7 into build/"
+	@echo "make test-arm    the kernels' tests for aarch64 and armv7, emulated by qemu-user: right results, no word on speed"
 	@echo "make lint        ruff and mypy --strict"
 	@echo "make bench-find  an iteration of find beside a bare loop"
 	@echo "make bench-masks ways of keeping pruned weights at 0"
@@ -74,6 +75,22 @@ engine-aarch64 engine-armv7: engine-%: $(VENV)/find
 		-DEDGETICKET_PYTHON_FOR_ZIG=$(abspath $(BIN)/python)
 	$(CMAKE) --build build/$*
 	@echo "The library is build/$*/libedgeticket_ep.so"
+
+# Emulated, these tests say that results are right on Arm, nothing about speed. The ziglang wheel links them statically
+# with musl, so that they need qemu-user and no Arm libraries; small counts, for qemu takes ten times as long.
+ARM_TESTS := region_tests row_region_tests fc_tests map_kernel_tests
+test-arm: test-arm-aarch64 test-arm-armv7
+test-arm-aarch64: QEMU := qemu-aarch64
+test-arm-aarch64: TARGET := aarch64-linux-musl
+test-arm-armv7: QEMU := qemu-arm
+test-arm-armv7: TARGET := arm-linux-musleabihf
+test-arm-aarch64 test-arm-armv7: test-arm-%: $(VENV)/find
+	@command -v $(QEMU) || { echo "$(QEMU) is missing: it comes with Debian's qemu-user (apt-get install qemu-user)"; exit 1; }
+	$(BIN)/python -c "import ziglang" 2>/dev/null || $(BIN)/python -m pip install --quiet ziglang
+	$(CMAKE) -S export -B build/test-$* -DCMAKE_BUILD_TYPE=Release -DEDGETICKET_BUILD_TESTS=ON -DEDGETICKET_CROSS= \
+		-DCMAKE_TOOLCHAIN_FILE=toolchains/$*.cmake -DEDGETICKET_ZIG_TARGET=$(TARGET) -DEDGETICKET_PYTHON_FOR_ZIG=$(abspath $(BIN)/python)
+	$(CMAKE) --build build/test-$* --target $(ARM_TESTS)
+	for test in $(ARM_TESTS); do echo "$* $$test:"; $(QEMU) build/test-$*/$$test 10 || exit 1; done
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -250,7 +250,7 @@ void test_pool(const MapKernels& isa) {
         Sum sum, largest;
         largest.value = -INFINITY;
         for (const std::uint32_t tap : taps) {
-            const float x = in[static_cast<std::size_t>(channel * plane + std::ptrdiff_t{tap} * lanes + row * pitch + column * step + lane)];
+            const float x = in[static_cast<std::size_t>(channel * plane + static_cast<std::ptrdiff_t>(tap) * lanes + row * pitch + column * step + lane)];
             sum.add(scale * x);
             if (std::isnan(x) || x > largest.value) largest.value = x;
         }
