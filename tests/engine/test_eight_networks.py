@@ -21,7 +21,6 @@ from edgeticket import runtime
 sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from networks import NETWORKS, network
 
-
 BIG = ("ResNet-18", "VGG-16")  # ten seconds each, float64's for the most part
 
 
