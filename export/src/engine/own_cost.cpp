@@ -22,9 +22,10 @@ constexpr double kPoint = 4;         // a vector through an element-wise pass
 constexpr double kCurved = 16;       // more for a vector through a sigmoid
 constexpr double kTap = 2.6;         // a vector of a pool's tap
 constexpr double kPooled = 15;       // a pooled vector
-constexpr double kMeanPlane = 28;    // a plane's mean, beside its vectors
+constexpr double kMeanPlane = 30;    // a plane's mean, beside its vectors
 constexpr double kFlat = 3;          // a vector of row-major values
 constexpr double kFarMapUs = 15e-6;  // a byte read or written by a step whose maps the second cache does not hold
+constexpr double kOverflow = 0.5;    // of a convolution's cycles more, where its maps overflow the second cache by as much as that holds
 constexpr double kFarWeightUs = 33e-6;  // a byte of packed weights from beyond the second cache
 constexpr double kSharedLeast = 15;  // microseconds from which a step is shared between threads
 constexpr double kSharing = 0.85;    // of what as many threads could do
@@ -91,8 +92,8 @@ double OwnCost::window_us(const Node& node, const Layout& in, const Layout& out,
     work.dense = runs_dense(node.groups, out_channels, nonzeros / all);
     work.entries = (work.dense ? all : nonzeros) / static_cast<double>(node.groups);
     const double cycles = kCall + tile(kernels_.of(out.lanes()), work).cycles * static_cast<double>(node.groups) + kHalo * halos(out) * outputs;
-    const double weights_us = far_ * kFarWeightUs * packed_bytes(all, nonzeros);
-    return shared_us(cycles * cycle_us_ * factors(machine_.isa).convolution + weights_us + far_map_us(bytes));
+    const double weights = packed_bytes(all, nonzeros), overflow = std::clamp((bytes + std::min(weights, bytes)) / (0.8 * second_cache_bytes()) - 1, 0.0, 1.0);
+    return shared_us(cycles * (1 + kOverflow * overflow) * cycle_us_ * factors(machine_.isa).convolution + far_ * kFarWeightUs * weights);
 }
 
 // The cheapest of the kernels, as FcLayer chooses them.
