@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnxruntime as ort
+import pytest
 from float64 import Array, Float64, tolerances
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_models import Drawn, images, rows
-from small_models import feed, session
+from small_models import feed, model, node, session, sparse
 
 from edgeticket import runtime
 
@@ -64,6 +65,15 @@ def test_images(data: st.DataObject) -> None:
 def test_rows(data: st.DataObject) -> None:
     batch, optimize, threads = data.draw(FORMS)
     compare(data.draw(rows(batch)), data.draw(BATCHES), optimize, threads)
+
+
+@pytest.mark.parametrize("leading", [3, 100])
+def test_a_bias_of_rows_that_could_be_images(leading: int) -> None:
+    """Found by test_rows: fewer rows than outputs divided by 0, more wrote behind the bias."""
+    nodes = [node("MatMul", ["x", "w"], ["m"]), node("Add", ["m", "b"], ["y"])]
+    constants = {"w": sparse(1, 20, 57), "b": sparse(2, 57)}
+    proto = model(nodes, {"x": ["N", leading, 20]}, {"y": ["N", leading, 57]}, constants)
+    compare(proto, 2, optimize=False, threads=1)
 
 
 NOT_FINITE = np.array([np.nan, np.inf, -np.inf], np.float32)

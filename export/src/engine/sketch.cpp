@@ -23,7 +23,8 @@ Sketch::Sketch(const std::vector<Candidate>& candidates, const std::vector<int>&
         for (int& input : node.inputs) input = value(input, shape_of(candidate.in_shape, candidate, mode));
         node.output = value(node.output, shape_of(candidate.out_shape, candidate, mode));
         node.nonzeros = candidate.nonzeros;
-        if (node.op == Op::Add && node.inputs.size() == 1) node.constant.resize(static_cast<std::size_t>(candidate.out_shape[0]));  // as one a channel
+        if (node.op == Op::Add && node.inputs.size() == 1)  // as one a channel, of the item that this mode sees
+            node.constant.resize(static_cast<std::size_t>(region.values[at(node.output)].shape[0]));
         written_[at(node.output)] = true;
         region.nodes.push_back(std::move(node));
     }
