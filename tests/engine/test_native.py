@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from native import PLUGIN, build, run
 
-PROGRAMS = {  # name -> arguments of a full run, of one that something slows down, and the lines that it has to say
+PROGRAMS: dict[str, tuple[tuple[str, ...], tuple[str, ...] | None]] = {  # arguments of a full run, and of a slowed one
     "region_tests": (("500",), ("40",)),
     "row_region_tests": (("300",), ("30",)),
     "fc_tests": ((), ("20",)),
     "map_kernel_tests": (("60",), ("8",)),
-    "cost_tests": (("300",), ("30",)),
+    "cost_tests": (("300",), None),  # its decisions rest on the speed of this very build
 }
 
 
@@ -56,9 +56,9 @@ def test_eight_threads_share_a_region_and_warm_runs_do_not_allocate(plain: Path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", [name for name, (_, slowed) in PROGRAMS.items() if slowed is not None])
 def test_address_and_undefined_behaviour_sanitizers(sanitized: Path, program: str) -> None:
-    last_line(run(sanitized / program, *PROGRAMS[program][1]))
+    last_line(run(sanitized / program, *(PROGRAMS[program][1] or ())))
 
 
 @pytest.mark.slow
