@@ -100,8 +100,12 @@ struct Output {
         for (int i = 0; i < 3 * lanes; ++i) permutations.push_back(number(-1, lanes - 1));
         for (int to = 0; to < plane / lanes; ++to)
             if (!is_inside(std::ptrdiff_t{to} * lanes) && chance(50)) {
-                const std::ptrdiff_t from = inside + number(0, rows - 1) * pitch + number(0, columns - 1) * lanes;
-                entries.push_back({static_cast<std::uint32_t>(to), static_cast<std::uint32_t>(from / lanes), static_cast<std::uint32_t>(entries.size() % 3)});
+                const int row = number(0, rows - 1), column = number(0, columns - 1), step = chance(50) ? 1 : static_cast<int>(pitch / lanes);
+                const auto from = static_cast<std::uint32_t>((inside + row * pitch) / lanes + column);
+                Halo line{static_cast<std::uint32_t>(to), from, chance(30) ? NO_LANE : static_cast<std::uint32_t>(number(0, 2)), 1, static_cast<std::uint16_t>(step)};
+                const int most = step == 1 ? columns - column : rows - row;
+                while (line.count < most && to + line.count * step < plane / lanes && !is_inside(std::ptrdiff_t{to + line.count * step} * lanes) && chance(70)) ++line.count;
+                entries.push_back(line);
             }
     }
     bool is_inside(std::ptrdiff_t offset) const {
@@ -121,10 +125,11 @@ struct Output {
             float* const now = floats.data() + channel * plane;
             std::vector<float> wanted(before.begin() + channel * plane, before.begin() + (channel + 1) * plane);
             for (const Halo& halo : written && copies ? entries : std::vector<Halo>())
-                for (int lane = 0; lane < lanes; ++lane) {
-                    const std::int32_t from = permutations[static_cast<std::size_t>(halo.permutation) * static_cast<std::size_t>(lanes) + static_cast<std::size_t>(lane)];
-                    wanted[static_cast<std::size_t>(halo.to) * static_cast<std::size_t>(lanes) + static_cast<std::size_t>(lane)] =
-                        from < 0 ? 0.0F : now[static_cast<std::ptrdiff_t>(halo.from) * lanes + from];
+                for (int i = 0; i < halo.count * lanes; ++i) {
+                    const std::ptrdiff_t further = std::ptrdiff_t{i / lanes} * halo.step * lanes;
+                    const std::int32_t from = halo.permutation == NO_LANE ? -1 : permutations[static_cast<std::size_t>(halo.permutation) * static_cast<std::size_t>(lanes) + static_cast<std::size_t>(i % lanes)];
+                    wanted[static_cast<std::size_t>(static_cast<std::ptrdiff_t>(halo.to) * lanes + further + i % lanes)] =
+                        from < 0 ? 0.0F : now[static_cast<std::ptrdiff_t>(halo.from) * lanes + further + from];
                 }
             for (std::ptrdiff_t i = 0; i < plane; ++i)
                 if (!written || !is_inside(i)) expect_same(name + " outside", now[i], wanted[static_cast<std::size_t>(i)]);
@@ -158,10 +163,14 @@ void test_conv(const MapKernels& isa, const ConvKernel& kernel) {
     const int lanes = isa.lanes, rows = kernel.rows, columns = kernel.columns, channels = blocks * together, reach = number(0, 40);
     const int first = first_block * together, last = number(first_block + 1, blocks) * together;
     const auto taps = static_cast<std::size_t>(number(0, 40));  // of a dense kernel: all of its channels have the same
-    std::vector<std::uint32_t> starts{0};
-    for (int c = 0; c < channels; ++c) starts.push_back(starts.back() + static_cast<std::uint32_t>(chance(20) ? 0 : number(0, 40)));
-    FencedArray<std::uint16_t> offsets(kernel.dense ? taps : starts.back(), at_end);
-    Floats weights(kernel.dense ? taps * static_cast<std::size_t>(channels) : starts.back(), at_end), bias(static_cast<std::size_t>(channels), at_end);
+    std::vector<Turn> turns;  // those of channels [first, last) in any order
+    std::uint32_t entries = 0;
+    for (int c = 0; c < channels; ++c) turns.push_back({0, static_cast<std::uint32_t>(c)});
+    std::shuffle(turns.begin() + first, turns.begin() + last, random_source);
+    for (Turn& turn : turns) turn.begin = entries, entries += static_cast<std::uint32_t>(chance(20) ? 0 : number(0, 40));
+    turns.push_back({entries, 0});
+    FencedArray<std::uint16_t> offsets(kernel.dense ? taps : entries, at_end);
+    Floats weights(kernel.dense ? taps * static_cast<std::size_t>(channels) : entries, at_end), bias(static_cast<std::size_t>(channels), at_end);
     for (std::uint16_t& offset : offsets) offset = static_cast<std::uint16_t>(chance(20) ? chance(50) ? reach : 0 : number(0, reach));
     fill(weights, false), fill(bias, false);
     const int stride = kernel.stride > 0 ? kernel.stride : number(1, 4);
@@ -173,7 +182,7 @@ void test_conv(const MapKernels& isa, const ConvKernel& kernel) {
     Masks masks(static_cast<std::size_t>(rows * columns * lanes), at_end);
     fill(masks);
     ConvTask task{};
-    task.in = in.data(), task.out = out.floats.data(), task.starts = kernel.dense ? nullptr : starts.data(), task.taps = taps, task.offsets = offsets.data(), task.weights = weights.data();
+    task.in = in.data(), task.out = out.floats.data(), task.turns = kernel.dense ? nullptr : turns.data(), task.taps = taps, task.offsets = offsets.data(), task.weights = weights.data();
     task.residual = chance(50) ? residual.floats.data() : nullptr, task.bias = chance(70) ? bias.data() : nullptr, task.masks = chance(50) ? masks.data() : nullptr;
     task.halos = out.halos(), task.in_pitch = in_pitch, task.in_step = in_step;
     task.out_tile = out.inside, task.out_pitch = out.pitch, task.out_plane = out.plane;
@@ -191,7 +200,8 @@ void test_conv(const MapKernels& isa, const ConvKernel& kernel) {
         if (kernel.dense)
             for (std::size_t k = 0; k < taps; ++k) term((c / DENSE_OUTPUTS * taps + k) * DENSE_OUTPUTS + c % DENSE_OUTPUTS, k);
         else
-            for (std::size_t k = starts[c]; k < starts[c + 1]; ++k) term(k, k);
+            for (auto turn = turns.begin(); turn + 1 != turns.end(); ++turn)
+                for (std::size_t k = turn->begin; turn->channel == c && k < turn[1].begin; ++k) term(k, k);
         if (task.ends && task.residual != nullptr) sum.add(residual.at(channel, row, column, lanes, lane));
         const bool kept = !task.ends || task.masks == nullptr || masks[static_cast<std::size_t>((row * columns + column) * lanes + lane)] != 0;
         if (kept) expect(kernel.name, out.at(channel, row, column, lane), sum, task.ends ? task.epilogue : Epilogue{});

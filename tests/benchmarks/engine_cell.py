@@ -80,8 +80,8 @@ def latency(request: Mapping[str, Any]) -> dict[str, Any]:
             nodes = assigned(session)
             if not delta <= AGREEMENT:
                 raise SystemExit(f"{request['network']} at {name}: {delta:.1e} of the largest output away from fp32")
-            if nodes == 0 and isa is None and net.sparsity >= 0.9:  # AVX2 alone may lose to the CPU provider's AVX-512
-                raise SystemExit(f"{request['network']} at {name}: no node was assigned to the sparse engine")
+            if not records:  # to leave every node to the CPU provider is an answer, to be asked about none is not
+                raise SystemExit(f"{request['network']} at {name}: the sparse engine was not asked")
             arms[name] = Arm(session, feed)
             macs = sum(record.macs for record in records)
             claimed = sum(record.macs for record in records if record.claimed)

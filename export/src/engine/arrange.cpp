@@ -12,7 +12,7 @@ namespace {
 using Size = std::pair<std::int64_t, std::int64_t>;
 
 constexpr double kMove = 20;       // cycles to gather one vector
-constexpr double kHalo = 4;        // ... one halo copy
+constexpr double kHalo = 2.5;      // ... one halo copy
 constexpr double kStore = 7;       // ... to store one vector, with bias and activation
 constexpr double kMostWaste = 4;   // lanes without a pixel, as a multiple of the pixels, where a better grid exists
 

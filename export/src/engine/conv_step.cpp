@@ -1,13 +1,15 @@
 #include "conv_step.h"
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 
 namespace edgeticket {
 namespace {
 
 constexpr std::int64_t kReach = 65536;       // taps in 16 bits
-constexpr double kHaloCycles = 4;            // a halo copy
+constexpr double kHaloCycles = 2.5;          // a halo copy
+constexpr int kShortTile = 2;                // vectors: a turn over them is short beside a branch that was not foreseen
 constexpr std::int64_t kGroupChannels = 16;  // input channels of groups that are computed together
 constexpr double kDense = 0.66;              // density from which computing the zeros too is faster
 
@@ -31,31 +33,35 @@ bool in_reach(const Window& window, const Layout& in) {
 
 ConvStep::ConvStep(int node, Arena& arena, const MapKernels& kernels, const Node& conv, const Epilogue& epilogue, const Place& in, std::int64_t in_channels,
                    const Place& out, std::int64_t out_channels, const Place& residual, int threads)
-    : Step(node), kernels_(kernels), in_(in), out_(out), residual_(residual), epilogue_(epilogue), bias_(conv.bias) {
+    : Step(node), kernels_(kernels), in_(in), out_(out), residual_(residual), epilogue_(epilogue), bias_(conv.bias), cut_(static_cast<std::size_t>(threads) + 1) {
     for (int d = 0; d < 2; ++d) stride_[d] = conv.window.stride[d];
     const double density = static_cast<double>(nonzeros_of(conv)) / static_cast<double>(conv.weight.size());
     dense_ = runs_dense(conv.groups, out_channels, density);
     const std::int64_t block = place_tiles(conv, in_channels, out_channels);
     if (dense_) pack_dense(conv, in_channels, out_channels, block, arena);
     else pack(conv, in_channels, out_channels, block, arena);
-    divide(out_channels, threads);
 }
 
 // Shares of the output channels with equal numbers of weights (some more a channel for what it costs to store).
-void ConvStep::divide(std::int64_t out_channels, int threads) {
+void ConvStep::divide(const std::vector<std::int64_t>& weights) {
     const std::size_t unit = dense_ ? DENSE_OUTPUTS : 1;
-    std::vector<std::int64_t> load(static_cast<std::size_t>(out_channels) + 1, 0);
-    for (std::size_t c = 0; c < static_cast<std::size_t>(out_channels); ++c) {
-        load[c + 1] = load[c] + 4;
-        for (const Segment& segment : segments_) load[c + 1] += dense_ ? static_cast<std::int64_t>(segment.taps) : segment.starts[c + 1] - segment.starts[c];
-    }
-    for (int parts = 1; parts <= threads; ++parts) {
-        std::vector<int> cut;
-        for (int part = 0; part <= parts; ++part)
-            cut.push_back(static_cast<int>(static_cast<std::size_t>(std::lower_bound(load.begin(), load.end(), load.back() * part / parts) - load.begin()) / unit * unit));
-        cut.back() = static_cast<int>(out_channels);
-        cuts_.push_back(cut);
-    }
+    std::vector<std::int64_t> load(weights.size() + 1, 0);
+    for (std::size_t c = 0; c < weights.size(); ++c) load[c + 1] = load[c] + weights[c] + 4;
+    const auto parts = static_cast<std::int64_t>(cut_.size()) - 1;
+    for (std::int64_t part = 0; part < parts; ++part)
+        cut_[static_cast<std::size_t>(part)] =
+            static_cast<int>(static_cast<std::size_t>(std::lower_bound(load.begin(), load.end(), load.back() * part / parts) - load.begin()) / unit * unit);
+    cut_.back() = static_cast<int>(weights.size());
+}
+
+// Within each share, turns of equal length follow each other: a loop that ends where the last one did is foreseen.
+void ConvStep::order(std::vector<Turn>& turns, std::uint32_t first, const std::vector<std::uint32_t>& counts) const {
+    const auto count = static_cast<int>(turns.size()), from = static_cast<int>(first);
+    for (std::uint32_t i = 0; i < turns.size(); ++i) turns[i].channel = first + i;
+    if (tiles_.front().kernel->rows * tiles_.front().kernel->columns > kShortTile) return;
+    for (std::size_t share = 0; share + 1 < cut_.size(); ++share)
+        std::stable_sort(turns.begin() + std::clamp(cut_[share] - from, 0, count), turns.begin() + std::clamp(cut_[share + 1] - from, 0, count),
+                         [&](const Turn& a, const Turn& b) { return counts[a.channel] > counts[b.channel]; });
 }
 
 std::int64_t ConvStep::place_tiles(const Node& conv, std::int64_t in_channels, std::int64_t out_channels) {
@@ -92,7 +98,7 @@ std::int64_t ConvStep::place_tiles(const Node& conv, std::int64_t in_channels, s
                 placed.masks.insert(placed.masks.end(), begin, begin + columns * lanes);
             }
         placed.halos = writing.halos.of_tile(tile.row, tile.column, rows, columns, out);
-        cycles_ += kHaloCycles * static_cast<double>(out_channels) * static_cast<double>(placed.halos.size());
+        for (const Halo& line : placed.halos) cycles_ += kHaloCycles * static_cast<double>(out_channels) * line.count;
         tiles_.push_back(std::move(placed));
     }
     return tiling.block;
@@ -123,28 +129,39 @@ void ConvStep::pack(const Node& conv, std::int64_t in_channels, std::int64_t out
     const std::int64_t groups = conv.groups, group_in = in_channels / groups, group_out = out_channels / groups;
     const std::size_t taps = reach.taps.size();
     block = reach.block(block, group_in);
-    const std::int64_t together = groups_together(group_in, groups, reach.channels, block);
+    const std::int64_t together = groups_together(group_in, groups, reach.channels, block), blocks = (group_in + block - 1) / block;
+    const auto kernels_at = [&](std::int64_t m, std::int64_t c) { return conv.weight.data() + static_cast<std::size_t>(m * group_in + c) * taps; };
+    std::vector<std::vector<std::uint32_t>> counts(static_cast<std::size_t>(blocks));  // of each block's weights, by output channel
+    std::vector<std::int64_t> loads(static_cast<std::size_t>(out_channels), 0);
+    for (std::int64_t m = 0; m < out_channels; ++m)
+        for (std::int64_t b = 0; b < blocks; ++b) {
+            const auto count = std::count_if(kernels_at(m, b * block), kernels_at(m, std::min(group_in, (b + 1) * block)), [](float w) { return w != 0; });
+            counts[static_cast<std::size_t>(b)].push_back(static_cast<std::uint32_t>(count));
+            loads[static_cast<std::size_t>(m)] += count;
+        }
+    divide(loads);
     // One place more than is kept: every weight is written to the next one, which a zero does not use up.
-    const auto nonzeros = static_cast<std::size_t>(std::count_if(conv.weight.begin(), conv.weight.end(), [](float w) { return w != 0; }));
+    const auto nonzeros = static_cast<std::size_t>(std::accumulate(loads.begin(), loads.end(), std::int64_t{0}));
     std::vector<float> weights(nonzeros + 1);
     std::vector<std::uint16_t> offsets(nonzeros + 1);
     std::size_t packed = 0;
     for (std::int64_t group = 0; group < groups; group += together) {
         const std::int64_t last_group = std::min(groups, group + together);
-        for (std::int64_t from = 0; from < group_in; from += block) {
-            const std::int64_t to = std::min(group_in, from + block);
+        for (std::int64_t b = 0; b < blocks; ++b) {
+            const std::int64_t from = b * block, to = std::min(group_in, from + block);
             Segment segment;
             segment.in_channel = group * group_in + from;
             segment.first = static_cast<int>(group * group_out);
             segment.last = static_cast<int>(last_group * group_out);
             segment.begins = from == 0;
             segment.ends = to == group_in;
-            segment.starts.assign(static_cast<std::size_t>(out_channels) + 1, static_cast<std::uint32_t>(packed));
-            for (std::int64_t m = segment.first; m < segment.last; ++m) {
-                segment.starts[static_cast<std::size_t>(m)] = static_cast<std::uint32_t>(packed);
-                const std::int64_t base = (m / group_out - group) * group_in;  // input channels of this group, from the segment's first
+            segment.turns.resize(static_cast<std::size_t>(segment.last - segment.first));
+            order(segment.turns, static_cast<std::uint32_t>(segment.first), counts[static_cast<std::size_t>(b)]);
+            for (Turn& turn : segment.turns) {
+                turn.begin = static_cast<std::uint32_t>(packed);
+                const std::int64_t m = turn.channel, base = (m / group_out - group) * group_in;  // input channels of this group, from the segment's first
                 for (std::int64_t c = from; c < to; ++c) {
-                    const float* const kernel = conv.weight.data() + static_cast<std::size_t>(m * group_in + c) * taps;
+                    const float* const kernel = kernels_at(m, c);
                     const std::int64_t channel = (base + c - from) * reach.plane;
                     for (std::size_t t = 0; t < taps; ++t) {
                         weights[packed] = kernel[t];
@@ -153,8 +170,7 @@ void ConvStep::pack(const Node& conv, std::int64_t in_channels, std::int64_t out
                     }
                 }
             }
-            for (std::size_t m = static_cast<std::size_t>(segment.last); m < segment.starts.size(); ++m)
-                segment.starts[m] = static_cast<std::uint32_t>(packed);
+            segment.turns.push_back({static_cast<std::uint32_t>(packed), 0});
             segments_.push_back(std::move(segment));
         }
     }
@@ -167,6 +183,7 @@ void ConvStep::pack_dense(const Node& conv, std::int64_t in_channels, std::int64
     const Reach reach(conv.window, in_.layout);
     const std::size_t taps = reach.taps.size();
     block = reach.block(block, in_channels);
+    divide(std::vector<std::int64_t>(static_cast<std::size_t>(out_channels), in_channels * static_cast<std::int64_t>(taps)));
     std::vector<float> weights;
     std::vector<std::uint16_t> offsets;
     for (std::int64_t from = 0; from < in_channels; from += block) {
@@ -201,8 +218,7 @@ void ConvStep::run(const Frame& frame, const std::vector<Buffer>& buffers, int p
     const std::ptrdiff_t lanes = kernels_.lanes;
     const Layout &in = in_.layout, &out = out_.layout, &residual = residual_.layout;
     const float* const from = buffers[static_cast<std::size_t>(in_.buffer)].at(frame);
-    const std::vector<int>& cut = cuts_[static_cast<std::size_t>(parts - 1)];
-    const int first = cut[static_cast<std::size_t>(part)], last = cut[static_cast<std::size_t>(part) + 1];
+    const int first = parts == 1 ? 0 : cut_[static_cast<std::size_t>(part)], last = parts == 1 ? cut_.back() : cut_[static_cast<std::size_t>(part) + 1];
     ConvTask task{};
     task.out = buffers[static_cast<std::size_t>(out_.buffer)].at(frame);
     task.residual = residual_.buffer < 0 ? nullptr : buffers[static_cast<std::size_t>(residual_.buffer)].at(frame);
@@ -213,15 +229,16 @@ void ConvStep::run(const Frame& frame, const std::vector<Buffer>& buffers, int p
     task.residual_pitch = residual.pitch() * lanes, task.residual_plane = residual.plane() * lanes;
     task.epilogue = epilogue_;
     const auto run_tile = [&](const PlacedTile& tile, const Segment& segment) {
-        task.first = std::max(first, segment.first);
-        task.last = std::min(last, segment.last);
+        const int base = dense_ ? 0 : segment.first;
+        task.first = std::max(first, segment.first) - base;
+        task.last = std::min(last, segment.last) - base;
         if (task.first >= task.last) return;
         task.out_tile = tile.out;
         task.residual_tile = tile.residual;
         task.masks = tile.masks.empty() ? nullptr : tile.masks.data();
         task.halos = {tile.halos.data(), tile.halos.size(), halo_lanes_.data()};
         task.in = from + segment.in_channel * in.plane() * lanes + tile.in;
-        task.starts = segment.starts.data();
+        task.turns = segment.turns.data();
         task.taps = segment.taps;
         task.weights = weights_ + segment.first_weight;
         task.offsets = offsets_ + segment.first_offset;
@@ -241,7 +258,7 @@ void ConvStep::run(const Frame& frame, const std::vector<Buffer>& buffers, int p
 
 std::size_t ConvStep::bytes() const {
     std::size_t total = weight_bytes_ + bias_.size() * 4 + halo_lanes_.size() * 4;
-    for (const Segment& segment : segments_) total += segment.starts.size() * 4;
+    for (const Segment& segment : segments_) total += segment.turns.size() * sizeof(Turn);
     for (const PlacedTile& tile : tiles_) total += tile.masks.size() * 4 + tile.halos.size() * sizeof(Halo);
     return total;
 }

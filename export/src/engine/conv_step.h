@@ -38,7 +38,7 @@ class ConvStep final : public Step {
         std::int64_t in_channel;
         int first, last;
         bool begins, ends;
-        std::vector<std::uint32_t> starts;  // of all output channels, and the end; empty where dense
+        std::vector<Turn> turns;  // of the channels [first, last), share by share, and the end; empty where dense
         std::size_t taps = 0, first_weight = 0, first_offset = 0;  // where dense
     };
     struct PlacedTile {
@@ -52,7 +52,8 @@ class ConvStep final : public Step {
     void pack(const Node& conv, std::int64_t in_channels, std::int64_t out_channels, std::int64_t block, Arena& arena);
     void pack_dense(const Node& conv, std::int64_t in_channels, std::int64_t out_channels, std::int64_t block, Arena& arena);
     void keep(const std::vector<float>& weights, const std::vector<std::uint16_t>& offsets, Arena& arena);
-    void divide(std::int64_t out_channels, int threads);
+    void divide(const std::vector<std::int64_t>& weights);
+    void order(std::vector<Turn>& turns, std::uint32_t first, const std::vector<std::uint32_t>& counts) const;
 
     const MapKernels& kernels_;
     Place in_, out_, residual_;
@@ -66,7 +67,7 @@ class ConvStep final : public Step {
     std::vector<Segment> segments_;
     std::vector<PlacedTile> tiles_;
     std::vector<std::int32_t> halo_lanes_;
-    std::vector<std::vector<int>> cuts_;  // cuts_[parts - 1]: where the output channels are divided
+    std::vector<int> cut_;  // where the output channels are divided among the threads
     double cycles_ = 0;
 };
 

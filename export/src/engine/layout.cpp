@@ -90,25 +90,43 @@ HaloTable halo_table(const Layout& layout) {
                     const bool there = y + down >= 0 && y + down < layout.grid[0] && x + right >= 0 && x + right < layout.grid[1];
                     lanes.push_back(there ? static_cast<std::int32_t>((y + down) * layout.grid[1] + x + right) : -1);
                 }
-            const auto [found, added] = known.try_emplace(lanes, static_cast<std::uint32_t>(known.size()));
-            if (added) table.lanes.insert(table.lanes.end(), lanes.begin(), lanes.end());
+            std::uint32_t permutation = NO_LANE;
+            if (std::any_of(lanes.begin(), lanes.end(), [](std::int32_t lane) { return lane >= 0; })) {
+                const auto [found, added] = known.try_emplace(lanes, static_cast<std::uint32_t>(known.size()));
+                if (added) table.lanes.insert(table.lanes.end(), lanes.begin(), lanes.end());
+                permutation = found->second;
+            }
             const auto at = [&](std::int64_t y, std::int64_t x) {
                 return static_cast<std::uint32_t>(layout.inside() + y * layout.pitch() + x);
             };
-            table.entries.push_back({at(i, j), at(row, column), found->second});
+            table.entries.push_back({at(i, j), at(row, column), permutation, 1, 0});
         }
-    std::stable_sort(table.entries.begin(), table.entries.end(), [](const Halo& a, const Halo& b) { return a.permutation < b.permutation; });
     return table;
 }
 
 std::vector<Halo> HaloTable::of_tile(std::int64_t row, std::int64_t column, std::int64_t rows, std::int64_t columns, const Layout& layout) const {
-    std::vector<Halo> chosen;
+    std::map<std::uint32_t, Halo> left;  // by where they go
     for (const Halo& halo : entries) {
         const std::int64_t at = static_cast<std::int64_t>(halo.from) - layout.inside();
         const std::int64_t y = at / layout.pitch(), x = at % layout.pitch();
-        if (y >= row && y < row + rows && x >= column && x < column + columns) chosen.push_back(halo);
+        if (y >= row && y < row + rows && x >= column && x < column + columns) left.emplace(halo.to, halo);
     }
-    return chosen;
+    std::vector<Halo> lines;
+    const auto follows = [&](const Halo& first, std::uint32_t distance) {
+        const auto found = left.find(first.to + distance);
+        return found != left.end() && found->second.permutation == first.permutation && (first.permutation == NO_LANE || found->second.from == first.from + distance);
+    };
+    while (!left.empty()) {
+        Halo line = left.begin()->second;
+        for (const std::uint32_t step : {std::uint32_t{1}, static_cast<std::uint32_t>(layout.pitch())}) {
+            std::uint16_t count = 1;
+            while (step <= UINT16_MAX && count < UINT16_MAX && follows(left.begin()->second, count * step)) ++count;
+            if (count > line.count) line.count = count, line.step = static_cast<std::uint16_t>(step);
+        }
+        for (std::uint32_t n = 0; n < line.count; ++n) left.erase(line.to + n * line.step);
+        lines.push_back(line);
+    }
+    return lines;
 }
 
 }  // namespace edgeticket

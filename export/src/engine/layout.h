@@ -37,11 +37,12 @@ std::vector<std::int32_t> between(const Layout& from, const Layout& to);
 // All bits set where a lane inside has a pixel: block[0] * block[1] * lanes() entries; empty where all have one.
 std::vector<std::int32_t> masks(const Layout& layout);
 
-// Halo copies, those of a tile together.
+// Halo copies.
 struct HaloTable {
-    std::vector<Halo> entries;
+    std::vector<Halo> entries;  // one by one
     std::vector<std::int32_t> lanes;
-    // The copies of vectors of the tile of rows x columns at (row, column) of the inside.
+    std::vector<Halo> all(const Layout& layout) const { return of_tile(0, 0, layout.block[0], layout.block[1], layout); }
+    // The copies of vectors of the tile of rows x columns at (row, column) of the inside, those that lie in a line as one.
     std::vector<Halo> of_tile(std::int64_t row, std::int64_t column, std::int64_t rows, std::int64_t columns, const Layout& layout) const;
 };
 HaloTable halo_table(const Layout& layout);

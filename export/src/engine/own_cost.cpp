@@ -16,7 +16,7 @@ namespace {
 // Cycles, fitted with cost_bench on AVX-512.
 constexpr double kCall = 90;         // a step's call
 constexpr double kMove = 12;         // a vector gathered, of the layout
-constexpr double kHalo = 4;          // a halo copy
+constexpr double kHalo = 2.5;        // a halo copy
 constexpr double kResidual = 1;      // a vector of a residual
 constexpr double kPoint = 4;         // a vector through an element-wise pass
 constexpr double kCurved = 16;       // more for a vector through a sigmoid

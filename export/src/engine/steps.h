@@ -71,11 +71,12 @@ class Move final : public Step {
 struct Writing {
     Layout layout;
     HaloTable halos;
+    std::vector<Halo> lines;
     std::vector<std::int32_t> masks;
-    explicit Writing(const Layout& layout) : layout(layout), halos(halo_table(layout)), masks(edgeticket::masks(layout)) {}
-    Halos all() const { return {halos.entries.data(), halos.entries.size(), halos.lanes.data()}; }
+    explicit Writing(const Layout& layout) : layout(layout), halos(halo_table(layout)), lines(halos.all(layout)), masks(edgeticket::masks(layout)) {}
+    Halos all() const { return {lines.data(), lines.size(), halos.lanes.data()}; }
     const std::int32_t* mask() const { return masks.empty() ? nullptr : masks.data(); }
-    std::size_t bytes() const { return halos.entries.size() * sizeof(Halo) + (halos.lanes.size() + masks.size()) * 4; }
+    std::size_t bytes() const { return (halos.entries.size() + lines.size()) * sizeof(Halo) + (halos.lanes.size() + masks.size()) * 4; }
 };
 
 class Point final : public Step {

@@ -9,13 +9,17 @@ namespace edgeticket::ISA_NS {
 namespace {
 
 ET_INLINE void write_halos(float* plane, const Halos& halos) {
-    for (std::size_t i = 0; i < halos.count;) {  // entries of one permutation stand together
-        const std::uint32_t permutation = halos.entries[i].permutation;
-        const Lanes from(halos.lanes + std::size_t{permutation} * VL);
-        for (; i < halos.count && halos.entries[i].permutation == permutation; ++i) {
-            const Halo& halo = halos.entries[i];
-            store(plane + std::size_t{halo.to} * VL, permute(load(plane + std::size_t{halo.from} * VL), from));
+    for (std::size_t i = 0; i < halos.count; ++i) {
+        const Halo& halo = halos.entries[i];
+        const std::size_t step = std::size_t{halo.step} * VL;
+        float* to = plane + std::size_t{halo.to} * VL;
+        if (halo.permutation == NO_LANE) {
+            for (int n = halo.count; n > 0; --n, to += step) store(to, V{});
+            continue;
         }
+        const Lanes lanes(halos.lanes + std::size_t{halo.permutation} * VL);
+        const float* from = plane + std::size_t{halo.from} * VL;
+        for (int n = halo.count; n > 0; --n, to += step, from += step) store(to, permute(load(from), lanes));
     }
 }
 
@@ -80,14 +84,18 @@ void conv(const ConvTask& task) {
     const std::uint16_t* const offsets = task.offsets;
     const float* const weights = task.weights;
     const V low = splat(task.epilogue.low), high = splat(task.epilogue.high);
-    std::size_t k = task.starts[task.first];
-    for (int channel = task.first; channel < task.last; ++channel) {
+    Turn now = task.turns[task.first];
+    std::size_t k = now.begin;
+    for (int turn = task.first; turn < task.last; ++turn) {
+        const Turn next = task.turns[turn + 1];  // read before a branch that may be foreseen wrongly
+        const int channel = static_cast<int>(now.channel);
+        now = next;
         V sums[sets][Rows][Columns];
         begin<Rows, Columns>(task, channel, sums[0]);
         for (int s = 1; s < sets; ++s)
             for (int r = 0; r < Rows; ++r)
                 for (int c = 0; c < Columns; ++c) sums[s][r][c] = V{};
-        const std::size_t end = task.starts[channel + 1];
+        const std::size_t end = next.begin;
         for (; k + together <= end; k += together) {
             std::uint64_t four[together / 4];
             std::memcpy(&four, offsets + k, sizeof four);

@@ -19,11 +19,14 @@ struct Epilogue {
     float alpha = 0;  // LeakyRelu
 };
 
-// A vector outside its lanes' blocks: a permutation of a vector inside, 0 where the image ends.
+// Vectors outside their lanes' blocks, in a line: permutations of vectors inside, 0 where the image ends.
+constexpr std::uint32_t NO_LANE = ~0U;
 struct Halo {
-    std::uint32_t to;           // vectors from the plane's start
-    std::uint32_t from;         // vectors from the plane's start
-    std::uint32_t permutation;  // index of VL lanes in Halos::lanes
+    std::uint32_t to;           // the first, vectors from the plane's start
+    std::uint32_t from;         // the first, vectors from the plane's start
+    std::uint32_t permutation;  // index of VL lanes in Halos::lanes; NO_LANE: all are zero
+    std::uint16_t count;
+    std::uint16_t step;         // vectors from one to the next, of both
 };
 
 struct Halos {
@@ -32,17 +35,22 @@ struct Halos {
     const std::int32_t* lanes;  // permutations of VL lanes each; -1 is zero
 };
 
-// One tile of output positions, for channels [first, last), from one block of input channels.
+// One tile of output positions, from one block of input channels.
 //
-// A sparse kernel reads entries [starts[c], starts[c + 1]) for channel c. A dense kernel computes DENSE_OUTPUTS channels together, all with
-// the same `taps` entries of `offsets`; its weights are [channel / DENSE_OUTPUTS][taps][DENSE_OUTPUTS], first and last whole multiples.
+// A sparse kernel takes `turns`, a channel each: its entries end where the next turn's begin. A dense kernel computes DENSE_OUTPUTS channels
+// together, all with the same `taps` entries of `offsets`; its weights are [channel / DENSE_OUTPUTS][taps][DENSE_OUTPUTS], first and last
+// whole multiples.
 constexpr int DENSE_OUTPUTS = 4;
+struct Turn {
+    std::uint32_t begin;    // of `offsets` and `weights`
+    std::uint32_t channel;
+};
 struct ConvTask {
     const float* in;              // the tile's first tap in the block's first channel
     float* out;                   // plane of channel 0
     const float* residual;        // plane of channel 0, or null
     const float* bias;            // of channel 0, or null
-    const std::uint32_t* starts;  // sparse kernels
+    const Turn* turns;            // sparse kernels; one more than there are, for its begin
     std::size_t taps;             // dense kernels
     const std::uint16_t* offsets; // vectors from `in`
     const float* weights;
@@ -52,7 +60,7 @@ struct ConvTask {
     std::ptrdiff_t in_step;       // between neighbouring output vectors: the stride times VL
     std::ptrdiff_t out_tile, out_pitch, out_plane;
     std::ptrdiff_t residual_tile, residual_pitch, residual_plane;
-    int first, last;
+    int first, last;              // turns, or channels of a dense kernel
     bool begins;                  // sums begin with the bias, not with what `out` holds
     bool ends;                    // residual, activation, mask and halos follow
     Epilogue epilogue;
