@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "arrange.h"
+#include "machine.h"
 #include "shape.h"
 
 namespace edgeticket {
@@ -26,6 +27,7 @@ namespace {
 constexpr double kFarBytes = 1.5e6;     // weights of a graph that are still near at the next run
 constexpr double kStrongWeights = 4e4;  // bytes under four blocks of outputs that the first cache does not hold
 constexpr double kMega = 1e-6;
+constexpr double kSurelyWide = 90;      // GMAC/s that no core reaches by AVX2, or by AVX-512 in halves
 
 std::int64_t blocks_of(std::int64_t channels, double lanes) { return static_cast<std::int64_t>(std::ceil(static_cast<double>(channels) / lanes)); }
 
@@ -55,12 +57,19 @@ bool general_convolution(const Node& node, std::int64_t group_in, std::int64_t g
 
 }  // namespace
 
+CpuMachine this_machine(double weight_bytes, int threads) {
+    const Isa isa = best_isa();
+    const double peak = peak_gmacs(isa);
+    return {isa, peak, weight_bytes, threads, isa != Isa::Avx512 || peak > kSurelyWide || peak > 1.5 * peak_gmacs(Isa::Avx2)};
+}
+
 CpuCost::CpuCost(const CpuMachine& machine)
     : c_([&]() -> const Constants& {
           static const Constants avx512 = {16, 6, 0.81, 1.2, 2.6, 0.6, 15.0, 75, 28, 105, 28.5, 118, 16.4};
+          static const Constants halved = {16, 6, 0.97, 1.2, 2.6, 0.6, 15.0, 75, 28, 105, 28.5, 118, 16.4};
           static const Constants avx2 = {8, 2, 0.91, 2.4, 2.26, 0.59, 11.2, 50, 28, 61, 28.5, 65, 22.0};
           static const Constants unknown = {4, 1, 0.95, 0, 0, 0.3, 0, 1e6, 28, 200, 50, 32.5, 32.0};
-          return machine.isa == Isa::Avx512 ? avx512 : machine.isa == Isa::Avx2 ? avx2 : unknown;
+          return machine.isa == Isa::Avx512 ? machine.fast_wide ? avx512 : halved : machine.isa == Isa::Avx2 ? avx2 : unknown;
       }()),
       machine_(machine), cycle_us_(2 * c_.lanes / (machine.peak_gmacs * 1e3)), slower_(c_.fit_gmacs / machine.peak_gmacs) {}
 

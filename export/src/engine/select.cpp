@@ -112,7 +112,7 @@ class Chooser {
     static CpuMachine cpu_machine(const std::vector<Candidate>& candidates, const Settings& settings) {
         double bytes = 0;
         for (const Candidate& candidate : candidates) bytes += 4.0 * static_cast<double>(candidate.weights);
-        return {best_isa(), peak_gmacs(best_isa()), bytes, settings.threads};
+        return this_machine(bytes, settings.threads);
     }
 
     const std::vector<Candidate>& candidates_;

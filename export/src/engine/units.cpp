@@ -31,7 +31,7 @@ std::vector<double> cpu_parts_of(const Region& region, const Fused& group, const
 CpuCost cpu_cost_of(const Region& region) {
     double bytes = 0;
     for (const Node& node : region.nodes) bytes += 4.0 * static_cast<double>(node.weight.size());
-    return CpuCost({best_isa(), peak_gmacs(best_isa()), bytes, 1});
+    return CpuCost(this_machine(bytes, 1));
 }
 
 }  // namespace
