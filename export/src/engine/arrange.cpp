@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 #include "tiles.h"
@@ -66,12 +67,10 @@ struct SizeClass {
     std::size_t chosen = 0;
 };
 
-struct Link {  // a windowed group
-    int group;
+struct Link {  // the windowed groups between two sizes, with one stride
     std::size_t in, out;  // size classes
-    double taps;          // nonzero weights, or taps of a pool times channels
-    double in_channels, out_channels;
     std::int64_t stride[2];
+    double channels = 0, haloed = 0;  // that are read, and those of them whose halos are
 };
 
 std::vector<Grid> candidates(const Size& size, std::int64_t lanes) {
@@ -108,7 +107,6 @@ class Chooser {
    public:
     Chooser(const Region& region, const std::vector<Fused>& groups, const MapFamily& kernels, const std::vector<bool>& is_map)
         : region_(region), kernels_(kernels) {
-        points_.clear();
         for (std::size_t g = 0; g < groups.size(); ++g) {
             const Node& node = region.nodes[static_cast<std::size_t>(groups[g].node)];
             const Value& output = region.values[static_cast<std::size_t>(groups[g].output)];
@@ -117,27 +115,31 @@ class Chooser {
             points_[out] += static_cast<double>(output.shape[0]);
             if (!windowed(node)) continue;
             const Value& input = region.values[static_cast<std::size_t>(node.inputs[0])];
-            double taps = work_of(node);
-            if (node.op != Op::Conv) taps *= static_cast<double>(output.shape[0]);
-            const bool needs_halo = node.window.kernel[0] > 1 || node.window.kernel[1] > 1;
-            const std::size_t in = class_of(input);
-            links_.push_back({static_cast<int>(g), in, out, taps, needs_halo ? static_cast<double>(input.shape[0]) : 0,
-                              static_cast<double>(output.shape[0]), {node.window.stride[0], node.window.stride[1]}});
-            moves_.push_back(static_cast<double>(input.shape[0]));
+            const double channels = static_cast<double>(input.shape[0]);
+            taps_[out] += work_of(node) * (node.op == Op::Conv ? 1 : static_cast<double>(output.shape[0]));
+            Link& link = link_between(class_of(input), out, node.window);
+            link.channels += channels;
+            if (node.window.kernel[0] > 1 || node.window.kernel[1] > 1) link.haloed += channels;
         }
         for (SizeClass& c : classes_) c.candidates = candidates(c.size, lanes(c));
         // What a neighbour's blocks ask for lies among the rounded ones in nearly all cases; the rest are added here.
         for (int pass = 0; pass < 2; ++pass)
             for (const Link& link : links_) relate(link);
+        alone_.resize(classes_.size());
+        for (std::size_t i = 0; i < classes_.size(); ++i)
+            for (const Grid& grid : classes_[i].candidates) {
+                const double vectors = static_cast<double>(grid.block[0] * grid.block[1]);
+                alone_[i].push_back(points_[i] * kStore * vectors + taps_[i] * entry_cost(grid.block[0] * grid.block[1]));
+            }
     }
 
     void choose() {
         if (classes_.empty()) return;
         std::vector<std::size_t> best;
         double least = std::numeric_limits<double>::infinity();
-        for (const std::size_t start : starts(classes_[0])) {
+        for (const std::size_t start : by_cost(0, kMostStarts)) {
             // Everything begins in line with the first map, as far as that goes; then each size improves on its own.
-            for (SizeClass& c : classes_) c.chosen = cheapest_alone(c);
+            for (std::size_t i = 0; i < classes_.size(); ++i) classes_[i].chosen = by_cost(i, 1)[0];
             classes_[0].chosen = start;
             for (const Link& link : links_) follow(link);
             double cost = total();
@@ -180,6 +182,7 @@ class Chooser {
             if (classes_[i].size == key) return i;
         classes_.push_back({key, {}, 0});
         points_.push_back(0);
+        taps_.push_back(0);
         return classes_.size() - 1;
     }
 
@@ -189,6 +192,14 @@ class Chooser {
     }
 
    private:
+    Link& link_between(std::size_t in, std::size_t out, const Window& w) {
+        const auto same = [&](const Link& link) { return link.in == in && link.out == out && link.stride[0] == w.stride[0] && link.stride[1] == w.stride[1]; };
+        const auto found = std::find_if(links_.begin(), links_.end(), same);
+        if (found != links_.end()) return *found;
+        links_.push_back({in, out, {w.stride[0], w.stride[1]}});
+        return links_.back();
+    }
+
     std::int64_t lanes(const SizeClass& c) const { return kernels_.lanes_for(c.size.first * c.size.second); }
 
     void relate(const Link& link) {
@@ -231,48 +242,27 @@ class Chooser {
         return true;
     }
 
-    double tiling(const Grid& grid) {
-        const auto key = std::make_pair(grid.block[0], grid.block[1]);
-        const auto found = tilings_.find(key);
-        if (found != tilings_.end()) return found->second;
-        return tilings_[key] = entry_cost(grid.block[0] * grid.block[1]);
-    }
-
-    double alone(const SizeClass& c, const Grid& grid) {
-        const std::size_t index = static_cast<std::size_t>(&c - classes_.data());
-        double cost = points_[index] * kStore * static_cast<double>(grid.block[0] * grid.block[1]);
-        for (const Link& link : links_)
-            if (link.out == index) cost += link.taps * tiling(grid);
-        return cost;
-    }
-
-    std::size_t cheapest_alone(const SizeClass& c) {
-        std::size_t best = 0;
-        for (std::size_t i = 1; i < c.candidates.size(); ++i)
-            if (alone(c, c.candidates[i]) < alone(c, c.candidates[best])) best = i;
-        return best;
-    }
-
-    // The candidates that are cheapest on their own: from these everything is tried.
-    std::vector<std::size_t> starts(const SizeClass& c) {
-        std::vector<std::pair<double, std::size_t>> by_cost;
-        for (std::size_t i = 0; i < c.candidates.size(); ++i) by_cost.emplace_back(alone(c, c.candidates[i]), i);
-        std::sort(by_cost.begin(), by_cost.end());
-        std::vector<std::size_t> chosen;
-        for (std::size_t i = 0; i < std::min(by_cost.size(), kMostStarts); ++i) chosen.push_back(by_cost[i].second);
+    // The candidates that are cheapest on their own.
+    std::vector<std::size_t> by_cost(std::size_t index, std::size_t most) const {
+        const std::vector<double>& costs = alone_[index];
+        std::vector<std::size_t> chosen(costs.size());
+        std::iota(chosen.begin(), chosen.end(), std::size_t{0});
+        most = std::min(most, chosen.size());
+        std::partial_sort(chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(most), chosen.end(),
+                          [&](std::size_t a, std::size_t b) { return std::make_pair(costs[a], a) < std::make_pair(costs[b], b); });
+        chosen.resize(most);
         return chosen;
     }
 
     double total() {
         double cost = 0;
-        for (const SizeClass& c : classes_) cost += alone(c, c.candidates[c.chosen]);
-        for (std::size_t i = 0; i < links_.size(); ++i) {
-            const Link& link = links_[i];
+        for (std::size_t i = 0; i < classes_.size(); ++i) cost += alone_[i][classes_[i].chosen];
+        for (const Link& link : links_) {
             const Grid& in = classes_[link.in].candidates[classes_[link.in].chosen];
             const Grid& out = classes_[link.out].candidates[classes_[link.out].chosen];
             const double high = static_cast<double>(out.block[0] * link.stride[0]), wide = static_cast<double>(out.block[1] * link.stride[1]);
-            if (in_line(link, in, out)) cost += link.in_channels * kHalo * (2 * high + 2 * wide + 4);
-            else cost += moves_[i] * kMove * (high + 2) * (wide + 2);
+            if (in_line(link, in, out)) cost += link.haloed * kHalo * (2 * high + 2 * wide + 4);
+            else cost += link.channels * kMove * (high + 2) * (wide + 2);
         }
         return cost;
     }
@@ -281,9 +271,9 @@ class Chooser {
     const MapFamily kernels_;
     std::vector<SizeClass> classes_;
     std::vector<double> points_;  // channels written at each size
+    std::vector<double> taps_;    // nonzero weights of the convolutions that write it, taps of the pools times channels
     std::vector<Link> links_;
-    std::vector<double> moves_;   // of each link, the input's channels
-    std::map<std::pair<std::int64_t, std::int64_t>, double> tilings_;
+    std::vector<std::vector<double>> alone_;  // cost of each candidate of a size, but for what its neighbours ask
 };
 
 }  // namespace

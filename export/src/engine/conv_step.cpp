@@ -135,7 +135,8 @@ void ConvStep::pack(const Node& conv, std::int64_t in_channels, std::int64_t out
     std::vector<std::int64_t> loads(static_cast<std::size_t>(out_channels), 0);
     for (std::int64_t m = 0; m < out_channels; ++m)
         for (std::int64_t b = 0; b < blocks; ++b) {
-            const auto count = std::count_if(kernels_at(m, b * block), kernels_at(m, std::min(group_in, (b + 1) * block)), [](float w) { return w != 0; });
+            const float* const first = kernels_at(m, b * block);
+            const std::int64_t count = count_nonzeros(first, static_cast<std::size_t>(kernels_at(m, std::min(group_in, (b + 1) * block)) - first));
             counts[static_cast<std::size_t>(b)].push_back(static_cast<std::uint32_t>(count));
             loads[static_cast<std::size_t>(m)] += count;
         }

@@ -1,12 +1,26 @@
 // Floats that are read only: their own, shared between copies, or a view of memory that somebody else keeps.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <utility>
 #include <vector>
 
 namespace edgeticket {
+
+// In parts whose counts fit the lanes of the floats, so that a compiler's vectors serve; a NaN counts.
+inline std::int64_t count_nonzeros(const float* values, std::size_t size) {
+    constexpr std::size_t part = 1 << 16;
+    std::int64_t total = 0;
+    for (std::size_t from = 0; from < size; from += part) {
+        std::uint32_t count = 0;
+        for (std::size_t i = from; i < std::min(size, from + part); ++i) count += values[i] != 0.0F ? 1U : 0U;
+        total += count;
+    }
+    return total;
+}
 
 class Floats {
    public:

@@ -28,7 +28,7 @@ bool is_activation(Op op) {
 
 std::int64_t nonzeros_of(const Node& node) {
     if (node.nonzeros >= 0) return node.nonzeros;
-    return std::count_if(node.weight.begin(), node.weight.end(), [](float w) { return w != 0; });
+    return count_nonzeros(node.weight.data(), node.weight.size());
 }
 
 Epilogue epilogue_of(const Node& node) {

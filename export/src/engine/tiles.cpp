@@ -56,15 +56,26 @@ std::vector<Tile> cut(const MapKernels& kernels, const TileWork& work, std::int6
     return tiles;
 }
 
+// Bytes of the input under a tile, of `channels` channels.
+double bytes_under(const Tile& tile, const TileWork& work, const MapKernels& kernels, double channels) {
+    const double high = static_cast<double>((tile.kernel->rows - 1) * work.stride[0] + 1 + work.reach[0]);
+    const double wide = static_cast<double>((tile.kernel->columns - 1) * work.stride[1] + 1 + work.reach[1]);
+    return channels * high * wide * kernels.lanes * 4.0;
+}
+
+// Whether no tile's block of input channels is larger than its room in the first cache.
+bool stays(const Tiling& tiling, const TileWork& work, const MapKernels& kernels) {
+    return std::all_of(tiling.tiles.begin(), tiling.tiles.end(),
+                       [&](const Tile& tile) { return bytes_under(tile, work, kernels, static_cast<double>(tiling.block)) <= kFill * first_cache(); });
+}
+
 double cycles_of(const std::vector<Tile>& tiles, const TileWork& work, const MapKernels& kernels, std::int64_t blocks) {
     const double outputs = static_cast<double>(work.channels_out), share = std::ceil(static_cast<double>(work.channels_in) / static_cast<double>(blocks));
     const double turns = outputs * static_cast<double>(blocks), line_bytes = kernels.lanes * 4.0;
     double total = 0;
     for (const Tile& tile : tiles) {
         const std::int64_t vectors = std::int64_t{tile.kernel->rows} * tile.kernel->columns;
-        const double window = static_cast<double>((tile.kernel->rows - 1) * work.stride[0] + 1 + work.reach[0]) *
-                              static_cast<double>((tile.kernel->columns - 1) * work.stride[1] + 1 + work.reach[1]);
-        const double bytes = share * window * line_bytes, room = kFill * first_cache();
+        const double bytes = bytes_under(tile, work, kernels, share), room = kFill * first_cache();
         const double missing = bytes > room ? 1 - room / bytes : 0;
         const double v = static_cast<double>(vectors), rows = static_cast<double>(tile.kernel->rows);
         const double runs = static_cast<double>(work.channels_in) * (rows + static_cast<double>(work.reach[0])) + turns * rows;
@@ -95,6 +106,7 @@ Tiling tile(const MapKernels& kernels, const TileWork& work) {
             tiling.cycles = cycles_of(tiling.tiles, work, kernels, blocks);
             tiling.block = (work.channels_in + blocks - 1) / blocks;
             if (best.tiles.empty() || tiling.cycles < best.cycles) best = tiling;
+            if (stays(tiling, work, kernels)) break;  // smaller blocks only take up their sums more often
         }
     }
     return best;

@@ -42,6 +42,7 @@ class Builder {
         node.output = value(taken.output);
         const auto from = static_cast<std::size_t>(node.inputs[0]), to = static_cast<std::size_t>(node.output);
         fill_constants(graph_, taken, import_.region.values[from].shape, node);
+        if (node.op == Op::Conv && taken.candidate.weight != nullptr) node.nonzeros = taken.candidate.nonzeros;
         leads_[to] = taken.keeps_leads ? leads_[from] : -1;
         if (taken.keeps_leads && leads_[from] < 0) {  // the leading sizes were known to a Reshape before
             const std::int64_t last = declared_[to].back();

@@ -32,13 +32,13 @@ const std::map<std::string, Read>& readers() {
     return table;
 }
 
-void count_nonzeros(const OnnxGraph& graph, Taken& taken) {
+void weigh(const OnnxGraph& graph, Taken& taken) {
     Candidate& candidate = taken.candidate;
     if (taken.weight < 0 || graph.part) return;
     const OnnxValue& weight = graph.values[static_cast<std::size_t>(taken.weight)];
     candidate.weight = static_cast<const float*>(weight.data);
     candidate.weights = count_elements(weight.shape);
-    for (std::int64_t i = 0; i < candidate.weights; ++i) candidate.nonzeros += candidate.weight[i] != 0.0F ? 1 : 0;
+    candidate.nonzeros = count_nonzeros(candidate.weight, static_cast<std::size_t>(candidate.weights));
 }
 
 // How many items a run has, where the graph knows.
@@ -86,7 +86,7 @@ Taken take(const OnnxGraph& graph, const OnnxNode& node) {
         candidate.in_shape = item_shape(in, mode);
         candidate.out_shape = item_shape(reading.output(), mode);
         candidate.items = known_items(in, mode);
-        count_nonzeros(graph, taken);
+        weigh(graph, taken);
     } catch (const Declined& declined) {
         candidate.reason = declined.what();
     }
