@@ -34,6 +34,7 @@ from edgeticket.engine import EP_NAME
 from edgeticket.measure import checks, conditions, instructions
 
 CPU_PROVIDER = checks.CPU_PROVIDER
+MOST_CARRIED_NS = 2000.0  # from one spin to the next: a few turns of its loop
 LOAD_SHARE = 0.5  # of the time spent on timing may go into loading anew
 # An ONNX model of one Identity (IR 8, opset 18): opened first, it leaves an idle runtime with nothing loaded.
 EMPTY_MODEL = bytes.fromhex(
@@ -61,7 +62,8 @@ class Arm:
     def __init__(self, name: str, spec: Mapping[str, Any], feed: checks.Feed, threads: int, spinning: bool) -> None:
         self.name, self.feed, self.runs = name, feed, 0
         self.slowdown = float(spec.get("slowdown", 0.0))
-        self.own_ns = self.spun_ns = 0
+        self.realised: list[float] = []  # slow-down of each slot's median
+        self._carried_ns = 0.0
         self.loads_ms: list[float] = []
         self.firsts_ms: list[float] = []
         self._open = (str(spec["path"]), str(spec.get("provider", CPU_PROVIDER)), threads, spinning)
@@ -97,6 +99,7 @@ class Arm:
         self.run()
         run, feed, clock = self._session.run, self.feed, time.perf_counter_ns
         times: list[float] = []
+        own_ns: list[int] = []
         total, until = 0, slot_ms * 1e6
         try:
             while (most is None or len(times) < most) and (len(times) < runs or total < until):
@@ -104,22 +107,28 @@ class Arm:
                 run(None, feed)
                 end = clock()
                 if self.slowdown:
+                    own_ns.append(end - start)
                     end = self._spin(end, end - start)
                 times.append((end - start) / 1e6)
                 total += end - start
         except Exception as error:
             raise _failed(self.name, f"in run {self.runs + len(times) + 1}", error) from error
         self.runs += len(times)
+        if own_ns:
+            self.realised.append(float(np.median(times)) * 1e6 / float(np.median(own_ns)) - 1)
         return times
 
     def _spin(self, end: int, own: int) -> int:
-        """Keep the CPU for a share of the model's own time; what one spin overshoots, the next ones save."""
-        self.own_ns += own
-        due = end + self.slowdown * self.own_ns - self.spun_ns
+        """Keep the CPU for a share of the model's own time; what one spin overshoots by a little, the next one saves.
+
+        Only a little: one that was interrupted for long would save all spins of a block, and its median would be that
+        of a model that is not slowed down.
+        """
+        wanted = self.slowdown * own - self._carried_ns
         now = end
-        while now < due:
+        while now < end + wanted:
             now = time.perf_counter_ns()
-        self.spun_ns += now - end
+        self._carried_ns = min(MOST_CARRIED_NS, now - end - wanted)
         return now
 
 
@@ -173,7 +182,7 @@ def blocks(request: dict[str, Any]) -> dict[str, Any]:
         found.append(block)
     loads = {arm.name: {"load_ms": arm.loads_ms[0], "first_inference_ms": arm.firsts_ms[0]} for arm in arms}
     answer: dict[str, Any] = {"blocks": found, "pinned": pinned, "loads": loads, "placements": len(arms[0].loads_ms)}
-    answer["slowdown"] = {arm.name: arm.spun_ns / arm.own_ns for arm in arms if arm.own_ns}
+    answer["slowdown"] = {arm.name: float(np.median(arm.realised)) for arm in arms if arm.realised}
     return answer | (_instructions(arms) if request["instructions"] else {"instructions": {}, "not_counted": None})
 
 

@@ -74,6 +74,15 @@ def test_a_slow_down_is_spun_in_the_timed_slot_and_realised(model: Path, feed: s
     assert realised >= 0.4999  # more where the machine is busy
 
 
+def test_a_spin_that_was_interrupted_saves_the_next_ones_next_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([1_000_000, *range(0, 10_000_000, 100)])
+    monkeypatch.setattr("edgeticket.measure.worker.time.perf_counter_ns", lambda: next(clock))
+    arm = worker.Arm("a", {"path": "", "slowdown": 0.05}, {}, 1, spinning=False)
+    assert arm._spin(0, 400_000) == 1_000_000  # 20 µs were wanted, and the CPU was away for 1 ms
+    assert arm._spin(0, 400_000) == 18_000
+    assert arm._spin(100, 400_000) == pytest.approx(20_100, abs=100)
+
+
 def test_a_worker_loads_one_model_in_an_idle_runtime(model: Path, feed: str) -> None:
     answer = ask({"kind": "load", "arms": {"a": {"path": str(model)}}, "feed": feed, "threads": 1}, 60)
     assert answer["load_ms"] > 0
