@@ -132,6 +132,10 @@ void decisions() {
         expect(all.groups.size() == 1 && claimed(all) == sparse.all.size(), "a network with nine weights in ten zero is one group");
     }
 
+    Graph light({64, 28, 28});  // nothing to gain but what predictions are wrong by
+    light.relu(light.mean(light.relu(light.relu(0))));
+    expect(claimed(select(light.all, settings, Claim::Auto)) == 0, "a group without weights is left alone");
+
     Graph tail({64, 28, 28});
     x = 0;
     for (int i = 0; i < 4; ++i) x = tail.relu(tail.conv(x, 64, 3, 1.0));
@@ -206,7 +210,9 @@ double cost_of(const Units& units, const std::vector<bool>& here, const Margin& 
             continue;
         }
         Span span(units, u);
-        for (; u < here.size() && here[u]; ++u) span.extend();
+        bool weighted = false;
+        for (; u < here.size() && here[u]; ++u) span.extend(), weighted = weighted || units.units[u].weighted;
+        if (!weighted) return 1e30;
         total += margin.span_us + span.own_us() / margin.share + span.reorder_us();
     }
     return total;
@@ -223,7 +229,7 @@ void least(int count, unsigned seed) {
         units.values[0].is_map = false, units.values[0].move_us = real() / 4;
         for (int u = 0; u < length; ++u) {
             Unit unit;
-            unit.own_us = real(), unit.cpu_us = real(), unit.output = u + 1;
+            unit.own_us = real(), unit.cpu_us = real(), unit.output = u + 1, unit.weighted = random() % 4 > 0;
             const int from = static_cast<int>(random() % at(u + 1));
             for (const int read : {u, from}) {
                 unit.reads.push_back({read, random() % 4 > 0});

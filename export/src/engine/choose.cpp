@@ -20,8 +20,11 @@ std::vector<std::pair<std::size_t, std::size_t>> choose(const Units& units, cons
         const double left = least[i] + units.units[i].cpu_us;
         if (left <= least[i + 1]) least[i + 1] = left, from[i + 1] = i + 1;
         Span span(units, i);
+        bool weighted = false;  // without weights nothing is gained but what predictions may be wrong by
         for (std::size_t j = i; j < std::min(count, i + kLongest); ++j) {
             span.extend();
+            weighted = weighted || units.units[j].weighted;
+            if (!weighted) continue;
             const double taken = least[i] + margin.span_us + span.own_us() / margin.share + span.reorder_us();
             if (taken < least[j + 1]) least[j + 1] = taken, from[j + 1] = i;
         }

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::int64_t kReach = 65536;       // taps in 16 bits
 constexpr double kHaloCycles = 2.5;          // a halo copy
-constexpr int kShortTile = 2;                // vectors: a turn over them is short beside a branch that was not foreseen
+constexpr std::uint64_t kLongTurn = 256;     // multiplications of vectors, beside which a branch that was not foreseen is short
 constexpr std::int64_t kGroupChannels = 16;  // input channels of groups that are computed together
 constexpr double kDense = 0.66;              // density from which computing the zeros too is faster
 
@@ -58,7 +58,9 @@ void ConvStep::divide(const std::vector<std::int64_t>& weights) {
 void ConvStep::order(std::vector<Turn>& turns, std::uint32_t first, const std::vector<std::uint32_t>& counts) const {
     const auto count = static_cast<int>(turns.size()), from = static_cast<int>(first);
     for (std::uint32_t i = 0; i < turns.size(); ++i) turns[i].channel = first + i;
-    if (tiles_.front().kernel->rows * tiles_.front().kernel->columns > kShortTile) return;
+    std::uint64_t products = 0;
+    for (const Turn& turn : turns) products += std::uint64_t{counts[turn.channel]} * static_cast<std::uint64_t>(tiles_.front().kernel->rows * tiles_.front().kernel->columns);
+    if (products > kLongTurn * turns.size()) return;  // what is foreseen then weighs less than that channels are stored in order
     for (std::size_t share = 0; share + 1 < cut_.size(); ++share)
         std::stable_sort(turns.begin() + std::clamp(cut_[share] - from, 0, count), turns.begin() + std::clamp(cut_[share + 1] - from, 0, count),
                          [&](const Turn& a, const Turn& b) { return counts[a.channel] > counts[b.channel]; });

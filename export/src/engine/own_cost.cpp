@@ -27,6 +27,7 @@ constexpr double kFlat = 3;          // a vector of row-major values
 constexpr double kFarMapUs = 15e-6;  // a byte read or written by a step whose maps the second cache does not hold
 constexpr double kOverflow = 0.5;    // of a convolution's cycles more, where its maps overflow the second cache by as much as that holds
 constexpr double kFarWeightUs = 33e-6;  // a byte of packed weights from beyond the second cache
+constexpr double kSmallFloats = 1 << 20, kMostSwelling = 16;  // of a layout, and times the map's own floats
 constexpr double kSharedLeast = 15;  // microseconds from which a step is shared between threads
 constexpr double kSharing = 0.85;    // of what as many threads could do
 
@@ -50,6 +51,14 @@ Factors factors(Isa isa) {
 // Places of a packed window for each nonzero: the sparser, the fewer there are to fill it.
 double window_fill(double density) { return 1.3 * (1 + 0.022 / std::max(density, 0.005)); }
 
+double pixels(const Layout& layout) { return static_cast<double>(layout.size[0]) * static_cast<double>(layout.size[1]); }
+double floats(const Layout& layout, std::int64_t channels) {
+    return static_cast<double>(channels) * static_cast<double>(layout.plane()) * static_cast<double>(layout.lanes());
+}
+// A layout whose halos are most of it: neither memory nor the tables of its halos are worth it.
+bool swells(const Layout& layout, std::int64_t channels) {
+    return floats(layout, channels) > kSmallFloats + kMostSwelling * static_cast<double>(channels) * pixels(layout);
+}
 double vectors(const Layout& layout) { return static_cast<double>(layout.block[0] * layout.block[1]); }
 double halos(const Layout& layout) { return static_cast<double>(layout.rows() * layout.pitch()) - vectors(layout); }
 
@@ -71,14 +80,15 @@ double OwnCost::other_us(double cycles, double bytes) const {
 }
 
 double OwnCost::move_us(const Layout& layout, std::int64_t channels) const {
-    const double plane = static_cast<double>(layout.plane() * layout.lanes() + layout.size[0] * layout.size[1]);
-    return other_us(kCall + kMove * static_cast<double>(channels * layout.plane()), 4 * static_cast<double>(channels) * plane);
+    const double count = static_cast<double>(channels), plane = static_cast<double>(layout.plane());
+    return other_us(kCall + kMove * count * plane, 4 * count * (plane * static_cast<double>(layout.lanes()) + pixels(layout)));
 }
 
 double OwnCost::window_us(const Node& node, const Layout& in, const Layout& out, std::int64_t in_channels, std::int64_t out_channels) const {
     const Window& w = node.window;
     const double outputs = static_cast<double>(out_channels);
-    const double bytes = 4 * static_cast<double>(in_channels * in.plane() * in.lanes() + out_channels * out.plane() * out.lanes());
+    const double bytes = 4 * (floats(in, in_channels) + floats(out, out_channels));
+    if (swells(in, in_channels) || swells(out, out_channels)) return std::numeric_limits<double>::infinity();
     if (node.op != Op::Conv) {
         const double taps = static_cast<double>(w.kernel[0] * w.kernel[1]);
         return other_us(kCall + outputs * ((kPooled + kTap * taps) * vectors(out) + kHalo * halos(out)), bytes);

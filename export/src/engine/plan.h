@@ -31,7 +31,7 @@ struct Pool {
 // What is known of one node once the region is planned.
 struct NodeReport {
     std::string name;
-    std::string kernel;        // e.g. "conv_avx512_16x1_s1", "fc_gather_avx512", "fused into CONV_NAME"
+    std::string kernel;        // e.g. "conv_avx512_2x4_s1", "fc_window", "fused into CONV_NAME"
     double density = 1.0;      // nonzero share of the weights; 1 where there are none
     std::int64_t macs = 0;     // dense multiply-accumulates an item
     double predicted_us = 0;   // of this plan, an item
@@ -47,7 +47,7 @@ class Plan {
     // Floats of workspace that run() needs for this many items; the workspace is aligned to 64 bytes.
     virtual std::size_t workspace_floats(std::int64_t items) const = 0;
 
-    // inputs[i] and outputs[i] hold items * (elements of an item) floats each and need no alignment. Re-entrant: everything
+    // A pool without `run` has one thread. inputs[i] and outputs[i] hold items * (elements of an item) floats each and need no alignment. Re-entrant: everything
     // that is written lies in outputs and workspace. Neither allocates nor throws.
     virtual void run(const float* const* inputs, float* const* outputs, std::int64_t items, float* workspace, const Pool& pool) const = 0;
 

@@ -25,7 +25,7 @@ constexpr double kMostTimedUs = 25e3;  // of an item: a session's creation waits
 
 std::string reason_of(const Candidate& candidate, double cpu_us, double own_us) {
     char text[160];
-    if (!std::isfinite(own_us)) return "its window reaches further in one channel than a packed tap can say";
+    if (!std::isfinite(own_us)) return "its window, stride or padding asks for a packed layout that is too large";
     if (candidate.weights == 0) return "left to the CPU provider with the nodes around it";
     const double zeros = 100 * (1 - static_cast<double>(candidate.nonzeros) / static_cast<double>(candidate.weights));
     std::snprintf(text, sizeof text, "%.4g %% of the weights are zero: the CPU provider is predicted to take %.3g µs, this engine %.3g", zeros, cpu_us, own_us);

@@ -57,6 +57,7 @@ Units units_of(const Region& region, const std::vector<Fused>& groups, const Arr
         Unit unit;
         unit.node = group.node;
         unit.output = group.output;
+        unit.weighted = head.op == Op::Conv || head.op == Op::Fc;
         unit.own_us = own.group_us(region, groups, arrangement, g, items);
         unit.cpu_parts = cpu_parts_of(region, group, cpu, items);
         for (const double us : unit.cpu_parts) unit.cpu_us += us;

@@ -21,6 +21,7 @@ struct Unit {
         bool moves = true;  // false: a map that is gathered from either form anyway
     };
     int node = -1;          // of the region, the first
+    bool weighted = false;  // a convolution or a product
     double own_us = 0, cpu_us = 0;
     std::vector<double> cpu_parts;  // of node, then of its followers
     std::vector<Read> reads;

@@ -1,6 +1,6 @@
 // The table of fully connected kernels, once per instruction set: a kernel without a row here can not be reached.
 //
-// Costs are those of fc.h, measured with `fc_tests --bench kernels` on one core of an Intel server processor with AVX-512 (AMX
+// Costs are those of fc.h, measured with `fc_bench kernels` on one core of an Intel server processor with AVX-512 (AMX
 // generation) for avx512, avx2 and portable. Those of neon are not measured: they suppose TBL of four registers every two cycles.
 #include "fc_panels.h"
 #include "fc_rows.h"

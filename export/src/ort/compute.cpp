@@ -16,7 +16,7 @@ namespace {
 using abi::OrtKernelContext;
 using Shape = std::vector<std::int64_t>;
 
-constexpr std::size_t kMostIdle = 64;  // workspaces; threads that come later take over the longest unused
+constexpr std::size_t kMostIdle = 16;  // workspaces; threads that come later take over the longest unused
 
 struct RuntimePool {
     const abi::OrtApi& api;
@@ -28,10 +28,6 @@ void run_in_pool(void* pool, void (*task)(void*, std::size_t), std::size_t count
     abi::Status status = runtime.api.KernelContext_ParallelFor(runtime.context, task, count, count, argument);
     if (status == nullptr) return;
     runtime.api.ReleaseStatus(status);  // refused before it began
-    for (std::size_t i = 0; i < count; ++i) task(argument, i);
-}
-
-void run_inline(void*, void (*task)(void*, std::size_t), std::size_t count, void* argument) {
     for (std::size_t i = 0; i < count; ++i) task(argument, i);
 }
 
@@ -151,6 +147,9 @@ std::int64_t CompiledRegion::read_inputs(OrtKernelContext* context, Workspace& w
         const std::int64_t here = items_of(i, shape);
         if (items >= 0 && here != items)
             throw std::runtime_error("the inputs of a fused region have " + std::to_string(items) + " and " + std::to_string(here) + " items");
+        const Shape& before = workspace.shapes[i > 0 ? i - 1 : 0];
+        if (before.size() == shape.size() && !std::equal(shape.begin(), shape.end() - 1, before.begin()) && import_.mode == kRow)
+            throw std::runtime_error("the inputs of a fused region have the same number of rows, " + std::to_string(here) + ", in different shapes");
         items = here;
         void* data = nullptr;
         check(api_.GetTensorMutableData(const_cast<abi::OrtValue*>(value), &data));
@@ -172,7 +171,7 @@ void CompiledRegion::write_outputs(OrtKernelContext* context, Workspace& workspa
             for (std::size_t axis = 0; axis < leading; ++axis)
                 if (output.shape[axis] >= 0) known = product(known, output.shape[axis]);
             for (std::size_t axis = 0; axis < leading; ++axis)
-                if (output.shape[axis] < 0) shape[axis] = known > 0 ? items / known : 0, known = items;
+                if (output.shape[axis] < 0 && known > 0 && items % known == 0) shape[axis] = items / known, known = items;  // one at most is open
             if (known != items) throw std::runtime_error("an output's declared shape does not hold " + std::to_string(items) + " items");
         }
         abi::OrtValue* value = nullptr;
@@ -204,7 +203,7 @@ void CompiledRegion::run(OrtKernelContext* context) {
     if (items == 0) return;
     workspace.reserve(plan_->workspace_floats(items));
     RuntimePool runtime{api_, context};
-    const Pool pool{pool_is_parallel(context) ? run_in_pool : run_inline, &runtime};
+    const Pool pool{pool_is_parallel(context) ? run_in_pool : nullptr, &runtime};
     plan_->run(workspace.inputs.data(), workspace.outputs.data(), items, workspace.floats(), pool);
 }
 

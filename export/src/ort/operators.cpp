@@ -41,10 +41,12 @@ void weigh(const OnnxGraph& graph, Taken& taken) {
     candidate.nonzeros = count_nonzeros(candidate.weight, static_cast<std::size_t>(candidate.weights));
 }
 
-// How many items a run has, where the graph knows.
+// How many items a run has, or the fewest where a size is open.
 std::int64_t known_items(const OnnxValue& value, Mode mode) {
-    if (mode == kImage) return value.shape[0] > 0 ? value.shape[0] : 1;
-    const std::int64_t count = count_elements({value.shape.begin(), value.shape.end() - 1});
+    std::int64_t count = 1;
+    const auto end = mode == kImage ? value.shape.begin() + 1 : value.shape.end() - 1;
+    for (auto size = value.shape.begin(); size != end; ++size)
+        if (*size > 0) count = product(count, *size);
     return count > 0 ? count : 1;
 }
 

@@ -84,7 +84,7 @@ void read_gemm(Reading& r) {
     if (r.input(2) >= 0) {
         const OnnxValue& bias = r.constant(2, "the bias");
         if (bias.shape.size() > 2 || !expands_to(bias.shape, {outputs})) Reading::decline("the bias " + say(bias.shape) + " differs from row to row");
-        r.taken.bias = r.input(2);
+        if (r.taken.bias_scale != 0) r.taken.bias = r.input(2);  // one that is not read may hold anything
     }
     r.taken.weight = r.input(1);
     r.taken.candidate.weight_is_kn = !transposed;

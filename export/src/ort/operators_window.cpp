@@ -8,7 +8,7 @@ namespace {
 
 using Shape = std::vector<std::int64_t>;
 
-constexpr std::int64_t kLargest = std::int64_t{1} << 31;  // of a kernel's extent, stride or padding: their sums stay far from overflow
+constexpr std::int64_t kLargest = std::int64_t{1} << 16;  // of a kernel's extent, stride or padding: no layout of theirs overflows
 
 // Kernel, stride, dilation and padding of a node with `spatial` axes into the engine's two, and the output's spatial sizes.
 Shape read_window(Reading& r, const Shape& in, const Shape& kernel) {
@@ -74,9 +74,17 @@ void read_pool(Reading& r, Op op) {
     if (r.onnx.attributes.count("kernel_shape") == 0) Reading::decline("kernel_shape is missing");
     const Shape out = read_window(r, in, r.integers("kernel_shape", spatial, 1));
     const Window& w = r.node.window;
-    for (int axis = 0; axis < 2; ++axis)  // a window that lies in the padding alone has no largest and no mean
-        if (w.pad_begin[axis] >= w.kernel[axis] * w.dilation[axis] || w.pad_end[axis] >= w.kernel[axis] * w.dilation[axis])
-            Reading::decline("the padding is as large as the kernel");
+    for (std::size_t axis = 0; axis < spatial; ++axis) {  // a window that lies in the padding alone has no largest and no mean
+        const std::size_t at = axis + 2 - spatial;
+        for (const std::int64_t output : {std::int64_t{0}, out[axis] - 1}) {
+            bool inside = false;
+            for (std::int64_t k = 0; k < w.kernel[at] && !inside; ++k) {
+                const std::int64_t place = output * w.stride[at] - w.pad_begin[at] + k * w.dilation[at];
+                inside = place >= 0 && place < in[axis + 1];
+            }
+            if (!inside) Reading::decline("a window lies in the padding alone");
+        }
+    }
     finish(r, in[0], out);
 }
 

@@ -66,7 +66,7 @@ ET_INLINE V load_first(const float* p, int n) {
 }
 ET_INLINE void store_first(float* p, V v, int n) { std::memcpy(p, &v, static_cast<std::size_t>(n) * 4); }
 
-ET_INLINE V max(V a, V b) {  // a NaN in either comes through, as in ONNX Runtime's Relu and MaxPool of NaN inputs
+ET_INLINE V max(V a, V b) {  // a NaN in either comes through
     V larger = a > b ? a : b;
     return a != a ? a : larger;
 }
