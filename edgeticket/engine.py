@@ -9,7 +9,9 @@ predicted_us, cpu_us (predicted for the CPU provider) and measured_us (with opti
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,13 @@ from edgeticket.errors import EngineError
 EP_NAME = "EdgeTicketExecutionProvider"
 LIBRARY = "libedgeticket_ep.so"
 PREFIX = f"ep.{EP_NAME.lower()}."  # of a provider option among the session's configuration entries
-OPTIONS = ("claim", "isa", "measure", "report", "threads")
+OPTIONS = {  # name -> the values that it takes, in words and as a pattern
+    "claim": ("auto, timed or always", "auto|timed|always"),
+    "isa": ("avx512, avx2, neon or portable", "avx512|avx2|neon|portable"),
+    "measure": ("0 or 1", "[01]"),
+    "report": ("a path", ".+"),
+    "threads": ("1 to 1024", "[1-9][0-9]{0,2}|10[01][0-9]|102[0-4]"),
+}
 _MOST_REASONS = 4
 
 
@@ -39,16 +47,20 @@ def library_path() -> Path:
     return path
 
 
-def entries(options: dict[str, str]) -> dict[str, str]:
-    """Provider options as session configuration entries.
+def entries(options: Mapping[str, object]) -> dict[str, str]:
+    """Provider options as session configuration entries; numbers and paths are written out.
 
     Raises:
-        EngineError: an option that the provider does not have; it would be ignored in silence.
+        EngineError: an option or a value that the provider does not have. Depending on how it is given, ONNX Runtime
+            would ignore it or go on without the provider.
     """
-    for key in options:
+    for key, value in options.items():
         if key not in OPTIONS:
             raise EngineError(f"the provider has no option {key!r}, only {', '.join(OPTIONS)}")
-    return {PREFIX + key: value for key, value in options.items()}
+        words, pattern = OPTIONS[key]
+        if not re.fullmatch(pattern, str(value), re.DOTALL):
+            raise EngineError(f"the provider's option {key} is {value!r}; it takes {words}")
+    return {PREFIX + key: str(value) for key, value in options.items()}
 
 
 @dataclass(frozen=True)

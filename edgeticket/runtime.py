@@ -78,7 +78,7 @@ def session(
     threads: int = 1,
     spinning: bool = True,
     sparse: bool = True,
-    provider_options: Mapping[str, str] | None = None,
+    provider_options: Mapping[str, object] | None = None,
 ) -> Session:
     """What is faster there runs on the sparse engine, the rest on the CPU provider; denormals are taken as zero.
 
@@ -96,7 +96,7 @@ def session(
 
     Raises:
         ModelError: the runtime cannot load the model: damaged, or with operators it does not know.
-        EngineError: a provider option that does not exist.
+        EngineError: a provider option that does not exist, or a value that it does not take.
     """
     path = Path(model) if isinstance(model, str) else model
     if not sparse:
@@ -112,7 +112,7 @@ def session(
     if threads > 0:
         entries.setdefault(engine.PREFIX + "threads", str(threads))
     with tempfile.TemporaryDirectory(prefix="edgeticket-") as folder:
-        report = Path(given.get("report", Path(folder) / "report.json"))
+        report = Path(str(given.get("report", Path(folder) / "report.json")))
         for key, value in {**entries, engine.PREFIX + "report": str(report)}.items():
             options.add_session_config_entry(key, value)
         made = _create(path, options, [EP_NAME, _CPU])
@@ -184,6 +184,8 @@ def _load() -> None:
 
 def _options(threads: int, spinning: bool) -> ort.SessionOptions:
     """What every session of ours has in common."""
+    if not isinstance(threads, int) or threads < 0:
+        raise EngineError(f"threads is {threads!r}: a whole number is needed, 0 for every core")
     options = ort.SessionOptions()
     options.log_severity_level = _SILENT
     options.intra_op_num_threads = threads
@@ -195,6 +197,8 @@ def _options(threads: int, spinning: bool) -> ort.SessionOptions:
 
 def _create(model: bytes | Path, options: ort.SessionOptions, providers: list[str]) -> Session:
     """The session, made on our thread. Below 1.25 a plugin is taken by its device: its name would be ignored."""
+    if not isinstance(model, bytes | Path):
+        raise ModelError(f"{model!r} is neither the path of a model nor its bytes")
     if isinstance(model, bytes) and len(model) > _LARGEST_BYTES:
         raise ModelError(
             f"the model has {len(model):,} bytes, more than protobuf reads from memory; write it to a file first"

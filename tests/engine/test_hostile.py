@@ -25,7 +25,7 @@ def opened(proto: onnx.ModelProto) -> set[str]:
     try:
         ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     except Exception:  # the bindings' classes have no base of their own
-        with pytest.raises(Exception, match="."):
+        with pytest.raises(Exception, match=r"."):
             session(proto, claim="always")
         return set()
     return claimed(session(proto, claim="always"))
@@ -99,7 +99,9 @@ def test_windows_that_reach_far_into_padding_are_not_laid_out(far: int, claim: s
     proto = model(nodes, {"x": [1, 3, 8, 8]}, {"y": [1, 4, 3, 3]}, {"w": sparse(1, 4, 3, 1, 1)})
     x = feed(proto)["x"]
     try:
-        expected = ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"x": x})
+        expected = ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"]).run(
+            None, {"x": x}
+        )
     except Exception:  # of the bindings
         pytest.skip("ONNX Runtime itself refuses it")
     made = session(proto, claim=claim)
@@ -109,7 +111,12 @@ def test_windows_that_reach_far_into_padding_are_not_laid_out(far: int, claim: s
 
 @pytest.mark.parametrize("step", [2**30, 2**31])
 def test_a_stride_beyond_the_image_is_not_laid_out(step: int) -> None:
-    proto = model([node("Conv", ["x", "w"], ["y"], strides=[step] * 2)], {"x": [1, 3, 8, 8]}, {"y": [1, 4, 1, 1]}, {"w": sparse(1, 4, 3, 1, 1)})
+    proto = model(
+        [node("Conv", ["x", "w"], ["y"], strides=[step] * 2)],
+        {"x": [1, 3, 8, 8]},
+        {"y": [1, 4, 1, 1]},
+        {"w": sparse(1, 4, 3, 1, 1)},
+    )
     assert not opened(proto)
 
 

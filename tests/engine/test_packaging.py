@@ -9,8 +9,10 @@ import venv
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
+from native import PLUGIN, build
 from small_models import model, node, sparse
 
 import edgeticket
@@ -85,6 +87,35 @@ def test_the_wheel_holds_the_library_and_works_on_the_oldest_runtime(tmp_path: P
     assert done.stdout.split() == ["1.24.3", "EdgeTicketExecutionProvider", "True"]
     assert "ignores EdgeTicketExecutionProvider by name" in done.stderr
     assert "claimed 1 of 1 nodes" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_program_in_c_plus_plus_runs_on_the_oldest_library(tmp_path: Path) -> None:
+    """1.23.1, by device. An infinity meets zero weights alone: only where the sparse engine runs is the sum finite."""
+    oldest = "1.23.1"
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(tmp_path)]
+    done = subprocess.run([*command, f"onnxruntime=={oldest}"], capture_output=True, text=True, timeout=500)
+    if done.returncode != 0:
+        pytest.skip(f"onnxruntime {oldest} can not be had for this Python: {done.stderr.strip()[-200:]}")
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as archive:
+        archive.extract("onnxruntime/capi/libonnxruntime_providers_shared.so", tmp_path)
+        library = archive.extract(f"onnxruntime/capi/libonnxruntime.so.{oldest}", tmp_path)
+    weight = sparse(1, 1024, 512, density=0.02)
+    weight[0] = 0
+    far = np.zeros(1024, np.float32)
+    far[0] = np.inf
+    nodes = [node("Add", ["x", "far"], ["moved"]), node("MatMul", ["moved", "w"], ["y"])]
+    proto = model(nodes, {"x": [1, 1024]}, {"y": [1, 512]}, {"w": weight, "far": far})
+    onnx.save(proto, tmp_path / "m.onnx")
+    folder = build("tests", "run_model", "edgeticket_ep")
+    done = subprocess.run(
+        [folder / "run_model", library, folder / PLUGIN, tmp_path / "m.onnx", "x", "y", "1", "1024"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(weight.sum(axis=0, dtype=np.float64)[0], abs=1e-4)
 
 
 # The site-packages of this interpreter without its .pth files: an editable install would win over PYTHONPATH.

@@ -73,9 +73,10 @@ std::vector<std::int64_t> item_shape(const OnnxValue& value, Mode mode) {
 Taken take(const OnnxGraph& graph, const OnnxNode& node) {
     Taken taken;
     Candidate& candidate = taken.candidate;
-    candidate.name = node.name;
+    const bool named = !node.name.empty() || node.outputs.empty() || node.outputs[0] < 0;
+    candidate.name = named ? node.name : graph.values[static_cast<std::size_t>(node.outputs[0])].name;  // for reports
     candidate.op = node.op;
-    candidate.node.name = node.name;
+    candidate.node.name = candidate.name;
     try {
         const auto found = readers().find(node.op);
         if ((!node.domain.empty() && node.domain != "ai.onnx") || found == readers().end())

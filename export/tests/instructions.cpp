@@ -1,0 +1,45 @@
+// A sparse convolution, run a number of times: what callgrind counts between two numbers is what a run takes.
+//
+//   instructions ISA RUNS     prints the useful multiplications of a run
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "../src/engine/kernels_of.h"
+#include "../src/engine/plan.h"
+
+using namespace edgeticket;
+
+int main(int count, char** arguments) {
+    constexpr std::int64_t channels = 64, size = 8;
+    Settings settings;
+    for (const Isa isa : {Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512})
+        if (count > 2 && std::strcmp(arguments[1], isa_name(isa)) == 0) settings.isa = isa;
+    if (count != 3 || std::strcmp(arguments[1], isa_name(settings.isa)) != 0 || !has_isa(settings.isa)) return std::fprintf(stderr, "usage: see the source\n"), 2;
+    std::mt19937 random(1);
+    std::vector<float> weight(static_cast<std::size_t>(channels * channels * 9));
+    std::int64_t nonzeros = 0;
+    for (float& w : weight)
+        if (random() % 10 == 0) w = 0.01F, ++nonzeros;
+    Region region;
+    region.values = {{"x", {channels, size, size}}, {"y", {channels, size, size}}};
+    region.inputs = {0}, region.outputs = {1};
+    Node conv;
+    conv.op = Op::Conv;
+    conv.inputs = {0}, conv.output = 1, conv.weight = std::move(weight);
+    for (int d = 0; d < 2; ++d) conv.window.kernel[d] = 3, conv.window.pad_begin[d] = conv.window.pad_end[d] = 1;
+    region.nodes = {conv};
+    const auto plan = Plan::build(region, settings);
+    std::vector<float> x(static_cast<std::size_t>(channels * size * size), 1.0F), y(x.size());
+    const std::size_t bytes = (plan->workspace_floats(1) * sizeof(float) + 63) / 64 * 64;
+    auto* const workspace = static_cast<float*>(std::aligned_alloc(64, bytes));
+    std::memset(workspace, 0, bytes);
+    const float* const inputs[] = {x.data()};
+    float* const outputs[] = {y.data()};
+    for (int run = std::atoi(arguments[2]); run > 0; --run) plan->run(inputs, outputs, 1, workspace, {});
+    std::printf("%lld\n", static_cast<long long>(nonzeros * size * size));
+    std::free(workspace);
+    return 0;
+}
