@@ -104,6 +104,22 @@ class Builder:
         out = self._node("Gemm", [x, weight, self._bias(units)], (units,), transB=1)
         return self.relu(out) if relu else out
 
+    def matmul(self, x: str, units: int, *, relu: bool = False) -> str:
+        """A linear layer over the last axis of (T, K), as transformers write it: MatMul, weight [inputs, units], Add."""
+        rows, inputs = self.shapes[x]
+        weight = self._weight((inputs, units), rows, False)
+        product = self._node("MatMul", [x, weight], (rows, units))
+        out = self._node("Add", [product, self._bias(units)], (rows, units))
+        return self.relu(out) if relu else out
+
+    def attention(self, x: str) -> str:
+        """One head over (T, K): what is between the four linear layers has no weights."""
+        rows, width = self.shapes[x]
+        query, key, value = (self.matmul(x, width) for _ in range(3))
+        turned = self._node("Transpose", [key], (width, rows), perm=[0, 2, 1])
+        scores = self._node("Softmax", [self._node("MatMul", [query, turned], (rows, rows))], (rows, rows), axis=-1)
+        return self.matmul(self._node("MatMul", [scores, value], (rows, width)), width)
+
     def relu(self, x: str) -> str:
         return self._node("Relu", [x], self.shapes[x])
 

@@ -16,7 +16,8 @@ def random_network(seed: int, sparsity: float) -> Network:
     while True:  # a structure that came out too large is drawn again
         rng = random.Random(f"{seed}.{attempt}")
         name = f"random-{seed}"
-        network = _mlp(rng, name, sparsity) if rng.random() < 0.2 else _convolutional(rng, name, sparsity)
+        kind = rng.choices((_mlp, _transformer, _convolutional), (1, 1, 3))[0]
+        network = kind(rng, name, sparsity)
         if network.macs <= MOST_MACS:
             return network
         attempt += 1
@@ -28,6 +29,18 @@ def _mlp(rng: random.Random, name: str, sparsity: float) -> Network:
     for _ in range(rng.randint(0, 6)):
         x = b.fc(x, rng.choice((rng.randint(2, 64), rng.randint(64, 1024))))
     return b.finish(b.fc(x, rng.randint(1, 300), relu=False))
+
+
+def _transformer(rng: random.Random, name: str, sparsity: float) -> Network:
+    """Feed-forward layers over tokens, some with attention before them; half of them with a free batch."""
+    width = rng.choice((rng.randint(16, 96), 64, 128, 256, 512))
+    b = Builder(name, (rng.choice((8, 16, 32, 64, 128, 256)), width), sparsity, batch=rng.choice((1, None)))
+    x = "input"
+    for _ in range(rng.randint(1, 3)):
+        if rng.random() < 0.5:
+            x = b.add(x, b.attention(x), relu=False)
+        x = b.add(x, b.matmul(b.matmul(x, width * rng.choice((2, 4)), relu=True), width), relu=False)
+    return b.finish(b.matmul(x, rng.randint(2, 200)))
 
 
 def _convolutional(rng: random.Random, name: str, sparsity: float) -> Network:
