@@ -249,6 +249,7 @@ const ConvKernel convs[] = {
     ROW(4, 2), ROW(1, 3), ROW(2, 3), ROW(1, 4), ROW(2, 4), ROW(1, 5), ROW(1, 6), ROW(1, 7), ROW(1, 8),
     DENSE(1, 1), DENSE(2, 1), DENSE(1, 2),
 #if defined(__AVX512F__) || defined(__aarch64__)  // 32 registers: more sums
+    ROW(2, 5),
     DENSE(3, 1), DENSE(4, 1), DENSE(5, 1), DENSE(6, 1), DENSE(2, 2), DENSE(3, 2), DENSE(1, 3), DENSE(2, 3), DENSE(1, 4), DENSE(1, 5), DENSE(1, 6),
 #endif
 };
