@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,10 @@ import pytest
 HERE = Path(__file__).resolve().parent
 # checks.py of the installed package, of a copy of it, or of the artifact that this file lies in.
 BESIDE = (HERE / "measure" / "checks.py", HERE.parent / "check.py")
+
+_opened = pytest.StashKey[Any]()  # the artifact of this run, or what is damaged of it
+_budget = pytest.StashKey[Any]()  # of a test
+_found = pytest.StashKey[Any]()  # the check of that budget
 
 
 @cache
@@ -53,13 +58,64 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--artifact-threads", metavar="N", type=int, default=1, help="threads for the outputs (default 1)")
 
 
+@pytest.hookimpl(trylast=True)  # a conftest may name the artifact in its own
 def pytest_configure(config: pytest.Config) -> None:
-    """The marker."""
+    """The marker; and the artifact is opened, so that a wrong option stops here and not in a test.
+
+    Raises:
+        UsageError: the folder is not there or no artifact, or fewer cores than threads were asked for.
+    """
     config.addinivalue_line(
         "markers",
         "edgeticket_budget(latency_ms, threads=1, host='any'): the artifact's median inference must be under this; "
-        "skipped where the bounds leave it open, or on another host",
+        "skipped where the bounds leave it open, on another host, or with fewer cores than threads",
     )
+    folder = folder_of(config)
+    if folder is None:
+        return
+    checks = load_checks()
+    threads = config.getoption("artifact_threads")
+    if not 1 <= threads <= checks.cores():
+        raise pytest.UsageError(f"--artifact-threads {threads}: from 1 to {checks.cores()}, the cores allowed here")
+    try:
+        config.stash[_opened] = checks.open_artifact(folder)
+    except checks.NotAnArtifactError as error:
+        raise pytest.UsageError(f"--edgeticket-artifact: {error}") from error
+    except checks.DamagedError as error:  # not usage: the tests of it fail
+        config.stash[_opened] = error
+
+
+def budget_of(item: pytest.Item) -> dict[str, Any] | None:
+    """What the marker says: {"latency_ms": x, "threads": n, "host": fingerprint}; None without one.
+
+    Raises:
+        UsageError: it says something else.
+    """
+    marker = item.get_closest_marker("edgeticket_budget")
+    if marker is None:
+        return None
+    names = ("latency_ms", "threads", "host")
+    given = dict(zip(names, marker.args, strict=False)) | dict(marker.kwargs)
+    budget: dict[str, Any] = {"threads": 1, "host": "any"} | given
+    if set(budget) != set(names) or len(given) != len(marker.args) + len(marker.kwargs):
+        problem = "it takes latency_ms, and threads and host where they matter"
+    elif isinstance(budget["latency_ms"], bool) or not isinstance(budget["latency_ms"], int | float):
+        problem = f"latency_ms={budget['latency_ms']!r} is not a number"
+    elif not 0 < budget["latency_ms"] < math.inf:
+        problem = f"latency_ms={budget['latency_ms']!r} is not above 0, or not finite"
+    elif type(budget["threads"]) is not int or budget["threads"] < 1:
+        problem = f"threads={budget['threads']!r} is not a whole number from 1"
+    elif not isinstance(budget["host"], str):
+        problem = f"host={budget['host']!r} is neither 'any' nor a fingerprint"
+    else:
+        return budget
+    raise pytest.UsageError(f"{item.nodeid}: edgeticket_budget: {problem}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Read every marker before the first test runs."""
+    for item in items:
+        item.stash[_budget] = budget_of(item)
 
 
 def folder_of(config: pytest.Config) -> Path | None:
@@ -73,7 +129,7 @@ def folder_of(config: pytest.Config) -> Path | None:
         return None
     folder = Path(given)
     if not folder.is_dir():
-        raise pytest.UsageError(f"--artifact {given}: there is no such folder")
+        raise pytest.UsageError(f"--edgeticket-artifact {given}: there is no such folder")
     checks = load_checks()
     inside = folder / "artifact"
     own = (folder / checks.MANIFEST).exists() or (folder / checks.SUMS).exists()
@@ -110,13 +166,10 @@ def edgeticket_artifact(request: pytest.FixtureRequest) -> Artifact:
     folder = folder_of(request.config)
     if folder is None:
         pytest.skip("needs a subject: --edgeticket-artifact DIR")
-    checks = load_checks()
-    try:
-        return Artifact(folder, checks.open_artifact(folder))
-    except checks.NotAnArtifactError as error:
-        raise pytest.UsageError(str(error)) from error
-    except checks.DamagedError as error:
-        pytest.fail(f"{folder}: {error}: nothing of it was run", pytrace=False)
+    opened = request.config.stash[_opened]
+    if isinstance(opened, Exception):
+        pytest.fail(f"{folder}: {opened}: nothing of it was run", pytrace=False)
+    return Artifact(folder, opened)
 
 
 @pytest.fixture(scope="session")
@@ -125,28 +178,21 @@ def edgeticket_outcome(request: pytest.FixtureRequest) -> Any:
     folder = folder_of(request.config)
     if folder is None:
         pytest.skip("needs a subject: --edgeticket-artifact DIR")
-    checks = load_checks()
-    try:
-        return checks.check_artifact(folder, request.config.getoption("artifact_threads"))
-    except checks.NotAnArtifactError as error:
-        raise pytest.UsageError(str(error)) from error
-
-
-_found = pytest.StashKey[Any]()
+    return load_checks().check_artifact(folder, request.config.getoption("artifact_threads"))
 
 
 @pytest.fixture(autouse=True)
 def _edgeticket_budget(request: pytest.FixtureRequest) -> None:
     """Measure for the marker."""
-    marker = request.node.get_closest_marker("edgeticket_budget")
-    if marker is None:
+    budget = request.node.stash.get(_budget, None)
+    if budget is None:
         return
-    names = ("latency_ms", "threads", "host")
-    budget = {"threads": 1, "host": "any", **dict(zip(names, marker.args, strict=False)), **marker.kwargs}
-    if set(budget) != set(names):
-        raise pytest.UsageError("edgeticket_budget takes latency_ms, and threads and host where they matter")
     opened = request.getfixturevalue("edgeticket_artifact").opened
-    request.node.stash[_found] = load_checks().judge_budget(opened, budget)
+    checks = load_checks()
+    if budget["threads"] > checks.cores():  # more threads than cores wait for each other: another quantity
+        needed = f"a budget at {checks.plural(budget['threads'], 'thread')} needs as many cores"
+        pytest.skip(f"{needed}, and this process may use {checks.cores()}")
+    request.node.stash[_found] = checks.judge_budget(opened, budget)
 
 
 @pytest.hookimpl(tryfirst=True)

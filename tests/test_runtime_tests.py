@@ -191,9 +191,48 @@ def test_a_damaged_artifact_fails_every_test_of_it(artifact: Path, tmp_path: Pat
     assert "model.onnx is truncated or altered: nothing of it was run" in done.stdout
 
 
-def test_a_budget_without_a_number_is_a_usage_error(artifact: Path, tmp_path: Path) -> None:
-    (tmp_path / "test_wrong.py").write_text(
-        "import pytest\n\n@pytest.mark.edgeticket_budget(ms=1)\ndef test_wrong(): pass\n"
-    )
-    done = own_tests(tmp_path, "--edgeticket-artifact", str(artifact), "test_wrong.py")
-    assert "edgeticket_budget takes latency_ms" in done.stdout + done.stderr
+MARKED = "import pytest\n\n@pytest.mark.edgeticket_budget({})\ndef test_marked(): pass\n"
+
+
+@pytest.mark.parametrize(
+    ("marker", "sentence"),
+    [
+        ("ms=1", "it takes latency_ms, and threads"),
+        ("1, 1, 'any', 7", "it takes latency_ms, and threads"),
+        ("1, latency_ms=2", "it takes latency_ms, and threads"),
+        ("'fast'", "latency_ms='fast' is not a number"),
+        ("-1", "latency_ms=-1 is not above 0"),
+        ("1, threads=0", "threads=0 is not a whole number"),
+        ("1, threads=1.5", "threads=1.5 is not a whole number"),
+        ("1, host=None", "host=None is neither"),
+    ],
+)
+def test_a_wrong_marker_is_a_usage_error_before_any_test(tmp_path: Path, marker: str, sentence: str) -> None:
+    (tmp_path / "test_wrong.py").write_text(MARKED.format(marker))
+    usage_error(own_tests(tmp_path), f"test_wrong.py::test_marked: edgeticket_budget: {sentence}")
+
+
+def usage_error(done: subprocess.CompletedProcess[str], sentence: str) -> None:
+    """One line and pytest's own code for usage; nothing ran."""
+    said = done.stdout + done.stderr
+    assert done.returncode == 4, said
+    assert sentence in said
+    assert "Traceback" not in said
+    assert not {"passed", "failed", "skipped"} & set(said.replace(",", " ").split())
+
+
+def test_a_wrong_artifact_is_a_usage_error_before_any_test(artifact: Path, tmp_path: Path) -> None:
+    def refused(folder: Path, sentence: str, *options: str) -> None:
+        usage_error(own_tests(tmp_path, "--edgeticket-artifact", str(folder), *options), sentence)
+
+    refused(tmp_path / "nowhere", f"--edgeticket-artifact {tmp_path / 'nowhere'}: there is no such folder")
+    refused(tmp_path, f"--edgeticket-artifact: {tmp_path}: no artifact here")
+    refused(artifact, "--artifact-threads 4096: from 1 to", "--artifact-threads", "4096")
+    refused(artifact, "--artifact-threads 0: from 1 to", "--artifact-threads", "0")
+
+
+def test_a_budget_for_more_threads_than_cores_is_skipped_and_never_passes(artifact: Path, tmp_path: Path) -> None:
+    (tmp_path / "test_many.py").write_text(MARKED.format("latency_ms=1e6, threads=4096"))
+    done = own_tests(tmp_path, "--edgeticket-artifact", str(artifact), "test_many.py")
+    assert "1 skipped" in done.stdout
+    assert "a budget at 4,096 threads needs as many cores, and this process may use" in done.stdout

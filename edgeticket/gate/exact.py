@@ -104,10 +104,13 @@ def judge_accuracy(candidate: Subject, baseline: Subject, allowed: float | None,
         f"{text.plural(len(inputs), 'sample')}"
     )
     if metric["name"] == "accuracy":
-        right = [output.argmax(axis=1) == targets for output in outputs]
+        right = [(output.argmax(axis=1) == targets) & ~np.isnan(output).any(axis=1) for output in outputs]
         lost, won = int((right[1] & ~right[0]).sum()), int((right[0] & ~right[1]).sum())
         values |= {"lost": lost, "won": won}
         sentence += f" ({lost} lost, {won} won)"
+    unknown = int(np.isnan(outputs[0]).reshape(len(outputs[0]), -1).any(axis=1).sum())
+    if unknown:
+        sentence += f"; the candidate's outputs for {text.plural(unknown, 'sample')} have NaN in them"
     if allowed is None:
         return Gate("accuracy", SHOWN, sentence, values)
     # Scores are multiples of 100/n, so a drop of just the tolerance must not fail by the last bit.

@@ -298,20 +298,22 @@ def max_delta(got: Array, wanted: Array) -> float:
 def metric_range(name: str, outputs: Array, targets: Array, atol: float) -> tuple[float, float, float]:
     """(lowest, value, highest) of a metric when every output may move by `atol`.
 
-    outputs [n, c, ...], targets [n, ...] class numbers (accuracy, top5) or values of the outputs' shape (mae, mse).
+    outputs [n, c, ...], targets [n, ...] class numbers (accuracy, top5) or values of the outputs' shape (mae, mse). An
+    output that is NaN is never right: ranks against it are lost, and an error with it is NaN.
 
     Raises:
         KeyError: no metric of that name.
     """
     if name in ("accuracy", "top5"):
         places = 1 if name == "accuracy" else 5
-        lead = outputs - np.take_along_axis(outputs, np.expand_dims(targets.astype(np.int64), 1), axis=1)
+        with np.errstate(invalid="ignore"):  # infinity less infinity
+            lead = outputs - np.take_along_axis(outputs, np.expand_dims(targets.astype(np.int64), 1), axis=1)
         others = np.arange(outputs.shape[1]).reshape(1, -1, *(1,) * (targets.ndim - 1)) != np.expand_dims(targets, 1)
         earlier = np.arange(outputs.shape[1]).reshape(1, -1, *(1,) * (targets.ndim - 1)) < np.expand_dims(targets, 1)
-        ahead = {  # how many classes may be, are, must be before the target
-            "low": others & (lead >= -2 * atol),
-            "value": (lead > 0) | (earlier & (lead == 0)),
-            "high": others & (lead > 2 * atol),
+        ahead = {  # how many classes may be, are, must be before the target; NaN, never proved behind it, is before it
+            "low": others & ~(lead < -2 * atol),
+            "value": others & ~((lead < 0) | (~earlier & (lead == 0))),
+            "high": others & ~(lead <= 2 * atol),
         }
         low, value, high = (100.0 * float(np.mean(rank.sum(axis=1) < places)) for rank in ahead.values())
         return min(low, value), value, max(high, value)

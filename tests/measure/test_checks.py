@@ -270,6 +270,23 @@ def test_the_range_holds_whatever_the_tolerance_allows(
         assert low - 1e-9 <= METRICS[name](moved, wanted) <= high + 1e-9
 
 
+@pytest.mark.parametrize("name", ["accuracy", "top5"])
+@pytest.mark.parametrize("atol", [0.0, 0.1])
+def test_outputs_that_are_not_numbers_are_never_right(name: str, atol: float) -> None:
+    targets = np.arange(10)
+    right = np.eye(10, dtype=np.float32)
+    assert checks.metric_range(name, right, targets, atol)[1] == 100
+    for broken in (np.full_like(right, np.nan), np.where(right > 0, np.float32(np.nan), right)):
+        assert checks.metric_range(name, broken, targets, atol) == (0, 0, 0)
+    one = right.copy()
+    one[0, 3] = np.nan  # a class that nobody can call behind the target
+    assert checks.metric_range("accuracy", one, targets, atol)[1] == 90
+
+
+def test_an_error_with_nan_in_it_is_no_number() -> None:
+    assert math.isnan(checks.metric_range("mae", np.full(3, np.nan), np.zeros(3), 0.1)[1])
+
+
 def test_deltas() -> None:
     a = np.array([1.0, math.nan, math.inf, -math.inf])
     assert checks.max_delta(a, a.copy()) == 0
