@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evidence_file import FILE, read
 from evidence_models import PLAIN, REAL, Models
 
 import edgeticket
 from edgeticket.measure import checks, conditions, duel
 from edgeticket.measure.duel import CANDIDATE, Arm, Duel, Plan
 
-FILE = Path(__file__).resolve().parents[2] / "docs" / "results" / "evidence.jsonl"
 LETTERS = {conditions.STOLEN: "s", conditions.WAITED: "w", conditions.THROTTLED: "t", conditions.CLOCK: "c"}
 # Slow-down -> comparisons without and with company: one hog that goes where it likes, and one for each core.
 EFFECTS = {0.0: (180, 10, 10), 0.01: (15, 0, 0), 0.02: (20, 0, 0), 0.03: (15, 0, 0), 0.05: (100, 0, 0), 0.1: (15, 0, 0)}
@@ -61,19 +61,6 @@ def jobs() -> list[Job]:
     made += [Job(kind, 0.0, 0, number) for kind in REAL for number in range(REAL_TIMES)]
     random.Random(1).shuffle(made)
     return made
-
-
-def done(path: Path = FILE) -> list[dict[str, Any]]:
-    """The comparisons in the file; a torn last line is not one."""
-    if not path.exists():
-        return []
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
-    return found
 
 
 @contextmanager
@@ -153,7 +140,7 @@ def main() -> None:
     parser.add_argument("--only", help="a kind: injected, or a part of a real regression's name")
     parser.add_argument("--file", type=Path, default=FILE)
     given = parser.parse_args()
-    begin, have = time.monotonic(), {entry["key"] for entry in done(given.file)}
+    begin, have = time.monotonic(), {entry["key"] for entry in read(given.file)}
     missing = [job for job in jobs() if job.key not in have and (given.only or "") in job.kind]
     print(f"{len(have)} comparisons are in {given.file.name}, {len(missing)} are missing", flush=True)
     with tempfile.TemporaryDirectory(prefix="edgeticket-") as folder:
