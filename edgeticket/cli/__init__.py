@@ -16,6 +16,8 @@ from edgeticket.cli.inspect import inspect
 from edgeticket.errors import EdgeticketError, Exit, refusals_explained
 from edgeticket.extras import explain
 
+RESUMED = {"find"}  # the commands that go on from what an earlier run left
+
 
 class _Commands(click.Group):
     """Maps our errors to exit codes: no traceback for anything a user can cause."""
@@ -32,7 +34,9 @@ class _Commands(click.Group):
                 raise
             self._stop(ctx, str(missing), missing.exit_code)
         except KeyboardInterrupt:
-            self._stop(ctx, "interrupted; what is finished is kept, and the same command goes on from there", 130)
+            resumes = ctx.invoked_subcommand in RESUMED
+            rest = "what is finished is kept, and the same command goes on from there" if resumes else "run it again"
+            self._stop(ctx, f"interrupted; {rest}", 130)
 
     @staticmethod
     def _stop(ctx: click.Context, sentence: str, code: int) -> None:

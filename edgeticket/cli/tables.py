@@ -39,12 +39,12 @@ def print_report(report: Any, quiet: bool) -> None:
 
 def print_bench(done: Any) -> None:
     """Models side by side, and the remarks."""
-    from edgeticket.gate.bench import rows
+    from edgeticket.gate.figures import rows
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in ("model", "on", "p50", "p90", "p99", "cold load", "warm load", "first", "peak memory"):
         table.add_column(head, no_wrap=head.startswith("p"))
-    for row in rows(done):
+    for row in rows(done.figures):
         table.add_row(*map(Text, row))
     console().print(table)
     for remark in done.remarks:

@@ -13,27 +13,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any
-
-import numpy as np
 
 import edgeticket
 from edgeticket import text
 from edgeticket.errors import InputError
+from edgeticket.gate.figures import Figures
 from edgeticket.gate.request import provider, short
 from edgeticket.gate.subject import Subject, open_subject, require_alike, shared_feed
 from edgeticket.measure import checks, conditions
 from edgeticket.measure.duel import Arm, Process, blocks_request
-from edgeticket.measure.latency import write_feed
 from edgeticket.measure.process import NoAnswerError, ask
-from edgeticket.measure.stats import median_bounds
 
 FORMAT, VERSION = "edgeticket-bench", 1
 PROCESSES, FEWEST, LOADS, PROCESS_S = 12, 8, 5, 60.0
-LEVEL = 0.005  # one-sided, of every interval: 99 % in all
 SLOT = {"runs": 5, "ms": 20.0, "most": 200}
-PERCENTS = (50, 90, 99)
 METHOD = (
     f"{PROCESSES} fresh processes, fewer where the time is over; all models in each, loaded anew and timed in random "
     "order in up to 15 blocks; a slot is one discarded inference, then 5 or more until 20 ms or 200 inferences; blocks "
@@ -41,42 +35,6 @@ METHOD = (
     "distribution-free 99 % interval; processes are the samples. Pinned, no spinning, denormals as zero. Memory is the "
     "peak above an empty runtime."
 )
-
-
-@dataclass
-class Figures:
-    """What one model did on one provider at one number of threads. Samples by process and block."""
-
-    model: str
-    label: str
-    provider: str
-    threads: int
-    samples_ms: list[list[list[float]]] = field(default_factory=list)  # of undisturbed blocks
-    dropped: int = 0
-    throttled: bool = False
-    cold_load_ms: list[float] = field(default_factory=list)
-    warm_load_ms: list[float] = field(default_factory=list)
-    first_inference_ms: list[float] = field(default_factory=list)
-    peak_memory_bytes: list[int] = field(default_factory=list)
-
-    def percentile(self, percent: int) -> dict[str, float] | None:
-        """{value, low, high}; None where no process holds enough samples to have one beyond it."""
-        found = []
-        for blocks in self.samples_ms:
-            flat = [sample for block in blocks for sample in block]
-            if len(flat) * (100 - percent) >= 100:
-                found.append(float(np.percentile(flat, percent, method="inverted_cdf")))
-        if not found:
-            return None
-        low, middle, high = median_bounds(found, LEVEL)
-        return {"value": middle, "low": low, "high": high}
-
-    def document(self) -> dict[str, Any]:
-        """Every sample, and what follows from them."""
-        about = {"model": self.model, "label": self.label, "provider": self.provider, "threads": self.threads}
-        figures = {f"p{percent}_ms": self.percentile(percent) for percent in PERCENTS}
-        rest = ("cold_load_ms", "warm_load_ms", "first_inference_ms", "peak_memory_bytes", "dropped", "samples_ms")
-        return about | figures | {name: getattr(self, name) for name in rest}
 
 
 @dataclass
@@ -97,7 +55,7 @@ class Bench:
         """0, 3 where a model was not measured, 130 after Ctrl-C."""
         if self.interrupted:
             return 130
-        return 0 if all(each.samples_ms for each in self.figures) else 3
+        return 0 if self.figures and all(each.samples_ms for each in self.figures) else 3
 
     def document(self) -> dict[str, Any]:
         """For JSON."""
@@ -143,13 +101,16 @@ def bench(
         for other in subjects[1:]:
             require_alike(other, subjects[0])
         names = _names(subjects)
-        inputs = write_feed(folder / "feed.npz", shared_feed(tuple(subjects), input_shapes or {}))
+        inputs = folder / "feed.npz"
         done = Bench(subjects, names, host, [], [])
         chance = random.Random(seed)  # noqa: S311
         try:
+            shared_feed(dict(zip(names, subjects, strict=True)), input_shapes or {}, inputs, PROCESS_S)
             for each in full.values():
                 for count in threads:
-                    _measure(done, each, count, inputs, seconds, chance, watch)
+                    _measure(done, each, count, str(inputs), seconds, chance, watch)
+        except NoAnswerError as error:
+            done.remarks.append(f"Nothing was measured: {error}.")
         except KeyboardInterrupt:
             done.interrupted = True
     blocks = sum(len(each) for figures in done.figures for each in figures.samples_ms)
@@ -224,7 +185,7 @@ def _asked(done: Bench, request: Mapping[str, Any], label: str) -> dict[str, Any
     try:
         return ask(request, PROCESS_S)
     except NoAnswerError as error:
-        done.remarks.append(f"{label}: {f'{error.arm} ' if error.arm else ''}{error}.")
+        done.remarks.append(f"{label}: {f'{error.arm} ' if error.kind == 'model' else ''}{error}.")
         return None
 
 
@@ -241,21 +202,3 @@ def evict(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
-
-
-def rows(done: Bench) -> list[tuple[str, ...]]:
-    """For a table: model, where, p50, p90, p99, cold load, warm load, first inference, peak memory."""
-    made = []
-    for each in done.figures:
-        cells = [_interval(each.percentile(percent)) for percent in PERCENTS]
-        for values in (each.cold_load_ms, each.warm_load_ms, each.first_inference_ms):
-            cells.append(text.latency(median(values)) if values else "-")
-        cells.append(text.size(median(each.peak_memory_bytes)) if each.peak_memory_bytes else "-")
-        made.append((each.model, each.label, *cells))
-    return made
-
-
-def _interval(found: Mapping[str, float] | None) -> str:
-    if found is None:
-        return "too few"
-    return f"{text.latency(found['value'])} [{text.latency(found['low'])}, {text.latency(found['high'])}]"

@@ -10,7 +10,8 @@ from statistics import median
 from typing import Any
 
 from edgeticket.errors import InputError
-from edgeticket.gate.bench import FORMAT, LEVEL, VERSION
+from edgeticket.gate.bench import FORMAT, VERSION
+from edgeticket.gate.figures import LEVEL
 from edgeticket.measure.stats import shift_bounds
 
 Document = Mapping[str, Any]

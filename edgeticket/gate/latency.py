@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from statistics import median
 from typing import Any
 
 from edgeticket import text
 from edgeticket.gate.exact import SHOWN, Gate
 from edgeticket.gate.request import Request
 from edgeticket.gate.subject import Subject
-from edgeticket.measure.duel import BASELINE, CANDIDATE, Duel
-from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION
+from edgeticket.measure.duel import AGAIN, CANDIDATE, Duel
+from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION, Judgement
 
 
 class Budget:
@@ -54,18 +56,18 @@ def judged(label: str, done: Duel, request: Request, budget: Budget, threads: in
 
 def _latency(label: str, done: Duel, tolerance: float | None) -> Gate:
     name, seen = f"latency, {label}", done.judgement
-    count = len(done.used)
+    count, looks = len(done.used), done.plan.looks()
     if tolerance is None:
         return Gate(name, SHOWN, _milliseconds(done), {})
     if seen is None:
-        needed = next(look.processes for look in done.plan.looks() if look.k)
+        fewest = f"{looks[0].processes} are the fewest for a verdict" if looks else "too many gates share the error"
         sentence = (
-            f"{text.plural(count, 'process')[:-1] if False else count} processes counted, {needed} are the fewest"
+            f"{count} processes counted, {fewest}; {done.stopped}; what this host resolves is not known from so few"
         )
-        return Gate(name, INCONCLUSIVE, f"{sentence} for a verdict; {done.stopped}", {"processes": count})
+        return Gate(name, INCONCLUSIVE, sentence, {"processes": count})
     interval = f"{_percent(seen.estimate)} [{_percent(seen.low)}, {_percent(seen.high)}]"
     measured = f"{interval} against the baseline, {_milliseconds(done)}"
-    effect = f"the smallest slow-down this host resolves so is {100 * seen.resolvable:.1f} %"
+    effect = smallest_effect(seen)
     verdict = done.verdict
     if verdict == PASS:
         sentence = f"{measured}: no slow-down of {100 * tolerance:g} % or more"
@@ -73,7 +75,7 @@ def _latency(label: str, done: Duel, tolerance: float | None) -> Gate:
         sentence = f"{measured}: slower (of {100 * tolerance:g} %, what is beyond a half of it may be called so)"
     elif not seen.fit:
         control = f"[{_percent(seen.control_low)}, {_percent(seen.control_high)}]"
-        sentence = f"{measured}: this host is unfit, the baseline against itself is {control}; {done.stopped}"
+        sentence = f"{measured}: this host is unfit, the baseline against itself is {control}; {done.stopped}; {effect}"
     else:
         sentence = f"{measured}: open, {done.stopped}; {effect}"
     return Gate(name, verdict, sentence, seen.to_dict() | {"tolerance": tolerance, "looks_error": done.plan.error})
@@ -87,20 +89,26 @@ def _budgeted(label: str, done: Duel, budget: Budget, limit: float) -> Gate:
         return Gate(name, INCONCLUSIVE, f"{_milliseconds(done)}; {where}", values)
     if done.limit_bounds_ms is None or done.interrupted:
         return Gate(name, INCONCLUSIVE, f"too few processes for a verdict; {done.stopped}", values)
-    low, median, high = done.limit_bounds_ms
+    low, middle, high = done.limit_bounds_ms
     verdict = done.limit_verdict or INCONCLUSIVE
     word = {PASS: "under", REGRESSION: "over"}.get(verdict, "and inside is")
-    sentence = f"{text.latency(median)} [{text.latency(low)}, {text.latency(high)}], {word} the budget of {limit:g} ms"
-    return Gate(name, verdict, sentence, values | {"low_ms": low, "median_ms": median, "high_ms": high})
+    sentence = f"{text.latency(middle)} [{text.latency(low)}, {text.latency(high)}], {word} the budget of {limit:g} ms"
+    return Gate(name, verdict, sentence, values | {"low_ms": low, "median_ms": middle, "high_ms": high})
+
+
+def smallest_effect(seen: Judgement, noun: str = "slow-down") -> str:
+    """What this host can tell at best, in words."""
+    if not math.isfinite(seen.resolvable):
+        return "what this host resolves is not known from so few processes"
+    return f"the smallest {noun} this host resolves, given as the tolerance, is {100 * seen.resolvable:.1f} %"
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:+.1f} %" if abs(share) < 1e3 else ("−∞" if share < 0 else "∞")
+    return f"{100 * share:+.1f} %"
 
 
 def _milliseconds(done: Duel) -> str:
-    """Shown, never gated."""
+    """Shown, never gated: of the candidate, and of the baseline where there is one."""
     if not done.used:
         return "nothing was measured"
-    middle = {arm: sorted(done.latency_ms(arm))[len(done.used) // 2] for arm in (CANDIDATE, BASELINE)}
-    return f"{text.latency(middle[CANDIDATE])} and {text.latency(middle[BASELINE])}"
+    return " and ".join(text.latency(median(done.latency_ms(arm))) for arm in done.arms if arm != AGAIN)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping
+from statistics import median
 from typing import Any
 
 from edgeticket import text
 from edgeticket.gate.exact import Gate
+from edgeticket.gate.latency import smallest_effect
 from edgeticket.measure import process
 from edgeticket.measure.duel import AGAIN, BASELINE, CANDIDATE, Arm
 from edgeticket.measure.stats import look_plan
@@ -26,11 +28,13 @@ def judge_memory(
 ) -> Gate:
     """The peak above an empty runtime, from loading to the end of the first inference: three processes a round.
 
-    Ctrl-C is passed on: what took seconds can be measured again.
+    Ctrl-C is passed on.
     """
     arms, chance = {CANDIDATE: ours, BASELINE: theirs, AGAIN: theirs}, random.Random(seed)  # noqa: S311
     peaks: dict[str, list[int]] = {name: [] for name in arms}
-    plan = look_plan(error, LOOKS)
+    plan = [look for look in look_plan(error, LOOKS) if look.k]
+    if not plan:
+        return Gate("memory", INCONCLUSIVE, "too many gates share the error for a verdict of this one", {})
     while True:
         order = list(arms)
         chance.shuffle(order)
@@ -40,7 +44,7 @@ def judge_memory(
                 answer = ask(request, LIMIT_S)
             except process.NoAnswerError as failure:
                 verdict = REGRESSION if failure.kind == "model" and name == CANDIDATE else INCONCLUSIVE
-                return Gate("memory", verdict, f"the {name}: {failure}", {})
+                return Gate("memory", verdict, f"the {name} {failure}" if failure.kind == "model" else f"{failure}", {})
             if answer["peak_memory_bytes"] is None:
                 return Gate("memory", INCONCLUSIVE, "this system does not tell a process's peak memory", {})
             peaks[name].append(max(PAGE_BYTES, int(answer["peak_memory_bytes"])))
@@ -54,9 +58,11 @@ def judge_memory(
         seen = judge(differences, controls, allowed, look)
         if seen.verdict == INCONCLUSIVE and look != plan[-1]:
             continue
-        middle = {name: sorted(found)[rounds // 2] for name, found in peaks.items()}
+        middle = {name: median(found) for name, found in peaks.items()}
         sentence = (
             f"{text.size(middle[CANDIDATE])} above an empty runtime, the baseline {text.size(middle[BASELINE])}: "
             f"{100 * seen.estimate:+.1f} % [{100 * seen.low:+.1f} %, {100 * seen.high:+.1f} %]"
         )
+        if seen.verdict == INCONCLUSIVE:
+            sentence += f"; {smallest_effect(seen, 'increase')}"
         return Gate("memory", seen.verdict, sentence, seen.to_dict() | {"tolerance": allowed, "peaks_bytes": peaks})

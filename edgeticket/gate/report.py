@@ -11,13 +11,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import edgeticket
 from edgeticket.errors import Exit
-from edgeticket.gate.exact import Gate
+from edgeticket.gate.exact import SHOWN, Gate
 from edgeticket.measure import checks
-from edgeticket.measure.duel import BASELINE, CANDIDATE, Duel
+from edgeticket.measure.duel import AGAIN, BASELINE, Duel
 from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION, gravest
 
 FORMAT, VERSION = "edgeticket-comparison", 1
@@ -36,19 +37,28 @@ class Measured:
     threads: int
     duel: Duel
 
+    @property
+    def verdict(self) -> str:
+        """Of what was asked of it: the comparison, the limit, the graver of both; shown where nothing was."""
+        plan, duel = self.duel.plan, self.duel
+        given = [duel.verdict] if plan.tolerance is not None or duel.failed_arm is not None else []
+        if plan.limit_ms is not None:
+            given.append(INCONCLUSIVE if duel.interrupted else duel.limit_verdict or INCONCLUSIVE)
+        return gravest(given) if given else SHOWN
+
     def document(self) -> dict[str, Any]:
         """Every block median of every process, and why blocks were dropped."""
         about = {"label": self.label, "provider": self.provider, "baseline_provider": self.baseline_provider}
-        found = {arm: self.duel.latency_ms(arm) for arm in (CANDIDATE, BASELINE)}
+        found = {arm: self.duel.latency_ms(arm) for arm in self.duel.arms if arm != AGAIN}
         return about | {
             "threads": self.threads,
-            "verdict": self.duel.verdict,
+            "verdict": self.verdict,
             "stopped": self.duel.stopped,
             "seconds": round(self.duel.seconds, 2),
             "tolerance": self.duel.plan.tolerance,
             "error": self.duel.plan.error,
             "judgement": self.duel.judgement.to_dict() if self.duel.judgement else None,
-            "latency_ms": {arm: sorted(ms)[len(ms) // 2] if ms else None for arm, ms in found.items()},
+            "latency_ms": {arm: median(ms) if ms else None for arm, ms in found.items()},
             "dropped_blocks": self.duel.dropped(),
             "failures": self.duel.failures,
             "processes": [
@@ -88,8 +98,9 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """The gravest of the gates."""
-        return gravest([gate.verdict for gate in self.gates])
+        """The gravest of the gates; without the gates that were still to come there is no pass."""
+        found = [gate.verdict for gate in self.gates]
+        return gravest([*found, INCONCLUSIVE] if self.interrupted else found)
 
     @property
     def exit_code(self) -> int:

@@ -1,4 +1,4 @@
-"""One comparison: open both, the exact gates first, then a duel for each provider and number of threads."""
+"""One comparison: open both, run each once, the exact gates, then a duel for each provider and number of threads."""
 
 from __future__ import annotations
 
@@ -6,25 +6,32 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edgeticket import text
 from edgeticket.gate import exact, memory
+from edgeticket.gate.accuracy import Samples, judge_accuracy
 from edgeticket.gate.exact import Gate
 from edgeticket.gate.latency import Budget, judged
 from edgeticket.gate.report import Measured, Report
 from edgeticket.gate.request import Request, provider, short
 from edgeticket.gate.subject import Subject, open_subject, require_alike, shared_feed
 from edgeticket.measure import checks, conditions, duel
-from edgeticket.measure.duel import Arm, Duel, Plan
-from edgeticket.measure.latency import write_feed
+from edgeticket.measure.duel import BASELINE, CANDIDATE, SLOW_HINT, Arm, Duel, Plan
+from edgeticket.measure.process import NoAnswerError
 from edgeticket.measure.stats import ERROR
+from edgeticket.measure.verdict import INCONCLUSIVE
 
 Watch = Callable[[str, Duel], None]
+Pairing = tuple[str, Arm, Arm | None, int]  # label, candidate, baseline if there is one, threads
 
 
 def check(request: Request, watch: Watch = lambda *_: None) -> Report:
     """Measure and judge. `watch` is called with a label after every process.
+
+    Ctrl-C, once both models are open, ends it with what was judged by then.
 
     Raises:
         InputError: the models cannot be compared, or an option cannot be met.
@@ -33,64 +40,127 @@ def check(request: Request, watch: Watch = lambda *_: None) -> Report:
     begin, load = time.monotonic(), _load_average()
     with tempfile.TemporaryDirectory(prefix="edgeticket-") as name:
         folder = Path(name)
-        candidate = open_subject(request.candidate, folder, "candidate")
-        baseline = open_subject(request.baseline, folder, "baseline") if request.baseline is not None else None
-        pair = (candidate,) if baseline is None else (baseline, candidate)
-        if baseline is not None:
+        candidate = open_subject(request.candidate, folder, CANDIDATE, request.process_s)
+        baseline = None
+        if request.baseline is not None:
+            baseline = open_subject(request.baseline, folder, BASELINE, request.process_s)
             require_alike(candidate, baseline)
-        arms = list(_arms(request, candidate, baseline))
-        feed = shared_feed(pair, request.input_shapes)
-        gates = [] if baseline is None else _exact(request, candidate, baseline, feed)
-        path = write_feed(folder / "feed.npz", feed)
-        host, measured = checks.host(), []
-        budget = Budget(request, candidate, host["fingerprint"])
-        error = ERROR / _questions(request, baseline, budget)
-        for label, ours, theirs, threads in arms:
-            plan = Plan(
-                threads,
-                request.max_latency if baseline is not None else None,
-                budget.limit_ms(threads) if budget.holds_here else None,
-                request.seconds,
-                request.process_s,
-                request.seed,
-                error,
-            )
-            done = duel.run(ours, theirs, path, plan, lambda state, label=label: watch(label, state))  # type: ignore[misc]
-            measured.append(Measured(label, ours.provider, theirs.provider, threads, done))
-            gates += judged(label, done, request, budget, threads)
-            if done.interrupted:
-                break
-        interrupted = any(each.duel.interrupted for each in measured)
-        if baseline is not None and request.max_memory is not None and not interrupted:
-            label, ours, theirs, threads = arms[0]
-            gates.append(memory.judge_memory(ours, theirs, path, threads, request.max_memory, error, request.seed))
-        if baseline is not None:
-            counted = next(
-                (p for each in measured for p in each.duel.processes if p.instructions or p.not_counted), None
-            )
-            gates.append(
-                exact.judge_instructions(
-                    counted.instructions if counted else {},
-                    counted.not_counted if counted else None,
-                    request.max_counts.get("instructions"),
-                )
-            )
+        pairings = list(_pairings(request, candidate, baseline))
+        run = _Run(request, candidate, baseline, pairings, folder, checks.host(), watch)
+        try:
+            run.all()
+        except KeyboardInterrupt:
+            run.interrupted = True
+    measured = run.measured
     dropped = max((each.duel.dropped_share() for each in measured), default=0.0)
     hot = any(conditions.THROTTLED in each.duel.dropped() for each in measured)
-    remarks = conditions.remarks(host, load, host["cores"], dropped, throttled=hot)
+    remarks = conditions.remarks(run.host, load, run.host["cores"], dropped, throttled=hot)
     remarks += [sentence for each in measured for sentence in duel.used_summary(each.duel)]
     return Report(
         candidate.name,
         candidate.about(),
         None if baseline is None else baseline.about(),
-        host,
-        tuple(gates),
+        run.host,
+        tuple(run.gates),
         tuple(measured),
         tuple(dict.fromkeys(remarks)),
         time.monotonic() - begin,
         request.seed,
-        interrupted,
+        run.interrupted,
     )
+
+
+@dataclass
+class _Run:
+    """What was judged and measured so far."""
+
+    request: Request
+    candidate: Subject
+    baseline: Subject | None
+    pairings: list[Pairing]
+    folder: Path
+    host: dict[str, Any]
+    watch: Watch
+    gates: list[Gate] = field(default_factory=list)
+    measured: list[Measured] = field(default_factory=list)
+    interrupted: bool = False
+
+    def all(self) -> None:
+        """Every gate in turn."""
+        subjects = {CANDIDATE: self.candidate}
+        if self.baseline is not None:
+            subjects = {BASELINE: self.baseline, CANDIDATE: self.candidate}
+        path = self.folder / "feed.npz"
+        try:
+            feed = shared_feed(subjects, self.request.input_shapes, path, self.request.process_s)
+        except NoAnswerError as error:
+            hint = SLOW_HINT if error.kind == "hung" else ""
+            sentence = f"{error}{hint}; nothing was compared"
+            self.gates.append(Gate("first run", INCONCLUSIVE, sentence, {"model": error.arm}))
+            return
+        if self.baseline is not None:
+            self._exact(self.baseline, feed)
+        budget = Budget(self.request, self.candidate, self.host["fingerprint"])
+        error_share = ERROR / self._questions(budget)
+        self._duels(str(path), budget, error_share)
+        if self.baseline is not None:
+            if self.request.max_memory is not None and not self.interrupted:
+                self._memory(str(path), self.request.max_memory, error_share)
+            self.gates.append(_instructions(self.measured, self.request.max_counts.get("instructions")))
+        for subject in subjects.values():
+            if not subject.unchanged():
+                sentence = f"{subject.path} was changed while it was measured; run the same again"
+                self.gates.append(Gate("file", INCONCLUSIVE, sentence, {}))
+
+    def _exact(self, baseline: Subject, feed: checks.Feed) -> None:
+        wanted = self.request.max_accuracy_drop
+        asked = self.request.accuracy_asked and wanted is not None
+        limit_s = max(self.request.process_s, self.request.seconds)
+        pairs = {(ours.provider, theirs.provider): label for label, ours, theirs, _ in self.pairings if theirs}
+        for (ours, theirs), label in pairs.items():
+            samples = Samples(self.candidate, baseline, ours, theirs, self.folder, limit_s)
+            name = "accuracy" if len(pairs) == 1 else f"accuracy, {label.rpartition(',')[0]}"
+            gate = judge_accuracy(samples, wanted, asked=asked, name=name)
+            self.gates += [gate] if gate else []
+        mine, others = exact.counts(self.candidate, feed), exact.counts(baseline, feed)
+        allowed = {"size": self.request.max_size, **self.request.max_counts}
+        self.gates += [exact.judge_count(name, mine[name], others[name], allowed.get(name)) for name in exact.COUNTED]
+
+    def _duels(self, feed: str, budget: Budget, error: float) -> None:
+        for label, ours, theirs, threads in self.pairings:
+            plan = Plan(
+                threads,
+                self.request.max_latency if theirs is not None else None,
+                budget.limit_ms(threads) if budget.holds_here else None,
+                self.request.seconds,
+                self.request.process_s,
+                self.request.seed,
+                error,
+            )
+            done = duel.run(ours, theirs, feed, plan, lambda state, label=label: self.watch(label, state))  # type: ignore[misc]
+            other = ours.provider if theirs is None else theirs.provider
+            self.measured.append(Measured(label, ours.provider, other, threads, done))
+            self.gates += judged(label, done, self.request, budget, threads)
+            if done.interrupted:
+                self.interrupted = True
+                return
+
+    def _memory(self, feed: str, allowed: float, error: float) -> None:
+        _, ours, theirs, threads = self.pairings[0]
+        assert theirs is not None
+        try:
+            self.gates.append(memory.judge_memory(ours, theirs, feed, threads, allowed, error, self.request.seed))
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self.gates.append(Gate("memory", INCONCLUSIVE, "interrupted before there was a verdict", {}))
+
+    def _questions(self, budget: Budget) -> int:
+        """How many statistical gates share the error of the run."""
+        request, compared, count = self.request, self.baseline is not None, 0
+        for threads in request.threads:
+            judged_here = budget.holds_here and budget.limit_ms(threads) is not None
+            count += len(request.providers) * ((compared and request.max_latency is not None) + judged_here)
+        return max(1, count + (compared and request.max_memory is not None))
 
 
 def _load_average() -> float | None:
@@ -100,40 +170,20 @@ def _load_average() -> float | None:
         return None
 
 
-def _arms(request: Request, candidate: Subject, baseline: Subject | None) -> Iterator[tuple[str, Arm, Arm, int]]:
-    """(label, candidate, baseline, threads); without a baseline the candidate stands for it."""
+def _pairings(request: Request, candidate: Subject, baseline: Subject | None) -> Iterator[Pairing]:
     other = provider(request.baseline_provider) if request.baseline_provider else None
     for name in request.providers:
         full = provider(name)
         for threads in request.threads:
             shown = short(full) if other in (None, full) else f"{short(full)} against {short(other or full)}"
-            ours = Arm(str(candidate.model if candidate.opened else candidate.path), full)
-            theirs = ours
-            if baseline is not None:
-                theirs = Arm(str(baseline.model if baseline.opened else baseline.path), other or full)
-            yield f"{shown}, {text.plural(threads, 'thread')}", ours, theirs, threads
+            theirs = None if baseline is None else Arm(str(baseline.model), other or full)
+            yield f"{shown}, {text.plural(threads, 'thread')}", Arm(str(candidate.model), full), theirs, threads
 
 
 def _instructions(measured: list[Measured], allowed: float | None) -> Gate:
-    """As the first process that was asked counted them."""
-    asked = (each for done in measured for each in done.duel.processes if each.instructions or each.not_counted)
-    found = next(asked, None)
+    """As the first process at one thread counted them: the kernel counts the calling thread alone."""
+    single = [process for done in measured if done.threads == 1 for process in done.duel.processes]
+    if measured and all(done.threads != 1 for done in measured):
+        return exact.judge_instructions({}, "they are counted at one thread only; give --threads 1", allowed)
+    found = next((process for process in single if process.instructions or process.not_counted), None)
     return exact.judge_instructions(found.instructions if found else {}, found.not_counted if found else None, allowed)
-
-
-def _questions(request: Request, baseline: Subject | None, budget: Budget) -> int:
-    """How many statistical gates share the error of the run."""
-    count = 0
-    for threads in request.threads:
-        compared = baseline is not None and request.max_latency is not None
-        count += len(request.providers) * (compared + (budget.holds_here and budget.limit_ms(threads) is not None))
-    return max(1, count + (baseline is not None and request.max_memory is not None))
-
-
-def _exact(request: Request, candidate: Subject, baseline: Subject, feed: checks.Feed) -> list[Gate]:
-    ours, theirs = exact.counts(candidate, feed), exact.counts(baseline, feed)
-    allowed = {"size": request.max_size, **request.max_counts}
-    gates = [exact.judge_count(name, ours[name], theirs[name], allowed.get(name)) for name in exact.COUNTED]
-    wanted = request.max_accuracy_drop
-    accuracy = exact.judge_accuracy(candidate, baseline, wanted, asked=request.accuracy_asked and wanted is not None)
-    return [accuracy, *gates] if accuracy else gates

@@ -15,10 +15,11 @@ from edgeticket import text
 from edgeticket.errors import Exit
 from edgeticket.gate.subject import open_subject, shared_feed
 from edgeticket.measure import checks, duel
-from edgeticket.measure.duel import CANDIDATE, Arm, Duel, Plan
-from edgeticket.measure.latency import write_feed
+from edgeticket.measure.duel import CANDIDATE, SLOW_HINT, Arm, Duel, Plan
+from edgeticket.measure.process import NoAnswerError
 from edgeticket.measure.sample_model import SIZES, sample_model
 from edgeticket.measure.stats import standard_error
+from edgeticket.measure.trial import write_feed
 from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION, resolvable
 
 SLOWDOWN = 0.05
@@ -52,7 +53,7 @@ class SelfTest:
         return stdev(differences) if len(differences) > 1 else None
 
     def resolves(self, seconds: float) -> float | None:
-        """The smallest slow-down that is caught with 95 % in this time, by the spread that was seen."""
+        """The smallest slow-down that, given as the tolerance, is caught with 95 % in this time, by the spread seen."""
         differences = self.same.differences()
         if len(differences) < 12:
             return None
@@ -90,7 +91,9 @@ class SelfTest:
         for seconds in SECONDS:
             effect = self.resolves(seconds)
             if effect is not None:
-                said.append(f"in {seconds} s this host resolves a slow-down of {100 * effect:.1f} %")
+                said.append(
+                    f"in {seconds} s this host resolves a slow-down of {100 * effect:.1f} %, given as the tolerance"
+                )
         return said + duel.used_summary(self.same) + duel.used_summary(self.slowed)
 
     def document(self) -> dict[str, Any]:
@@ -135,18 +138,23 @@ def selftest(
     """
     with tempfile.TemporaryDirectory(prefix="edgeticket-") as name:
         folder = Path(name)
+        feed = folder / "feed.npz"
         if path is None:
             model, shown = folder / "sample.onnx", "a sample network"
             model.write_bytes(sample_model())
-            feed: checks.Feed = {"x": np.random.default_rng(1).standard_normal((1, SIZES[0])).astype(np.float32)}
+            write_feed(feed, {"x": np.random.default_rng(1).standard_normal((1, SIZES[0])).astype(np.float32)})
         else:
-            subject = open_subject(path, folder, "model")
-            model, shown, feed = subject.model, subject.name, shared_feed((subject,), {})
-        inputs = write_feed(folder / "feed.npz", feed)
+            subject = open_subject(path, folder, "model", process_s)
+            model, shown = subject.model, subject.name
+            try:
+                shared_feed({"model": subject}, {}, feed, process_s)
+            except NoAnswerError as error:
+                stopped = Duel(Plan(seconds=seconds), stopped=f"{error}{SLOW_HINT if error.kind == 'hung' else ''}")
+                return SelfTest(shown, checks.host(), stopped, stopped)
         plan, arm = Plan(seconds=seconds, process_s=process_s, seed=seed), Arm(str(model))
-        same = duel.run(arm, arm, inputs, plan, lambda state: watch("the same model twice", state))
+        same = duel.run(arm, arm, str(feed), plan, lambda state: watch("the same model twice", state))
         slowed = Duel(plan, interrupted=same.interrupted, stopped=same.stopped)
         if not same.interrupted and same.failed_arm is None:
             arms = Arm(str(model), slowdown=SLOWDOWN), arm
-            slowed = duel.run(*arms, inputs, plan, lambda state: watch(f"slowed down by {SLOWDOWN:.0%}", state))
+            slowed = duel.run(*arms, str(feed), plan, lambda state: watch(f"slowed down by {SLOWDOWN:.0%}", state))
     return SelfTest(shown, checks.host(), same, slowed)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgeticket import runtime
 from edgeticket.artifact import Port
-from edgeticket.errors import FolderError, InputError, IntegrityError
+from edgeticket.errors import FolderError, InputError, IntegrityError, ModelError
 from edgeticket.measure import checks
+from edgeticket.measure.process import NoAnswerError, ask
+from edgeticket.measure.trial import read_feed, write_feed
 
+PROCESS_S = 60.0
 _TYPES = {"float": "float32", "double": "float64"}  # the runtime's names where they are not numpy's
 
 
@@ -44,21 +46,29 @@ class Subject:
         metric = self.opened.manifest["metric"]
         return bool(metric and metric["builtin"] and self.opened.manifest["slice"])
 
+    def unchanged(self) -> bool:
+        """Whether the file that is run is still the one that was opened."""
+        try:
+            return hashlib.sha256(self.model.read_bytes()).hexdigest() == self.sha256
+        except OSError:
+            return False
+
     def about(self) -> dict[str, Any]:
         """For a document."""
         kind = "artifact" if self.opened else "onnx"
         return {"path": str(self.path), "kind": kind, "sha256": self.sha256, "size_bytes": self.size_bytes}
 
 
-def open_subject(path: Path, folder: Path, label: str) -> Subject:
+def open_subject(path: Path, folder: Path, label: str, process_s: float = PROCESS_S) -> Subject:
     """Open an artifact (or a ticket's or run's folder with one inside) or an ONNX file.
 
-    An artifact's model is run from a copy in `folder`, written from the very bytes whose hash was checked.
+    An artifact's model is run from a copy in `folder`, written from the very bytes whose hash was checked. It is loaded
+    in a process of its own, which may take `process_s`.
 
     Raises:
         FolderError: a folder without an artifact.
         IntegrityError: a file of the artifact is missing or altered.
-        ModelError: the runtime cannot load the model.
+        ModelError: the runtime cannot load the model, hangs on it, or is killed by it.
     """
     opened: checks.Opened | None = None
     model = path
@@ -76,16 +86,18 @@ def open_subject(path: Path, folder: Path, label: str) -> Subject:
     elif not path.is_file():
         raise InputError(f"{path}: no such file or folder. Give an artifact's folder or an ONNX file.")
     data = model.read_bytes()
-    session = runtime.cpu_session(path if opened is None else model)
-    inputs, outputs = (tuple(map(_port, ports)) for ports in (session.get_inputs(), session.get_outputs()))
+    try:
+        ports = ask({"kind": "ports", "arms": {label: {"path": str(model)}}}, process_s)
+    except NoAnswerError as error:
+        raise ModelError(f"{path}: it cannot be loaded: {error}") from error
+    inputs, outputs = (tuple(_port(*port) for port in ports[what]) for what in ("inputs", "outputs"))
     name = str(opened.manifest["name"]) if opened else path.stem
     return Subject(path, name, model, hashlib.sha256(data).hexdigest(), len(data), inputs, outputs, opened)
 
 
-def _port(port: Any) -> Port:
-    kind = port.type.removeprefix("tensor(").removesuffix(")")
-    shape = tuple(axis if isinstance(axis, int) and axis >= 0 else None for axis in port.shape)
-    return Port(port.name, _TYPES.get(kind, kind), shape)
+def _port(name: str, kind: str, shape: Sequence[int | None]) -> Port:
+    kind = kind.removeprefix("tensor(").removesuffix(")")
+    return Port(name, _TYPES.get(kind, kind), tuple(shape))
 
 
 def require_alike(candidate: Subject, baseline: Subject) -> None:
@@ -119,29 +131,53 @@ def _shown(port: Port) -> str:
     return f"{port.dtype}[{', '.join('?' if axis is None else str(axis) for axis in port.shape)}]"
 
 
-def shared_feed(subjects: tuple[Subject, ...], shapes: Mapping[str, tuple[int, ...]]) -> checks.Feed:
-    """What both are timed on: an artifact's first golden input at batch 1, else numbers that were drawn.
+def shared_feed(
+    subjects: Mapping[str, Subject], shapes: Mapping[str, tuple[int, ...]], path: Path, process_s: float = PROCESS_S
+) -> checks.Feed:
+    """What all are timed on, written to `path`: an artifact's first golden input at batch 1, else numbers drawn.
+
+    Each has run on it once when this returns, in one process that may take `process_s`.
 
     Raises:
         InputError: no inputs could be made, or one of the models does not run on them.
+        NoAnswerError: the process hung or was killed; `arm` is a name in `subjects`.
     """
-    for subject in subjects:
-        if subject.opened is not None and subject.opened.manifest["golden"]["atol"] and not shapes:
-            feed = next(checks.golden_feeds(subject.opened))[0]
-            if subject.opened.manifest["golden"]["single"]:
-                feed = checks.single(subject.opened.manifest["inputs"], feed)
-            break
-    else:
-        feed = _drawn(subjects[0], shapes)
-    for subject in subjects:
-        runtime.run(runtime.cpu_session(subject.model), feed)
-    return feed
-
-
-def _drawn(subject: Subject, shapes: Mapping[str, tuple[int, ...]]) -> checks.Feed:
-    """Normal numbers at batch 1; with onnx installed, free axes and integers as graph/probes.py draws them."""
+    feed = _golden(subjects.values()) if not shapes else None
+    first = next(iter(subjects.values()))
+    if feed is None:
+        feed = _drawn_here(first, shapes)
+    if feed is not None:
+        write_feed(path, feed)
+    arms = {name: {"path": str(subject.model)} for name, subject in subjects.items()}
+    request = {"kind": "try", "arms": arms, "feed": str(path), "draw": feed is None, "shapes": dict(shapes)}
     try:
-        from edgeticket.graph import load, probes
+        drawn = ask(request, process_s)["drawn"]
+    except NoAnswerError as error:
+        if error.kind != "model":
+            raise
+        which = subjects.get(error.arm or "", first).path
+        raise InputError(f"{which}: it {error}") from error
+    if not drawn:
+        raise InputError(
+            f"{first.path}: no inputs could be made up for its free axes or types; give shapes with "
+            "--input-shape NAME=1x3x32x32"
+        )
+    return read_feed(str(path))
+
+
+def _golden(subjects: Iterable[Subject]) -> checks.Feed | None:
+    for subject in subjects:
+        if subject.opened is not None and subject.opened.manifest["golden"]["atol"]:
+            feed = next(checks.golden_feeds(subject.opened))[0]
+            single = subject.opened.manifest["golden"]["single"]
+            return checks.single(subject.opened.manifest["inputs"], feed) if single else feed
+    return None
+
+
+def _drawn_here(subject: Subject, shapes: Mapping[str, tuple[int, ...]]) -> checks.Feed | None:
+    """Normal numbers at batch 1 where onnx, which the worker draws with, is not installed; None where it is."""
+    try:
+        import edgeticket.graph.probes  # noqa: F401
     except ModuleNotFoundError:
         if any(port.dtype not in ("float32", "float64", "float16") for port in subject.inputs):
             raise
@@ -152,12 +188,4 @@ def _drawn(subject: Subject, shapes: Mapping[str, tuple[int, ...]]) -> checks.Fe
             )
             for port in subject.inputs
         }
-    made = probes.probes(load.load_model(subject.model), shapes)
-    if not made:
-        raise InputError(
-            f"{subject.path}: no inputs could be made up for its free axes or types; give shapes with "
-            "--input-shape NAME=1x3x32x32"
-        )
-    normal = [probe for probe in made if probe.name.startswith("normal")] or list(made)
-    chosen = next((probe for probe in normal if probe.name == "normal, batch 1"), normal[0])
-    return dict(chosen.feed)
+    return None

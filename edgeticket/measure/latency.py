@@ -7,7 +7,6 @@ is busy.
 
 from __future__ import annotations
 
-import json
 import random
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgeticket import text
 from edgeticket.engine import EP_NAME
 from edgeticket.measure import checks
 from edgeticket.measure.process import NoAnswerError, ask
+from edgeticket.measure.trial import write_feed as write_feed
 from edgeticket.measurement import Measurement
 
 LIMIT_S = 3.0  # of one latency run, after which no new block begins
@@ -104,13 +102,6 @@ def measure(
     return Bench(host, tuple(found), tuple(failures))
 
 
-def write_feed(path: Path, feed: checks.Feed) -> str:
-    """The feed as a worker reads it. Returns the path."""
-    arrays: dict[str, Any] = {f"input.{i}": array for i, array in enumerate(feed.values())}
-    np.savez(path, names=np.array(json.dumps(list(feed))), **arrays)
-    return str(path)
-
-
 def _latency_request(arms: Mapping[str, _Arm], inputs: str, threads: int, seed: int) -> dict[str, Any]:
     return {
         "kind": "blocks",
@@ -163,5 +154,5 @@ def _asked(request: Mapping[str, Any], what: str, failures: list[str]) -> dict[s
     try:
         return ask(request, TIMEOUT_S)
     except NoAnswerError as error:
-        failures.append(f"{what}: not measured, {f'{error.arm} ' if error.arm else ''}{error}")
+        failures.append(f"{what}: not measured, {f'{error.arm} ' if error.kind == 'model' else ''}{error}")
         return {}

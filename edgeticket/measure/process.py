@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,10 @@ LONGEST_REASON = 300
 
 
 class NoAnswerError(Exception):
-    """The process gave no answer. `kind` is 'hung', 'killed', 'failed' or 'model'; `arm` the model that failed."""
+    """The process gave no answer. `kind` is 'hung', 'killed', 'failed' or 'model'.
+
+    `arm` is the model that failed; of a process that hung or was killed, the model that was running, where it is known.
+    """
 
     def __init__(self, kind: str, sentence: str, arm: str | None = None) -> None:
         super().__init__(sentence)
@@ -44,6 +47,8 @@ def ask(request: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
         NoAnswerError: it hung, was killed, failed, or a model failed in it.
     """
     environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
+    reader, writer = os.pipe()
+    handed = (writer,) if os.name == "posix" else ()
     try:
         process = subprocess.Popen(
             COMMAND,
@@ -52,16 +57,33 @@ def ask(request: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
             stderr=subprocess.PIPE,
             env=environment,
             start_new_session=True,  # Ctrl-C reaches the parent alone, and what the worker starts is in its group
+            pass_fds=handed,
         )
     except OSError as error:
+        os.close(reader)
         raise NoAnswerError("failed", f"no process could be started ({error.strerror or error})") from error
+    finally:
+        os.close(writer)
     try:
-        out, err = process.communicate(json.dumps(request).encode(), timeout=limit_s)
+        asked = {**request, "tell": handed[0]} if handed else request
+        out, err = process.communicate(json.dumps(asked).encode(), timeout=limit_s)
+        return _answer(process.returncode, out, err, lambda: _last(reader))
     except subprocess.TimeoutExpired as error:
-        raise NoAnswerError("hung", f"no answer within {limit_s:.0f} s; the process was ended") from error
+        arm = _last(reader)
+        during = f" from the model {arm!r}" if arm else ""
+        raise NoAnswerError("hung", f"no answer{during} within {limit_s:.3g} s; the process was ended", arm) from error
     finally:
         _end(process)
-    return _answer(process.returncode, out, err)
+        os.close(reader)
+
+
+def _last(reader: int) -> str | None:
+    """The model that the worker named last. Nobody reads this pipe before, which would wake a process meanwhile."""
+    with suppress(OSError):
+        os.set_blocking(reader, False)
+        names = os.read(reader, 1 << 16).decode("utf-8", "replace").split("\n")[:-1]
+        return names[-1] if names else None
+    return None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -76,14 +98,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _answer(code: int, out: bytes, err: bytes) -> dict[str, Any]:
+def _answer(code: int, out: bytes, err: bytes, last: Callable[[], str | None]) -> dict[str, Any]:
     if code < 0:
         try:
             name = signal.Signals(-code).name
         except ValueError:
             name = f"signal {-code}"
         hint = "; out of memory, if nobody killed it" if name == "SIGKILL" else ""
-        raise NoAnswerError("killed", f"the process was killed by {name}{hint}")
+        arm = last()
+        during = f" while the model {arm!r} ran" if arm else ""
+        raise NoAnswerError("killed", f"the process was killed by {name}{during}{hint}", arm)
     try:
         answer: dict[str, Any] = json.loads(out)
     except ValueError as error:

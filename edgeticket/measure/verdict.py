@@ -38,7 +38,7 @@ class Judgement:
     control_low: float  # the baseline against itself
     control_high: float
     fit: bool  # the control stayed within ±2 %
-    resolvable: float  # the smallest slow-down that is caught with 95 % at this spread and number of processes
+    resolvable: float  # the smallest tolerance: a slow-down of just that is caught with 95 % at this spread and look
     level: float  # one-sided error of low, and of high, at this look
 
     def to_dict(self) -> dict[str, Any]:
@@ -80,9 +80,11 @@ def judge(differences: Sequence[float], controls: Sequence[float], tolerance: fl
 
 
 def resolvable(error: float, look: Look) -> float:
-    """The smallest slow-down that a look catches with 95 %, for a standard error of the estimate.
+    """The smallest slow-down that, given as the tolerance, a look catches with 95 %; `error` is the estimate's.
 
-    The lower bound lies about z(level) errors under the estimate and must clear ln 1.01, and the estimate scatters.
+    The lower bound lies about z(level) errors under the estimate and must clear ln 1.01, and the estimate scatters. It
+    is then beyond a half of the tolerance, and the upper bound beyond all of it. Under a larger tolerance a slow-down
+    between a half of it and all of it may also pass, however well it is told.
     """
     if look.k == 0 or not math.isfinite(error):
         return math.inf

@@ -10,6 +10,8 @@ Answer  {"blocks": [{"ms": {name: median}, "fault": null | reason, "samples_ms":
          "slowdown": {name: realised share}, "instructions": {name: n}, "not_counted": reason or null}
 Request {"kind": "load", "arms": {one}, "feed": npz path, "threads": n}
 Answer  {"load_ms": x, "first_inference_ms": x, "peak_memory_bytes": n}
+Other kinds stand in trial.py.
+Every   "tell": the number of a pipe for the names of models as they begin to run, or left out
 Either  {"error": sentence, "arm": name} where a model cannot be loaded or run
 """
 
@@ -23,124 +25,16 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgeticket.engine import EP_NAME
-from edgeticket.measure import checks, conditions, instructions
+from edgeticket.measure import checks, conditions, instructions, trial
+from edgeticket.measure.arm import EMPTY_MODEL, Arm, ModelFailedError, tell_through
 
-CPU_PROVIDER = checks.CPU_PROVIDER
-MOST_CARRIED_NS = 2000.0  # from one spin to the next: a few turns of its loop
 LOAD_SHARE = 0.5  # of the time spent on timing may go into loading anew
-# An ONNX model of one Identity (IR 8, opset 18): opened first, it leaves an idle runtime with nothing loaded.
-EMPTY_MODEL = bytes.fromhex(
-    "08083a370a100a017812017922084964656e746974791201655a0f0a0178120a0a08"
-    "080112040a020801620f0a0179120a0a08080112040a02080142040a001012"
-)
-
-
-class ModelFailedError(Exception):
-    """A model could not be loaded or run."""
-
-    def __init__(self, arm: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.arm = arm
-
-
-def _failed(arm: str, when: str, error: Exception) -> ModelFailedError:
-    """The runtime raises a family of its own, and every one of them means the same here."""
-    return ModelFailedError(arm, f"failed {when}: {type(error).__name__}: {' '.join(str(error).split())}")
-
-
-class Arm:
-    """A model that can be loaded anew and timed, slowed down on request by spinning inside the timed slot."""
-
-    def __init__(self, name: str, spec: Mapping[str, Any], feed: checks.Feed, threads: int, spinning: bool) -> None:
-        self.name, self.feed, self.runs = name, feed, 0
-        self.slowdown = float(spec.get("slowdown", 0.0))
-        self.realised: list[float] = []  # slow-down of each slot's median
-        self._carried_ns = 0.0
-        self.loads_ms: list[float] = []
-        self.firsts_ms: list[float] = []
-        self._open = (str(spec["path"]), str(spec.get("provider", CPU_PROVIDER)), threads, spinning)
-        self._session: Any = None
-
-    def load(self) -> None:
-        """A new session in place of the old one, and its first inference."""
-        self._session = None
-        start = time.perf_counter_ns()
-        try:
-            self._session = open_session(*self._open)
-        except Exception as error:
-            raise _failed(self.name, "when loaded", error) from error
-        loaded = time.perf_counter_ns()
-        self.run()
-        self.loads_ms.append((loaded - start) / 1e6)
-        self.firsts_ms.append((time.perf_counter_ns() - loaded) / 1e6)
-
-    def unload(self) -> None:
-        """Give the session's memory back."""
-        self._session = None
-
-    def run(self) -> None:
-        """One inference."""
-        try:
-            self._session.run(None, self.feed)
-        except Exception as error:
-            raise _failed(self.name, f"in run {self.runs + 1}", error) from error
-        self.runs += 1
-
-    def slot(self, runs: int, slot_ms: float, most: int | None) -> list[float]:
-        """Milliseconds of each inference, `runs` of them or more until `slot_ms`, after one discarded."""
-        self.run()
-        run, feed, clock = self._session.run, self.feed, time.perf_counter_ns
-        times: list[float] = []
-        own_ns: list[int] = []
-        total, until = 0, slot_ms * 1e6
-        try:
-            while (most is None or len(times) < most) and (len(times) < runs or total < until):
-                start = clock()
-                run(None, feed)
-                end = clock()
-                if self.slowdown:
-                    own_ns.append(end - start)
-                    end = self._spin(end, end - start)
-                times.append((end - start) / 1e6)
-                total += end - start
-        except Exception as error:
-            raise _failed(self.name, f"in run {self.runs + len(times) + 1}", error) from error
-        self.runs += len(times)
-        if own_ns:
-            self.realised.append(float(np.median(times)) * 1e6 / float(np.median(own_ns)) - 1)
-        return times
-
-    def _spin(self, end: int, own: int) -> int:
-        """Keep the CPU for a share of the model's own time; what one spin overshoots by a little, the next one saves.
-
-        Only a little: one that was interrupted for long would save all spins of a block, and its median would be that
-        of a model that is not slowed down.
-        """
-        wanted = self.slowdown * own - self._carried_ns
-        now = end
-        while now < end + wanted:
-            now = time.perf_counter_ns()
-        self._carried_ns = min(MOST_CARRIED_NS, now - end - wanted)
-        return now
-
-
-def open_session(path: str, provider: str, threads: int, spinning: bool) -> Any:
-    """A session on a provider; denormals are zero on this thread from the first one on."""
-    if provider != EP_NAME:
-        return checks.session(path, threads, spinning=spinning, provider=provider)
-    from edgeticket import runtime  # the plugin and its registration are there
-
-    checks.session(EMPTY_MODEL, 1)  # the runtime's door makes sessions on a thread of its own
-    runtime.register()  # raises where the plugin is missing; a session alone would fall back
-    return runtime.session(path, threads=threads, spinning=spinning)
 
 
 def pin(cpus: list[int] | None) -> list[int] | None:
@@ -162,7 +56,7 @@ def blocks(request: dict[str, Any]) -> dict[str, Any]:
     are made.
     """
     pinned, chance = pin(request["cpus"]), random.Random(request["seed"])  # noqa: S311
-    feed, threads, slot = _feed(request["feed"]), int(request["threads"]), request["slot"]
+    feed, threads, slot = trial.read_feed(request["feed"]), int(request["threads"]), request["slot"]
     watched = pinned if pinned is not None else sorted(os.sched_getaffinity(0)) if _affinity() else []
     arms = [Arm(name, spec, feed, threads, bool(request["spinning"])) for name, spec in request["arms"].items()]
     found: list[dict[str, Any]] = []
@@ -215,7 +109,7 @@ def _instructions(arms: list[Arm]) -> dict[str, Any]:
 def load(request: dict[str, Any]) -> dict[str, Any]:
     """Load one model in a runtime that has held an empty one; the memory counts from there to the peak."""
     ((name, spec),) = request["arms"].items()
-    feed, threads = _feed(request["feed"]), int(request["threads"])
+    feed, threads = trial.read_feed(request["feed"]), int(request["threads"])
     empty = checks.session(EMPTY_MODEL, threads)
     empty.run(None, {"x": np.zeros(1, np.float32)})
     with suppress(OSError):
@@ -237,12 +131,6 @@ def _memory(field: str) -> int | None:
     return int(found.group(1)) * 1024 if found else None
 
 
-def _feed(path: str) -> checks.Feed:
-    with np.load(path, allow_pickle=False) as arrays:
-        names = json.loads(str(arrays["names"]))
-        return {name: arrays[f"input.{i}"] for i, name in enumerate(names)}
-
-
 def end_with_parent() -> None:
     """Be killed when the parent is: PR_SET_PDEATHSIG of prctl(2). Elsewhere than on Linux nothing happens."""
     with suppress(AttributeError, OSError):
@@ -253,8 +141,10 @@ def main() -> None:
     """Answer the request on standard input."""
     end_with_parent()
     request = json.load(sys.stdin)
+    tell_through(request.get("tell"))
+    kinds = {"blocks": blocks, "load": load, "ports": trial.ports, "try": trial.attempt, "outputs": trial.outputs}
     try:
-        answer = {"blocks": blocks, "load": load}[request["kind"]](request)
+        answer = kinds[request["kind"]](request)
     except ModelFailedError as error:
         answer = {"error": str(error), "arm": error.arm}
     print(json.dumps(answer))

@@ -89,6 +89,100 @@ def test_a_limit_is_judged_by_itself_or_beside_the_comparison() -> None:
     assert len(both.processes) > 12
 
 
+def test_a_comparison_that_is_decided_stays_so_while_the_limit_is_open() -> None:
+    """Later processes tell the contrary: the verdict and its bounds are those of the look at which it fell."""
+    seeds = itertools.count()
+
+    def turning(*_: object) -> dict[str, Any]:
+        seed = next(seeds)
+        return answer(0.0 if seed < 12 else 0.5, seed, spread=0.002)
+
+    done = duel.run(ARM, ARM, "feed.npz", Plan(limit_ms=1.0), ask=turning)
+    assert len(done.processes) > 12
+    assert done.judgement is not None
+    assert (done.verdict, done.judgement.processes) == ("pass", 12)
+    assert done.judgement.high < 0.05
+
+
+def test_a_limit_that_is_decided_stays_so_while_the_comparison_is_open() -> None:
+    seeds = itertools.count()
+
+    def turning(*_: object) -> dict[str, Any]:
+        seed = next(seeds)
+        return answer(0.035, seed, spread=0.1) if seed < 12 else answer(0.035 + seed, seed, spread=0.1)
+
+    done = duel.run(ARM, ARM, "feed.npz", Plan(limit_ms=1.3), ask=turning)
+    assert done.limit_verdict == "pass"
+    assert done.limit_bounds_ms is not None
+    assert done.limit_bounds_ms[2] < 1.3
+
+
+def test_a_look_that_could_have_no_bounds_is_not_taken() -> None:
+    """An error shared by very many gates leaves the first looks less than 12 processes can prove."""
+    plan = Plan(error=0.005 / 40)
+    assert duel.look_plan(plan.error)[0].k == 0
+    seen: list[float] = []
+
+    def watch(state: Duel) -> None:
+        if state.judgement is not None:
+            seen.extend((state.judgement.low, state.judgement.high, state.judgement.resolvable))
+
+    seeds = itertools.count()
+    duel.run(ARM, ARM, "feed.npz", plan, watch, ask=lambda *_: answer(0.0, next(seeds)))
+    assert seen
+    assert all(math.isfinite(value) for value in seen)
+
+
+def test_without_a_baseline_the_candidate_runs_alone() -> None:
+    asked: list[dict[str, Any]] = []
+
+    def ask(request: Mapping[str, Any], _: float) -> dict[str, Any]:
+        asked.append(dict(request))
+        return answer(0.0, len(asked))
+
+    duel.run(ARM, None, "feed.npz", Plan(tolerance=None, limit_ms=2.0), ask=ask)
+    assert {tuple(each["arms"]) for each in asked} == {(CANDIDATE,)}
+
+
+@pytest.mark.parametrize(("threads", "counted"), [(1, [True, False]), (2, [False, False])])
+def test_instructions_are_counted_once_and_at_one_thread_only(threads: int, counted: list[bool]) -> None:
+    """The kernel counts the calling thread: at two, the other's share would be missing."""
+    asked: list[bool] = []
+
+    def ask(request: Mapping[str, Any], _: float) -> dict[str, Any]:
+        asked.append(request["instructions"])
+        return answer(0.0, len(asked))
+
+    duel.run(ARM, ARM, "feed.npz", Plan(threads=threads), ask=ask)
+    assert asked[:2] == counted
+
+
+def test_a_process_gets_no_more_than_the_time_that_is_left() -> None:
+    limits: list[float] = []
+
+    def ask(_: object, limit_s: float) -> dict[str, Any]:
+        limits.append(limit_s)
+        if len(limits) == 3:
+            raise NoAnswerError("hung", "no answer", CANDIDATE)
+        return answer(0.0, len(limits))
+
+    done = duel.run(ARM, ARM, "feed.npz", Plan(seconds=10, process_s=30), ask=ask)
+    assert limits[0] == 30  # nothing is known yet
+    assert all(limit <= 10 for limit in limits[1:])
+    assert done.stopped == "the 10.0 s allowed were over while a process ran"
+    assert done.failures == []
+
+
+def test_what_hangs_twice_may_be_slow_and_the_way_out_is_named() -> None:
+    def ask(*_: object) -> dict[str, Any]:
+        raise NoAnswerError("hung", "no answer from the candidate", CANDIDATE)
+
+    done = duel.run(ARM, ARM, "feed.npz", Plan(), ask=ask)
+    assert done.failed_arm is None
+    assert "from the candidate" in done.stopped
+    assert "--process-seconds" in done.stopped
+
+
 def test_sharing_the_error_makes_a_verdict_later_never_earlier() -> None:
     alone, shared = (played(0.0, Plan(error=0.005 / parts)) for parts in (1, 4))
     assert len(alone.processes) < len(shared.processes)
@@ -208,9 +302,11 @@ linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /
 @linux
 def test_a_process_that_hangs_is_ended_and_reaped(tmp_path: Path, feed: str) -> None:
     before = children(os.getpid())
-    with pytest.raises(NoAnswerError, match="no answer within 2 s; the process was ended") as caught:
+    with pytest.raises(
+        NoAnswerError, match="no answer from the model 'candidate' within 2 s; the process was ended"
+    ) as caught:
         ask(request(broken_models.hangs(tmp_path / "m.onnx"), feed), 2)
-    assert caught.value.kind == "hung"
+    assert (caught.value.kind, caught.value.arm) == ("hung", CANDIDATE)
     assert children(os.getpid()) <= before
 
 
@@ -235,7 +331,7 @@ def when_a_child_appears(act: Callable[[int], None]) -> threading.Thread:
 def test_a_process_that_is_killed_is_told(tmp_path: Path, feed: str) -> None:
     model = broken_models.hangs(tmp_path / "m.onnx")
     killer = when_a_child_appears(lambda child: os.kill(child, signal.SIGKILL))
-    with pytest.raises(NoAnswerError, match="killed by SIGKILL; out of memory, if nobody killed it") as caught:
+    with pytest.raises(NoAnswerError, match=r"killed by SIGKILL.*; out of memory, if nobody killed it") as caught:
         ask(request(model, feed), 60)
     killer.join()
     assert caught.value.kind == "killed"

@@ -1,0 +1,119 @@
+"""The metric of two models on the baseline's labelled slice, sample for sample."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeticket import text
+from edgeticket.errors import InputError
+from edgeticket.gate.exact import SHOWN, Gate
+from edgeticket.gate.subject import Subject
+from edgeticket.measure import checks
+from edgeticket.measure.duel import BASELINE, CANDIDATE, SLOW_HINT
+from edgeticket.measure.process import NoAnswerError, ask
+from edgeticket.measure.trial import write_feed
+from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Two models, each on its provider, and the baseline's slice. Both run in one process of `limit_s` seconds."""
+
+    candidate: Subject
+    baseline: Subject
+    provider: str
+    baseline_provider: str
+    folder: Path
+    limit_s: float
+
+    def outputs(self, inputs: checks.Array) -> tuple[checks.Array, checks.Array]:
+        """The first output of candidate and baseline for inputs [n, ...].
+
+        Raises:
+            NoAnswerError: the process hung or was killed, or a model failed in it.
+        """
+        port, output = self.baseline.inputs[0], self.baseline.outputs[0]
+        subjects = {CANDIDATE: (self.candidate, self.provider), BASELINE: (self.baseline, self.baseline_provider)}
+        out = {name: str(self.folder / f"{name}.npy") for name in subjects}
+        request = {
+            "kind": "outputs",
+            "arms": {name: {"path": str(each.model), "provider": where} for name, (each, where) in subjects.items()},
+            "feed": write_feed(self.folder / "slice.npz", {port.name: inputs}),
+            "output": output.name,
+            "batches": {name: _batch(each) for name, (each, _) in subjects.items()},
+            "out": out,
+        }
+        ask(request, self.limit_s)
+        return np.load(out[CANDIDATE], allow_pickle=False), np.load(out[BASELINE], allow_pickle=False)
+
+
+def _batch(subject: Subject) -> int | None:
+    return subject.inputs[0].shape[0] if subject.inputs[0].shape else None
+
+
+def judge_accuracy(samples: Samples, allowed: float | None, *, asked: bool, name: str = "accuracy") -> Gate | None:
+    """None where nobody asked and neither model brings a slice. `allowed` is in the metric's own unit.
+
+    Raises:
+        InputError: it was asked for, and the baseline brings no labelled slice with a known metric; or the baseline
+            does not run on it.
+    """
+    baseline = samples.baseline
+    if not baseline.has_slice:
+        if asked:
+            raise InputError(
+                f"{baseline.path}: --max-accuracy-drop needs a baseline with a labelled slice of a test set: an "
+                "artifact that was exported from a ticket with a built-in metric"
+            )
+        sentence = "not compared: the baseline brings no labelled slice, and only on that both are judged"
+        return Gate(name, SHOWN, sentence, {"allowed": allowed}) if samples.candidate.has_slice else None
+    assert baseline.opened is not None
+    manifest = baseline.opened.manifest
+    metric, spec = manifest["metric"], manifest["slice"]
+    with np.load(io.BytesIO(baseline.opened.files[checks.SLICE]), allow_pickle=False) as arrays:
+        inputs, targets = checks.decode(arrays["inputs"], spec), arrays["targets"]
+    try:
+        outputs = samples.outputs(inputs)
+    except NoAnswerError as error:
+        return _unanswered(name, error, baseline)
+    scores = [checks.metric_range(metric["name"], each, targets, 0.0)[1] for each in outputs]
+    drop = (scores[1] - scores[0]) if metric["higher_is_better"] else (scores[0] - scores[1])
+    values = {"candidate": scores[0], "baseline": scores[1], "drop": drop, "allowed": allowed, "samples": len(inputs)}
+    unit = f" {metric['unit']}".rstrip()
+    sentence = (
+        f"{metric['name']} {scores[0]:.4g}{unit} against {scores[1]:.4g}{unit} on the baseline's "
+        f"{text.plural(len(inputs), 'sample')}"
+    )
+    if metric["name"] == "accuracy":
+        right = [(output.argmax(axis=1) == targets) & ~np.isnan(output).any(axis=1) for output in outputs]
+        lost, won = int((right[1] & ~right[0]).sum()), int((right[0] & ~right[1]).sum())
+        values |= {"lost": lost, "won": won}
+        sentence += f" ({lost} lost, {won} won)"
+    unknown = _with_nan(outputs[0])
+    if unknown:
+        sentence += f"; the candidate's outputs for {text.plural(unknown, 'sample')} have NaN in them"
+    if allowed is None:
+        return Gate(name, SHOWN, sentence, values)
+    # Scores are multiples of 100/n, so a drop of just the tolerance must not fail by the last bit; NaN never passes.
+    verdict = PASS if drop <= allowed + 1e-9 else REGRESSION
+    return Gate(name, verdict, f"{sentence}; allowed to drop by {allowed:g}", values)
+
+
+def _with_nan(outputs: checks.Array) -> int:
+    """How many samples of outputs [n, ...] have NaN in them."""
+    return int(np.isnan(outputs).reshape(len(outputs), -1).any(axis=1).sum())
+
+
+def _unanswered(name: str, error: NoAnswerError, baseline: Subject) -> Gate:
+    values: dict[str, Any] = {"model": error.arm}
+    if error.kind != "model":
+        hint = SLOW_HINT if error.kind == "hung" else ""
+        return Gate(name, INCONCLUSIVE, f"{error}{hint}", values)
+    if error.arm == BASELINE:
+        raise InputError(f"{baseline.path}: it {error}") from error
+    return Gate(name, REGRESSION, f"the {error.arm} {error}", values)

@@ -1,0 +1,172 @@
+"""`check` and `bench` of models that hang or crash, and Ctrl-C at every stage: they end, and keep what they have."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import broken_models
+import pytest
+from click.testing import CliRunner, Result
+
+from edgeticket.cli import main
+from edgeticket.gate import bench, exact, memory, subject
+from edgeticket.measure import process
+
+Play = Callable[..., None]
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    return broken_models.good(tmp_path / "good.onnx")
+
+
+@pytest.fixture
+def hangs(tmp_path: Path) -> Path:
+    return broken_models.hangs(tmp_path / "hangs.onnx")
+
+
+@pytest.mark.timeout(60)
+def test_a_candidate_that_hangs_is_told_and_named(good: Path, hangs: Path, tmp_path: Path) -> None:
+    options = ["--process-seconds", 2, "--max-size-regression", "off", "--json", tmp_path / "r.json"]
+    done = run("check", hangs, "--baseline", good, *options)
+    assert done.exit_code == 3, done.output
+    assert "no answer from the model 'candidate' within 2 s" in done.stdout
+    assert "--process-seconds" in done.stdout
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert found["verdict"] == "inconclusive"
+    assert found["gates"][0]["values"] == {"model": "candidate"}
+
+
+@pytest.mark.timeout(60)
+def test_a_baseline_or_a_model_alone_that_hangs_is_told(good: Path, hangs: Path) -> None:
+    done = run("check", good, "--baseline", hangs, "--process-seconds", 2)
+    assert done.exit_code == 3
+    assert "no answer from the model 'baseline'" in done.stdout
+    alone = run("check", hangs, "--budget-ms", 1, "--process-seconds", 2)
+    assert alone.exit_code == 3
+    assert "no answer from the model 'candidate'" in alone.stdout
+
+
+@pytest.mark.timeout(60)
+def test_bench_and_the_selftest_of_a_model_that_hangs_end(hangs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "PROCESS_S", 2.0)
+    done = run("bench", hangs)
+    assert done.exit_code == 3
+    assert "Nothing was measured: no answer from the model 'hangs' within 2 s" in done.stdout
+    tested = run("check", hangs, "--selftest", "--process-seconds", 2)
+    assert tested.exit_code == 3
+    assert "no answer from the model 'model' within 2 s" in tested.stdout
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+@pytest.mark.timeout(60)
+def test_a_model_that_crashes_does_not_take_the_command_with_it(good: Path, hangs: Path) -> None:
+    """The process that hangs in the model is sent what a crash sends it."""
+    me = str(os.getpid())
+
+    def crash() -> None:
+        for _ in range(2000):
+            for stat in Path("/proc").glob("[0-9]*/stat"):
+                try:
+                    fields = stat.read_text().rpartition(")")[2].split()
+                except OSError:
+                    continue
+                if fields[1] == me and int(fields[11]) > 100:  # a second of a CPU in user space: it is in the loop
+                    os.kill(int(stat.parent.name), signal.SIGSEGV)
+                    return
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=crash)
+    thread.start()
+    done = run("check", hangs, "--baseline", good)
+    thread.join()
+    assert done.exit_code == 3
+    assert "the process was killed by SIGSEGV while the model 'candidate' ran" in done.stdout
+
+
+def test_a_model_that_crashes_when_loaded_is_a_sentence(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", script))
+    done = run("check", good, "--baseline", good)
+    assert done.exit_code == 2
+    assert "cannot be loaded: the process was killed by SIGSEGV" in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("command", [["check", "HANGS", "--baseline", "GOOD"], ["bench", "HANGS"]])
+def test_ctrl_c_ends_a_command_whose_model_hangs(good: Path, hangs: Path, command: list[str]) -> None:
+    words = {"HANGS": str(hangs), "GOOD": str(good)}
+    begun = "import sys; from edgeticket.cli import main; print('here', flush=True); sys.exit(main(sys.argv[1:]))"
+    started = subprocess.Popen(
+        [sys.executable, "-c", begun, *(words.get(word, word) for word in command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert started.stdout is not None
+    started.stdout.readline()
+    time.sleep(3.0)
+    started.send_signal(signal.SIGINT)
+    _, err = started.communicate(timeout=20)
+    assert started.returncode == 130, err
+    assert "interrupted" in err
+    assert "goes on from there" not in err
+
+
+# --- Ctrl-C ---
+
+
+def interrupt(*_: object, **__: object) -> Any:
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_memory_is_measured_keeps_the_latencies(
+    model: Path, tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play()
+    monkeypatch.setattr(memory, "judge_memory", interrupt)
+    options = ["--max-memory-regression", "5%", "--json", tmp_path / "r.json"]
+    done = run("check", model, "--baseline", model, *options)
+    assert done.exit_code == 130
+    assert "interrupted; what was measured is kept" in done.stderr
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert found["interrupted"]
+    verdicts = {gate["name"]: gate["verdict"] for gate in found["gates"]}
+    assert (verdicts["latency, cpu, 1 thread"], verdicts["memory"]) == ("pass", "inconclusive")
+    assert len(found["measurements"][0]["processes"]) == 12
+    assert found["verdict"] == "inconclusive"
+
+
+def test_ctrl_c_before_anything_is_timed_keeps_the_exact_gates(
+    model: Path, tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play()
+    monkeypatch.setattr(exact, "counts", interrupt)
+    done = run("check", model, "--baseline", model, "--json", tmp_path / "r.json")
+    assert done.exit_code == 130
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert (found["interrupted"], found["verdict"], found["measurements"]) == (True, "inconclusive", [])
+
+
+@pytest.mark.parametrize("command", [["check", "M", "--baseline", "M"], ["bench", "M"]])
+def test_ctrl_c_while_models_are_opened_promises_nothing(
+    model: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setattr(subject, "ask", interrupt)
+    done = run(*(model if word == "M" else word for word in command))
+    assert done.exit_code == 130
+    assert done.stderr == "edgeticket: interrupted; run it again\n"
