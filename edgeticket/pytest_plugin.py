@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 BESIDE = (HERE / "measure" / "checks.py", HERE.parent / "check.py")
 
 _opened = pytest.StashKey[Any]()  # the artifact of this run, or what is damaged of it
-_budget = pytest.StashKey[Any]()  # of a test
+_budget = pytest.StashKey[Any]()  # of a test, or what is wrong with it
 _found = pytest.StashKey[Any]()  # the check of that budget
 
 
@@ -112,10 +112,19 @@ def budget_of(item: pytest.Item) -> dict[str, Any] | None:
     raise pytest.UsageError(f"{item.nodeid}: edgeticket_budget: {problem}")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Read every marker before the first test runs."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Read every marker before the first test runs.
+
+    Raises:
+        UsageError: one is wrong. A worker of pytest-xdist would make a crash of that: there only its test errs.
+    """
     for item in items:
-        item.stash[_budget] = budget_of(item)
+        try:
+            item.stash[_budget] = budget_of(item)
+        except pytest.UsageError as error:
+            if not hasattr(config, "workerinput"):
+                raise
+            item.stash[_budget] = error
 
 
 def folder_of(config: pytest.Config) -> Path | None:
@@ -187,6 +196,8 @@ def _edgeticket_budget(request: pytest.FixtureRequest) -> None:
     budget = request.node.stash.get(_budget, None)
     if budget is None:
         return
+    if isinstance(budget, Exception):
+        pytest.fail(str(budget), pytrace=False)
     opened = request.getfixturevalue("edgeticket_artifact").opened
     checks = load_checks()
     if budget["threads"] > checks.cores():  # more threads than cores wait for each other: another quantity

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -210,6 +211,14 @@ MARKED = "import pytest\n\n@pytest.mark.edgeticket_budget({})\ndef test_marked()
 def test_a_wrong_marker_is_a_usage_error_before_any_test(tmp_path: Path, marker: str, sentence: str) -> None:
     (tmp_path / "test_wrong.py").write_text(MARKED.format(marker))
     usage_error(own_tests(tmp_path), f"test_wrong.py::test_marked: edgeticket_budget: {sentence}")
+
+
+def test_a_wrong_marker_among_workers_stops_its_own_test(tmp_path: Path) -> None:
+    (tmp_path / "test_wrong.py").write_text(MARKED.format("ms=1") + "\ndef test_other(): pass\n")
+    done = own_tests(tmp_path, "-p", "xdist", "-n", "1", "test_wrong.py")
+    assert done.returncode == 1
+    assert re.search(r"1 passed.* 1 error", done.stdout), done.stdout + done.stderr
+    assert "edgeticket_budget: it takes latency_ms" in done.stdout
 
 
 def usage_error(done: subprocess.CompletedProcess[str], sentence: str) -> None:
