@@ -13,10 +13,11 @@ from edgeticket import text
 from edgeticket.errors import InputError
 from edgeticket.gate.exact import SHOWN, Gate
 from edgeticket.gate.subject import Subject
+from edgeticket.gate.trial import ask
 from edgeticket.measure import checks
+from edgeticket.measure.arm import write_feed
 from edgeticket.measure.duel import BASELINE, CANDIDATE, SLOW_HINT
-from edgeticket.measure.process import NoAnswerError, ask
-from edgeticket.measure.trial import write_feed
+from edgeticket.measure.process import NoAnswerError
 from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION
 
 

@@ -15,11 +15,11 @@ from edgeticket import text
 from edgeticket.errors import Exit
 from edgeticket.gate.subject import open_subject, shared_feed
 from edgeticket.measure import checks, duel
+from edgeticket.measure.arm import write_feed
 from edgeticket.measure.duel import CANDIDATE, SLOW_HINT, Arm, Duel, Plan
 from edgeticket.measure.process import NoAnswerError
 from edgeticket.measure.sample_model import SIZES, sample_model
 from edgeticket.measure.stats import standard_error
-from edgeticket.measure.trial import write_feed
 from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION, resolvable
 
 SLOWDOWN = 0.05

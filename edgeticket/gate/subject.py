@@ -12,9 +12,10 @@ import numpy as np
 
 from edgeticket.artifact import Port
 from edgeticket.errors import FolderError, InputError, IntegrityError, ModelError
+from edgeticket.gate.trial import ask
 from edgeticket.measure import checks
-from edgeticket.measure.process import NoAnswerError, ask
-from edgeticket.measure.trial import read_feed, write_feed
+from edgeticket.measure.arm import read_feed, write_feed
+from edgeticket.measure.process import NoAnswerError
 
 PROCESS_S = 60.0
 _TYPES = {"float": "float32", "double": "float64"}  # the runtime's names where they are not numpy's

@@ -1,11 +1,13 @@
-"""A model in a worker: loaded, run, timed, and slowed down on request; and word of which one is running now."""
+"""A model in a worker: loaded, run, timed, slowed down on request; what it is fed; and word of which one runs now."""
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,20 @@ def tell(name: str) -> None:
     for descriptor in _telling:
         with suppress(OSError):  # a full pipe: the parent knows an earlier name
             os.write(descriptor, f"{name}\n".encode())
+
+
+def write_feed(path: Path, feed: checks.Feed) -> str:
+    """The feed as a worker reads it. Returns the path."""
+    arrays: dict[str, Any] = {f"input.{i}": array for i, array in enumerate(feed.values())}
+    np.savez(path, names=np.array(json.dumps(list(feed))), **arrays)
+    return str(path)
+
+
+def read_feed(path: str) -> checks.Feed:
+    """What write_feed wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        names = json.loads(str(arrays["names"]))
+        return {name: arrays[f"input.{i}"] for i, name in enumerate(names)}
 
 
 class ModelFailedError(Exception):

@@ -17,8 +17,8 @@ from typing import Any
 from edgeticket import text
 from edgeticket.engine import EP_NAME
 from edgeticket.measure import checks
+from edgeticket.measure.arm import write_feed as write_feed
 from edgeticket.measure.process import NoAnswerError, ask
-from edgeticket.measure.trial import write_feed as write_feed
 from edgeticket.measurement import Measurement
 
 LIMIT_S = 3.0  # of one latency run, after which no new block begins

@@ -16,12 +16,11 @@ from typing import Any
 # directory, where a random.py of the user's may lie.
 PACKAGE = Path(__file__).resolve().parents[1] / "__init__.py"
 WORKER = """
-import importlib.util, sys
+import importlib, importlib.util, sys
 spec = importlib.util.spec_from_file_location("edgeticket", sys.argv[1])
 sys.modules["edgeticket"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["edgeticket"])
-from edgeticket.measure import worker
-worker.main()
+importlib.import_module(sys.argv[2]).main()
 """
 COMMAND = (sys.executable, "-P", "-c", WORKER, str(PACKAGE))
 LONGEST_REASON = 300
@@ -38,10 +37,10 @@ class NoAnswerError(Exception):
         self.kind, self.arm = kind, arm
 
 
-def ask(request: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
+def ask(request: Mapping[str, Any], limit_s: float, module: str = "edgeticket.measure.worker") -> dict[str, Any]:
     """Start a worker, hand it the request, wait for the answer at most `limit_s` seconds.
 
-    However this ends, by Ctrl-C too, no process of it is left.
+    However this ends, by Ctrl-C too, no process of it is left. The worker is the main() of `module`.
 
     Raises:
         NoAnswerError: it hung, was killed, failed, or a model failed in it.
@@ -51,7 +50,7 @@ def ask(request: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
     handed = (writer,) if os.name == "posix" else ()
     try:
         process = subprocess.Popen(
-            COMMAND,
+            (*COMMAND, module),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

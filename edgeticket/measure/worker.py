@@ -10,7 +10,6 @@ Answer  {"blocks": [{"ms": {name: median}, "fault": null | reason, "samples_ms":
          "slowdown": {name: realised share}, "instructions": {name: n}, "not_counted": reason or null}
 Request {"kind": "load", "arms": {one}, "feed": npz path, "threads": n}
 Answer  {"load_ms": x, "first_inference_ms": x, "peak_memory_bytes": n}
-Other kinds stand in trial.py.
 Every   "tell": the number of a pipe for the names of models as they begin to run, or left out
 Either  {"error": sentence, "arm": name} where a model cannot be loaded or run
 """
@@ -25,14 +24,15 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgeticket.measure import checks, conditions, instructions, trial
-from edgeticket.measure.arm import EMPTY_MODEL, Arm, ModelFailedError, tell_through
+from edgeticket.measure import checks, conditions, instructions
+from edgeticket.measure.arm import EMPTY_MODEL, Arm, ModelFailedError, read_feed, tell_through
 
 LOAD_SHARE = 0.5  # of the time spent on timing may go into loading anew
 
@@ -56,7 +56,7 @@ def blocks(request: dict[str, Any]) -> dict[str, Any]:
     are made.
     """
     pinned, chance = pin(request["cpus"]), random.Random(request["seed"])  # noqa: S311
-    feed, threads, slot = trial.read_feed(request["feed"]), int(request["threads"]), request["slot"]
+    feed, threads, slot = read_feed(request["feed"]), int(request["threads"]), request["slot"]
     watched = pinned if pinned is not None else sorted(os.sched_getaffinity(0)) if _affinity() else []
     arms = [Arm(name, spec, feed, threads, bool(request["spinning"])) for name, spec in request["arms"].items()]
     found: list[dict[str, Any]] = []
@@ -109,7 +109,7 @@ def _instructions(arms: list[Arm]) -> dict[str, Any]:
 def load(request: dict[str, Any]) -> dict[str, Any]:
     """Load one model in a runtime that has held an empty one; the memory counts from there to the peak."""
     ((name, spec),) = request["arms"].items()
-    feed, threads = trial.read_feed(request["feed"]), int(request["threads"])
+    feed, threads = read_feed(request["feed"]), int(request["threads"])
     empty = checks.session(EMPTY_MODEL, threads)
     empty.run(None, {"x": np.zeros(1, np.float32)})
     with suppress(OSError):
@@ -139,10 +139,14 @@ def end_with_parent() -> None:
 
 def main() -> None:
     """Answer the request on standard input."""
+    serve({"blocks": blocks, "load": load})
+
+
+def serve(kinds: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]) -> None:
+    """Answer it with what is for its kind."""
     end_with_parent()
     request = json.load(sys.stdin)
     tell_through(request.get("tell"))
-    kinds = {"blocks": blocks, "load": load, "ports": trial.ports, "try": trial.attempt, "outputs": trial.outputs}
     try:
         answer = kinds[request["kind"]](request)
     except ModelFailedError as error:

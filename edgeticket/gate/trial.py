@@ -12,29 +12,29 @@ Answer  {}, the outputs [n, ...] of each arm having been written
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgeticket.errors import EdgeticketError
-from edgeticket.measure import checks
-from edgeticket.measure.arm import CPU_PROVIDER, ModelFailedError, failed, open_session, tell
+from edgeticket.measure import checks, process, worker
+from edgeticket.measure.arm import CPU_PROVIDER, ModelFailedError, failed, open_session, read_feed, tell, write_feed
 
 
-def write_feed(path: Path, feed: checks.Feed) -> str:
-    """The feed as a worker reads it. Returns the path."""
-    arrays: dict[str, Any] = {f"input.{i}": array for i, array in enumerate(feed.values())}
-    np.savez(path, names=np.array(json.dumps(list(feed))), **arrays)
-    return str(path)
+def main() -> None:
+    """Answer the request on standard input."""
+    worker.serve({"ports": ports, "try": attempt, "outputs": outputs})
 
 
-def read_feed(path: str) -> checks.Feed:
-    """What write_feed wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        names = json.loads(str(arrays["names"]))
-        return {name: arrays[f"input.{i}"] for i, name in enumerate(names)}
+def ask(request: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
+    """Have a request answered in a fresh process, at most `limit_s` seconds long.
+
+    Raises:
+        NoAnswerError: it hung, was killed, failed, or a model failed in it.
+    """
+    return process.ask(request, limit_s, __name__)
 
 
 def ports(request: dict[str, Any]) -> dict[str, Any]:
