@@ -105,7 +105,7 @@ class Builder:
         return self.relu(out) if relu else out
 
     def matmul(self, x: str, units: int, *, relu: bool = False) -> str:
-        """A linear layer over the last axis of (T, K), as transformers write it: MatMul, weight [inputs, units], Add."""
+        """A linear layer over the last axis of (T, K) as transformers write it: MatMul with [inputs, units], Add."""
         rows, inputs = self.shapes[x]
         weight = self._weight((inputs, units), rows, False)
         product = self._node("MatMul", [x, weight], (rows, units))
