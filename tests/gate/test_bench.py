@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgeticket.cli import main
+from edgeticket.cli.options import write_json
 from edgeticket.errors import InputError, StorageError
-from edgeticket.gate import bench, compare, history
+from edgeticket.gate import bench, compare, figures, history
 from edgeticket.measure import duel
 from edgeticket.measure.process import NoAnswerError
 
@@ -68,6 +69,23 @@ def test_a_percentile_is_the_median_of_the_processes_own() -> None:
     assert figures.percentile(90) == {"value": 105.0, "low": 101.0, "high": 109.0}
     figures.samples_ms = [[[1.0] * 99]]
     assert figures.percentile(99) is None  # no process holds a sample beyond it
+
+
+def test_too_few_processes_for_an_interval_are_said() -> None:
+    few = bench.Figures("m", "cpu, 1 thread", "cpu", 1, [[[1.0] * 100]] * 7)
+    (row,) = figures.rows([few])
+    assert row[2] == "1.00 ms [too few processes]"
+    few.samples_ms.append([[1.0] * 100])
+    assert figures.rows([few])[0][2] == "1.00 ms [1.00 ms, 1.00 ms]"
+
+
+def test_a_full_disk_keeps_the_samples(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    document = json.loads((saved / "a.json").read_text())
+    with pytest.raises(StorageError, match=r"choose another file\. The result is kept in"):
+        write_json("/dev/full/r.json", document)
+    (spare,) = tmp_path.glob("edgeticket-*-r.json")
+    assert json.loads(spare.read_text()) == document
 
 
 def test_a_model_that_is_not_measured_is_said(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
