@@ -42,7 +42,9 @@ class Outputs:
         ):
             if target:
                 failed += self._written(target, render)
-        if self.append:
+        if self.append and report.interrupted:
+            failed.append(f"{self.append}: nothing was added, as an interrupted run is no point of a trend")
+        elif self.append:
             try:
                 history.append(Path(self.append), report.document())
             except StorageError as error:

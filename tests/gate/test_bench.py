@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +110,9 @@ def test_ctrl_c_keeps_what_was_measured(model: Path, monkeypatch: pytest.MonkeyP
         return real({**asked, "blocks": 2, "slot": {"runs": 2, "ms": 0.1, "most": 2}}, limit_s)
 
     monkeypatch.setattr(bench, "ask", interrupted)
-    done = run("bench", model, "--json", tmp_path / "r.json")
+    done = run("bench", model, "--json", tmp_path / "r.json", "--append", tmp_path / "h.jsonl")
     assert done.exit_code == 130
+    assert not (tmp_path / "h.jsonl").exists()
     assert json.loads((tmp_path / "r.json").read_text())["interrupted"]
 
 
@@ -169,6 +171,16 @@ def test_the_interval_holds_the_true_change() -> None:
     low, high = compare._change(made(1.0)["measurements"][0], made(1.1, seed=2)["measurements"][0])[::2]
     assert low < np.log(1.1) < high
     assert "+10." in said[1] or "+9." in said[1]
+
+
+def test_load_and_memory_are_compared_too() -> None:
+    one, two = made(1.0), made(1.0, seed=1)
+    one["measurements"][0] |= {"warm_load_ms": [1.0, 1.01, 1.02, 1.03, 1.04], "peak_memory_bytes": [100]}
+    two["measurements"][0] |= {"warm_load_ms": [2.0, 2.02, 2.04, 2.06, 2.08], "peak_memory_bytes": [200]}
+    said = "\n".join(compare.conclusions(one, two)[0])
+    assert re.search(r"warm load: \+100\.0 % \[\+92\.3 %, \+108\.0 %\]: the two runs differ", said)
+    assert "peak memory: +100.0 %, of too few processes" in said
+    assert "cold load" not in said
 
 
 def test_nothing_in_common_is_said() -> None:
