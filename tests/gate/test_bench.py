@@ -116,6 +116,20 @@ def test_ctrl_c_keeps_what_was_measured(model: Path, monkeypatch: pytest.MonkeyP
     assert json.loads((tmp_path / "r.json").read_text())["interrupted"]
 
 
+def test_a_file_that_changes_while_it_is_measured_is_said(
+    model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    moving = tmp_path / "moving.onnx"
+    moving.write_bytes(model.read_bytes())
+
+    def changed(*_: object) -> Document:
+        moving.write_bytes(b"another")
+        raise NoAnswerError("killed", "it was killed")
+
+    monkeypatch.setattr(bench, "ask", changed)
+    assert "moving was changed while it was measured" in run("bench", moving).stdout
+
+
 @pytest.mark.parametrize("options", [["--threads", "4096"], ["--providers", "abacus"], ["nowhere.onnx"]])
 def test_what_cannot_be_measured_exits_2(model: Path, options: list[str]) -> None:
     assert run("bench", model, *options).exit_code == 2

@@ -91,6 +91,27 @@ def test_too_few_processes_for_a_look_say_why_no_effect_is_known(
     assert "what this host resolves is not known from so few" in done.stdout
 
 
+def test_processes_before_the_first_look_say_what_it_could_have_told(model: Path, play: Play) -> None:
+    count = 0
+
+    def failing(asked: dict[str, Any]) -> dict[str, Any]:
+        nonlocal count
+        count += 1
+        if count > 10:
+            raise NoAnswerError("killed", "the process was killed")
+        noise = np.random.default_rng(count).standard_normal(len(asked["arms"]))
+        ms = {name: float(np.exp(0.05 * each)) for name, each in zip(asked["arms"], noise, strict=True)}
+        blocks = [{"ms": ms, "fault": None}] * 15
+        return {"blocks": blocks, "pinned": [0], "slowdown": {}, "instructions": {}, "not_counted": "not here"}
+
+    play(failing=failing)
+    done = run("check", model, "--baseline", model)
+    assert done.exit_code == 3
+    said = " ".join(done.stdout.split())
+    (effect,) = re.findall(r"with 12 this host would resolve (\S+) %, given as the tolerance", said)
+    assert 2 < float(effect) < 50
+
+
 def test_a_real_comparison(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Real processes, few blocks: every arm of every one is in the document, whatever the verdict."""
     from edgeticket.measure import duel
