@@ -12,8 +12,10 @@ from pathlib import Path
 from edgeticket.errors import IntegrityError, StorageError
 
 
-def write_atomic(path: Path, data: bytes) -> str:
+def write_atomic(path: Path, data: bytes, way_out: str = "choose another --out") -> str:
     """Write `data` to `path` through a temporary file beside it, synced and renamed. Returns its sha256.
+
+    `way_out` is what a command's user can do beside freeing space.
 
     Raises:
         StorageError: the disk is full, read-only or forbidden; an older `path` is still whole.
@@ -36,7 +38,7 @@ def write_atomic(path: Path, data: bytes) -> str:
     except OSError as error:
         raise StorageError(
             f"{path}: cannot be written ({error.strerror or error}). "
-            "What was there before is untouched; free some space or choose another --out."
+            f"What was there before is untouched; free some space or {way_out}."
         ) from error
     return sha256(data)
 

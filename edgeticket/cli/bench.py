@@ -56,7 +56,7 @@ def bench(models: tuple[Path, ...], json_target: str | None, append: str | None,
     document = done.document()
     if json_target:
         write_json(json_target, document)
-    if append and document["measurements"]:
+    if append and document["measurements"] and not done.interrupted:  # half a run is no point of a trend
         history.append(Path(append), document)
     if json_target != "-" and not quiet:
         print_bench(done)

@@ -101,14 +101,37 @@ def check(ctx: click.Context, /, **given: Any) -> None:
     inconclusive. Ctrl-C exits 130 and keeps what was measured.
     """
     if given["selftest"]:
+        _refuse(ctx, given, SELFTEST, "has no meaning with --selftest; leave it out")
         code = _selftest(given)
     elif given["candidate"] is None:
         raise click.UsageError("Missing argument 'CANDIDATE'.")
     elif given["baseline"] is None and given["budget_ms"] is None:
-        code = _alone(ctx, given)
+        _refuse(ctx, given, ALONE, "compares; give --baseline, the model to compare with")
+        code = _alone(given)
     else:
+        if given["baseline"] is None:
+            _refuse(ctx, given, LIMITED, "compares; give --baseline, the model to compare with")
+        elif given["budget_ms"] is None:
+            _refuse(ctx, given, set(given) - {"budget_host"}, "says where a budget holds; give the budget, --budget-ms")
         code = _against(ctx, given)
     raise SystemExit(code)
+
+
+# What has an effect: on an artifact alone, with a budget and no baseline, and in the self-test.
+ALONE = {"candidate", "threads", "json_target", "quiet"}
+LIMITED = ALONE | {
+    "budget_ms", "budget_host", "providers", "seconds", "process_seconds", "seed", "input_shapes", "junit", "bencher",
+    "action_benchmark", "append", "github",
+}  # fmt: skip
+SELFTEST = {"selftest", "candidate", "seconds", "process_seconds", "seed", "json_target", "quiet"}
+
+
+def _refuse(ctx: click.Context, given: dict[str, Any], effective: set[str], reason: str) -> None:
+    """A gate that was asked for is made or refused, never left out; what is 'off' was not asked for."""
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        if name not in effective and _asked(ctx, name) and given[name] is not None and given[name] is not False:
+            raise click.UsageError(f"{parameter.opts[0]} {reason}.")
 
 
 def _asked(ctx: click.Context, name: str) -> bool:
@@ -117,18 +140,14 @@ def _asked(ctx: click.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _alone(ctx: click.Context, given: dict[str, Any]) -> int:
+def _alone(given: dict[str, Any]) -> int:
     import json
 
     from edgeticket import api
     from edgeticket.cli.tables import print_rows
 
-    both = ("max_latency", "max_size", "max_accuracy", "max_memory", "junit", "bencher", "action_benchmark", "append")
-    for name in both:
-        if _asked(ctx, name):
-            raise click.UsageError(
-                f"--{name.replace('_', '-')}... compares; give --baseline, the model to compare with."
-            )
+    if len(given["threads"]) > 1:
+        raise click.UsageError("--threads: an artifact alone is checked at one number of threads; give one.")
     outcome = api.check(given["candidate"], threads=given["threads"][0], engine=True)
     if given["json_target"]:
         write_json(given["json_target"], json.loads(outcome.to_json()))
@@ -169,7 +188,7 @@ def _against(ctx: click.Context, given: dict[str, Any]) -> int:
             watch=line.watch,
         )
     failed = outputs.write(report)
-    if "-" not in (given["json_target"], given["junit"], given["bencher"], given["action_benchmark"]):
+    if not outputs.on_stdout:
         print_report(report, given["quiet"])
     for sentence in failed:
         click.echo(f"edgeticket: {sentence}", err=True)

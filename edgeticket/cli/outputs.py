@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import Any
 
 import click
 
+from edgeticket.cli.options import written_or_kept
 from edgeticket.errors import StorageError
 
 
-@dataclass(frozen=True)
+@dataclass
 class Outputs:
-    """What was asked for; None where it was not."""
+    """What was asked for; None where it was not. `on_stdout`: a document stands on standard output."""
 
     json: str | None = None
     junit: str | None = None
@@ -24,6 +24,10 @@ class Outputs:
     action_benchmark: str | None = None
     append: str | None = None
     github: bool = False
+    on_stdout: bool = False
+
+    def __post_init__(self) -> None:
+        self.on_stdout = "-" in (self.json, self.junit, self.bencher, self.action_benchmark)
 
     def write(self, report: Any) -> list[str]:
         """Write all of them. Returns a sentence for each that could not be written."""
@@ -37,37 +41,28 @@ class Outputs:
             (self.action_benchmark, lambda: formats.action_benchmark(report)),
         ):
             if target:
-                failed += _written(target, render)
-        if self.append:
+                failed += self._written(target, render)
+        if self.append and report.interrupted:
+            failed.append(f"{self.append}: nothing was added, as an interrupted run is no point of a trend")
+        elif self.append:
             try:
                 history.append(Path(self.append), report.document())
             except StorageError as error:
                 failed.append(str(error))
         if self.github:
             for line in formats.github_annotations(report):
-                click.echo(line, err=self.json == "-")
+                click.echo(line, err=self.on_stdout)
             failed += _summarised(formats.summary(report))
         return failed
 
-
-def _written(target: str, render: Callable[[], str]) -> list[str]:
-    """To a file, or standard output for '-'. What the disk refuses is kept where temporary files go."""
-    from edgeticket.files import write_atomic
-
-    data = render().encode()
-    if target == "-":
-        click.echo(data, nl=False)
-        return []
-    try:
-        write_atomic(Path(target), data)
-    except StorageError as error:
-        spare = Path(tempfile.gettempdir()) / f"edgeticket-{os.getpid()}-{Path(target).name}"
-        try:
-            write_atomic(spare, data)
-        except StorageError:
-            return [str(error)]
-        return [f"{error} The result is kept in {spare}."]
-    return []
+    def _written(self, target: str, render: Callable[[], str]) -> list[str]:
+        data = render().encode()
+        if target == "-":
+            click.echo(data, nl=False)
+            return []
+        failed, printed = written_or_kept(target, data, stdout_taken=self.on_stdout)
+        self.on_stdout |= printed
+        return [failed] if failed else []
 
 
 def _summarised(text: str) -> list[str]:

@@ -113,6 +113,9 @@ def bench(
             done.remarks.append(f"Nothing was measured: {error}.")
         except KeyboardInterrupt:
             done.interrupted = True
+        for name, subject in zip(names, subjects, strict=True):
+            if not subject.unchanged():
+                done.remarks.append(f"{name} was changed while it was measured: its figures are of two models.")
     blocks = sum(len(each) for figures in done.figures for each in figures.samples_ms)
     dropped = sum(figures.dropped for figures in done.figures)
     hot = any(figures.throttled for figures in done.figures)

@@ -15,6 +15,12 @@ from edgeticket.gate.figures import LEVEL
 from edgeticket.measure.stats import shift_bounds
 
 Document = Mapping[str, Any]
+BESIDE = {
+    "cold_load_ms": "cold load",
+    "warm_load_ms": "warm load",
+    "first_inference_ms": "first inference",
+    "peak_memory_bytes": "peak memory",
+}
 
 
 def read(path: Path) -> Document:
@@ -74,6 +80,7 @@ def conclusions(a: Document, b: Document) -> tuple[list[str], bool]:
             said.append(
                 "  It is the same file, so the host has changed in between, and other models' changes hold that too."
             )
+        said += [f"  {sentence}" for sentence in _beside(one, two)]
     known = "" if drift else " No file was measured in both, so how far the host drifted is not known."
     said.append(
         "That a model is slower than another cannot be concluded: they did not run at the same time, and hosts drift."
@@ -97,6 +104,22 @@ def _pairs(a: Document, b: Document) -> list[tuple[Document, Document, bool]]:
 def _change(one: Document, two: Document) -> tuple[float, float, float]:
     """Bounds of ln(second / first), over medians of processes."""
     return shift_bounds(_logs(one), _logs(two), LEVEL)
+
+
+def _beside(one: Document, two: Document) -> list[str]:
+    """How far the two runs differ in what is measured once a process."""
+    said = []
+    for key, what in BESIDE.items():
+        before, after = ([math.log(value) for value in each.get(key, ()) if value > 0] for each in (one, two))
+        if not before or not after:
+            continue
+        low, estimate, high = shift_bounds(before, after, LEVEL)
+        if math.isfinite(low):
+            word = "the two runs differ" if low > 0 or high < 0 else "not told apart"
+            said.append(f"{what}: {_percent(estimate)} [{_percent(low)}, {_percent(high)}]: {word}.")
+        else:
+            said.append(f"{what}: {_percent(estimate)}, of too few processes to conclude anything.")
+    return said
 
 
 def _logs(figures: Document) -> list[float]:

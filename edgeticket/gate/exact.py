@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edgeticket import text
 from edgeticket.gate.subject import Subject
 from edgeticket.measure import checks
 from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION
 
 SHOWN = "shown"  # measured, and gated by nobody
 COUNTED = ("size", "nonzeros", "macs", "nodes")
-WORDS = {"size": "bytes", "nonzeros": "nonzero weights", "macs": "multiply-accumulates", "nodes": "nodes"}
-WORDS["instructions"] = "instructions of an inference at 1 thread"
+WORDS = {"size": "byte", "nonzeros": "nonzero weight", "macs": "multiply-accumulate", "nodes": "node"}
+WORDS["instructions"] = "instruction"  # of an inference at one thread
 
 
 @dataclass(frozen=True)
@@ -39,14 +41,18 @@ def counts(subject: Subject, feed: checks.Feed) -> dict[str, int | None]:
 def judge_count(name: str, ours: int | None, theirs: int | None, allowed: float | None) -> Gate:
     """A figure against the baseline's: a regression where it is more than `allowed` (a share) larger. None: shown."""
     values = {"candidate": ours, "baseline": theirs, "allowed": allowed}
-    word = WORDS.get(name, name)
+    word = WORDS[name]
     if ours is None or theirs is None:
         verdict = SHOWN if allowed is None else INCONCLUSIVE
-        return Gate(name, verdict, f"{word}: not counted; pip install 'edgeticket[export]'", values)
-    change = ours / theirs - 1 if theirs else float(ours > 0)
-    sentence = (
-        f"{ours:,} {word}, {f'{100 * change:+.2f} % against' if change else 'as many as'} the baseline's {theirs:,}"
-    )
+        return Gate(name, verdict, f"{word}s: not counted; pip install 'edgeticket[export]'", values)
+    change = ours / theirs - 1 if theirs else math.inf if ours else 0.0  # no share of nothing allows anything
+    counted = text.plural(ours, word) + (" at 1 thread" if name == "instructions" else "")
+    if not theirs and ours:
+        sentence = f"{counted}, and the baseline has none"
+    else:
+        sentence = (
+            f"{counted}, {f'{100 * change:+.2f} % against' if change else 'as many as'} the baseline's {theirs:,}"
+        )
     if allowed is None:
         return Gate(name, SHOWN, sentence, values | {"change": change})
     verdict = PASS if change <= allowed else REGRESSION

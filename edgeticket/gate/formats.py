@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from statistics import median
 from typing import Any
 from xml.etree import ElementTree
 
@@ -84,18 +85,15 @@ def _cell(text: str) -> str:
 def _figures(report: Report) -> Iterator[tuple[str, str, float, str, tuple[float, float] | None]]:
     """(measure, label, value, unit, interval): the candidate's figures that a tracker may keep."""
     for each in report.measured:
-        found = sorted(each.duel.latency_ms(CANDIDATE))
+        found = each.duel.latency_ms(CANDIDATE)
         if found:
-            yield "latency", each.label, found[len(found) // 2], "ms", (found[0], found[-1])
+            yield "latency", each.label, median(found), "ms", (min(found), max(found))
         if each.duel.judgement is not None:
             seen = each.duel.judgement
             ratio = 100 * seen.estimate
             yield "latency-change", each.label, ratio, "%", (100 * seen.low, 100 * seen.high)
     for gate in report.gates:
-        if (
-            gate.name in ("size", "nonzeros", "macs", "nodes", "instructions")
-            and gate.values.get("candidate") is not None
-        ):
+        if gate.name in _COUNTS and gate.values.get("candidate") is not None:
             yield gate.name, "", float(gate.values["candidate"]), "bytes" if gate.name == "size" else "", None
 
 

@@ -12,7 +12,8 @@ from edgeticket.gate.exact import SHOWN, Gate
 from edgeticket.gate.request import Request
 from edgeticket.gate.subject import Subject
 from edgeticket.measure.duel import AGAIN, CANDIDATE, Duel
-from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION, Judgement
+from edgeticket.measure.stats import standard_error
+from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION, Judgement, resolvable
 
 
 class Budget:
@@ -61,9 +62,7 @@ def _latency(label: str, done: Duel, tolerance: float | None) -> Gate:
         return Gate(name, SHOWN, _milliseconds(done), {})
     if seen is None:
         fewest = f"{looks[0].processes} are the fewest for a verdict" if looks else "too many gates share the error"
-        sentence = (
-            f"{count} processes counted, {fewest}; {done.stopped}; what this host resolves is not known from so few"
-        )
+        sentence = f"{count} processes counted, {fewest}; {done.stopped}; {_expected_effect(done)}"
         return Gate(name, INCONCLUSIVE, sentence, {"processes": count})
     interval = f"{_percent(seen.estimate)} [{_percent(seen.low)}, {_percent(seen.high)}]"
     measured = f"{interval} against the baseline, {_milliseconds(done)}"
@@ -94,6 +93,16 @@ def _budgeted(label: str, done: Duel, budget: Budget, limit: float) -> Gate:
     word = {PASS: "under", REGRESSION: "over"}.get(verdict, "and inside is")
     sentence = f"{text.latency(middle)} [{text.latency(low)}, {text.latency(high)}], {word} the budget of {limit:g} ms"
     return Gate(name, verdict, sentence, values | {"low_ms": low, "median_ms": middle, "high_ms": high})
+
+
+def _expected_effect(done: Duel) -> str:
+    """What the first look could have told, by the spread between the few processes there are."""
+    differences, looks = done.differences(), done.plan.looks()
+    error = standard_error(differences)
+    if not looks or not math.isfinite(error):
+        return "what this host resolves is not known from so few"
+    effect = resolvable(error * math.sqrt(len(differences) / looks[0].processes), looks[0])
+    return f"with {looks[0].processes} this host would resolve {100 * effect:.1f} %, given as the tolerance"
 
 
 def smallest_effect(seen: Judgement, noun: str = "slow-down") -> str:

@@ -157,13 +157,18 @@ def shared_feed(
         if error.kind != "model":
             raise
         which = subjects.get(error.arm or "", first).path
-        raise InputError(f"{which}: it {error}") from error
+        ways = "; --input-shape NAME=1x3x32x32 gives an input a shape that suits every model"
+        raise InputError(f"{which}: it {error}{ways if _has_free_axes(subjects.values()) else ''}") from error
     if not drawn:
         raise InputError(
             f"{first.path}: no inputs could be made up for its free axes or types; give shapes with "
             "--input-shape NAME=1x3x32x32"
         )
     return read_feed(str(path))
+
+
+def _has_free_axes(subjects: Iterable[Subject]) -> bool:
+    return any(None in port.shape for subject in subjects for port in subject.inputs)
 
 
 def _golden(subjects: Iterable[Subject]) -> checks.Feed | None:

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeticket import text
+
 CPUS = Path("/sys/devices/system/cpu")
 CLOCK_SLACK_S, CLOCK_SLACK_SHARE = 1e-3, 0.005  # two clocks may differ by this much and this share over a block
 WAIT_SHARE = 0.02  # of a block, waited for a CPU
@@ -38,14 +40,14 @@ def clocks() -> dict[str, float]:
     return found
 
 
-def stolen_ticks(cpus: Sequence[int], text: str | None = None) -> int | None:
+def stolen_ticks(cpus: Sequence[int], stat: str | None = None) -> int | None:
     """Ticks the hypervisor took from these CPUs since the start (proc(5), /proc/stat, the eighth column)."""
-    if text is None:
+    if stat is None:
         try:
-            text = Path("/proc/stat").read_text(encoding="ascii")
+            stat = Path("/proc/stat").read_text(encoding="ascii")
         except OSError:
             return None
-    rows = {int(number): columns.split() for number, columns in re.findall(r"^cpu(\d+) (.+)$", text, re.MULTILINE)}
+    rows = {int(number): columns.split() for number, columns in re.findall(r"^cpu(\d+) (.+)$", stat, re.MULTILINE)}
     known = [int(rows[cpu][7]) for cpu in cpus if cpu in rows and len(rows[cpu]) > 7]
     return sum(known) if known else None
 
@@ -114,7 +116,9 @@ def remarks(
     if host.get("governor") == "powersave":
         said.append("The CPU's governor is powersave: it may run below its full clock, and milliseconds vary.")
     if load is not None and load > cores + 0.5:
-        said.append(f"The machine is busy: a load of {load:.1f} on {cores} cores before the measurement began.")
+        said.append(
+            f"The machine is busy: a load of {load:.1f} on {text.plural(cores, 'core')} before the measurement began."
+        )
     if throttled:
         said.append(
             "The machine is throttled: a CPU became too hot and slowed down; blocks in which it did were dropped."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgeticket.cli import main
+from edgeticket.cli.options import write_json
 from edgeticket.errors import InputError, StorageError
-from edgeticket.gate import bench, compare, history
+from edgeticket.gate import bench, compare, figures, history
 from edgeticket.measure import duel
 from edgeticket.measure.process import NoAnswerError
 
@@ -70,6 +72,23 @@ def test_a_percentile_is_the_median_of_the_processes_own() -> None:
     assert figures.percentile(99) is None  # no process holds a sample beyond it
 
 
+def test_too_few_processes_for_an_interval_are_said() -> None:
+    few = bench.Figures("m", "cpu, 1 thread", "cpu", 1, [[[1.0] * 100]] * 7)
+    (row,) = figures.rows([few])
+    assert row[2] == "1.00 ms [too few processes]"
+    few.samples_ms.append([[1.0] * 100])
+    assert figures.rows([few])[0][2] == "1.00 ms [1.00 ms, 1.00 ms]"
+
+
+def test_a_full_disk_keeps_the_samples(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    document = json.loads((saved / "a.json").read_text())
+    with pytest.raises(StorageError, match=r"choose another file\. The result is kept in"):
+        write_json("/dev/full/r.json", document)
+    (spare,) = tmp_path.glob("edgeticket-*-r.json")
+    assert json.loads(spare.read_text()) == document
+
+
 def test_a_model_that_is_not_measured_is_said(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*_: object) -> Document:
         raise NoAnswerError("model", "failed in run 3: no", "small")
@@ -91,9 +110,24 @@ def test_ctrl_c_keeps_what_was_measured(model: Path, monkeypatch: pytest.MonkeyP
         return real({**asked, "blocks": 2, "slot": {"runs": 2, "ms": 0.1, "most": 2}}, limit_s)
 
     monkeypatch.setattr(bench, "ask", interrupted)
-    done = run("bench", model, "--json", tmp_path / "r.json")
+    done = run("bench", model, "--json", tmp_path / "r.json", "--append", tmp_path / "h.jsonl")
     assert done.exit_code == 130
+    assert not (tmp_path / "h.jsonl").exists()
     assert json.loads((tmp_path / "r.json").read_text())["interrupted"]
+
+
+def test_a_file_that_changes_while_it_is_measured_is_said(
+    model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    moving = tmp_path / "moving.onnx"
+    moving.write_bytes(model.read_bytes())
+
+    def changed(*_: object) -> Document:
+        moving.write_bytes(b"another")
+        raise NoAnswerError("killed", "it was killed")
+
+    monkeypatch.setattr(bench, "ask", changed)
+    assert "moving was changed while it was measured" in run("bench", moving).stdout
 
 
 @pytest.mark.parametrize("options", [["--threads", "4096"], ["--providers", "abacus"], ["nowhere.onnx"]])
@@ -151,6 +185,16 @@ def test_the_interval_holds_the_true_change() -> None:
     low, high = compare._change(made(1.0)["measurements"][0], made(1.1, seed=2)["measurements"][0])[::2]
     assert low < np.log(1.1) < high
     assert "+10." in said[1] or "+9." in said[1]
+
+
+def test_load_and_memory_are_compared_too() -> None:
+    one, two = made(1.0), made(1.0, seed=1)
+    one["measurements"][0] |= {"warm_load_ms": [1.0, 1.01, 1.02, 1.03, 1.04], "peak_memory_bytes": [100]}
+    two["measurements"][0] |= {"warm_load_ms": [2.0, 2.02, 2.04, 2.06, 2.08], "peak_memory_bytes": [200]}
+    said = "\n".join(compare.conclusions(one, two)[0])
+    assert re.search(r"warm load: \+100\.0 % \[\+92\.3 %, \+108\.0 %\]: the two runs differ", said)
+    assert "peak memory: +100.0 %, of too few processes" in said
+    assert "cold load" not in said
 
 
 def test_nothing_in_common_is_said() -> None:

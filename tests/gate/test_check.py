@@ -23,7 +23,7 @@ from click.testing import CliRunner, Result
 
 from edgeticket.cli import main
 from edgeticket.gate import report
-from edgeticket.measure import checks
+from edgeticket.measure import checks, state, verdict
 from edgeticket.measure.process import NoAnswerError
 
 Play = Callable[..., None]
@@ -60,14 +60,56 @@ def test_the_verdict_is_the_exit_code(
     assert f"small: {verdict} in" in done.stdout
 
 
-def test_an_open_verdict_names_the_smallest_effect(model: Path, tmp_path: Path, play: Play) -> None:
-    """0.7 % is no pass at 0.5 %, and no regression, which is at least 1 %."""
-    play(0.007)
-    options = ("--max-latency-regression", "0.5%", "--json", tmp_path / "r.json")
-    assert run("check", model, "--baseline", model, *options).exit_code == 3
-    (latency,) = (gate for gate in document(tmp_path / "r.json")["gates"] if gate["name"].startswith("latency"))
-    assert latency["verdict"] == "inconclusive"
-    assert re.search(r"smallest .* [\d.]+ %", latency["sentence"]), latency["sentence"]
+def test_an_open_verdict_names_the_smallest_effect(model: Path, play: Play) -> None:
+    """In the tolerance's terms: one of that size would have caught a slow-down of that size."""
+    play(0.035, 0.2)
+    done = run("check", model, "--baseline", model)
+    assert done.exit_code == 3
+    (effect,) = re.findall(r"the smallest slow-down this host resolves, given as the tolerance, is (.+) %", done.stdout)
+    assert 5 < float(effect) < 100
+
+
+def test_an_unfit_host_is_told_with_the_smallest_effect(
+    model: Path, play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdict, "CONTROL_LIMIT", 1e-9)
+    play()
+    done = run("check", model, "--baseline", model)
+    assert done.exit_code == 3
+    assert "this host is unfit" in done.stdout
+    assert "the smallest slow-down this host resolves, given as the tolerance, is" in done.stdout
+
+
+def test_too_few_processes_for_a_look_say_why_no_effect_is_known(
+    model: Path, play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "FEWEST_BLOCKS", 99)
+    play()
+    done = run("check", model, "--baseline", model, "--seconds", "1")
+    assert done.exit_code == 3
+    assert "0 processes counted, 12 are the fewest for a verdict" in done.stdout
+    assert "what this host resolves is not known from so few" in done.stdout
+
+
+def test_processes_before_the_first_look_say_what_it_could_have_told(model: Path, play: Play) -> None:
+    count = 0
+
+    def failing(asked: dict[str, Any]) -> dict[str, Any]:
+        nonlocal count
+        count += 1
+        if count > 10:
+            raise NoAnswerError("killed", "the process was killed")
+        noise = np.random.default_rng(count).standard_normal(len(asked["arms"]))
+        ms = {name: float(np.exp(0.05 * each)) for name, each in zip(asked["arms"], noise, strict=True)}
+        blocks = [{"ms": ms, "fault": None}] * 15
+        return {"blocks": blocks, "pinned": [0], "slowdown": {}, "instructions": {}, "not_counted": "not here"}
+
+    play(failing=failing)
+    done = run("check", model, "--baseline", model)
+    assert done.exit_code == 3
+    said = " ".join(done.stdout.split())
+    (effect,) = re.findall(r"with 12 this host would resolve (\S+) %, given as the tolerance", said)
+    assert 2 < float(effect) < 50
 
 
 def test_a_real_comparison(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,6 +237,27 @@ def test_a_budget(model: Path, play: Play, options: list[str], code: int, senten
     assert run("check", model, "--baseline", model, *options).exit_code == code
 
 
+@pytest.mark.parametrize(("limit", "verdict"), [("2", "pass"), ("0.5", "regression"), ("1.0", "inconclusive")])
+def test_the_document_of_a_budget_says_the_budgets_verdict_of_one_model(
+    model: Path, tmp_path: Path, play: Play, limit: str, verdict: str
+) -> None:
+    play(spread=0.02)
+    run("check", model, "--budget-ms", limit, "--json", tmp_path / "r.json")
+    found = document(tmp_path / "r.json")
+    (measured,) = found["measurements"]
+    assert (found["verdict"], measured["verdict"]) == (verdict, verdict)
+    assert set(measured["latency_ms"]) == {"candidate"}
+    assert all(set(process["ms"]) == {"candidate"} for process in measured["processes"])
+
+
+def test_the_budget_of_another_host_claims_no_verdict(model: Path, tmp_path: Path, play: Play) -> None:
+    play()
+    done = run("check", model, "--budget-ms", 2, "--budget-host", "0123456789ab", "--json", tmp_path / "r.json")
+    (measured,) = document(tmp_path / "r.json")["measurements"]
+    assert (measured["verdict"], measured["stopped"]) == ("shown", "no verdict was asked for")
+    assert re.search(r"inconclusive +\S+ [mµ]s; the budget of 2 ms is for host", done.stdout)
+
+
 def test_a_budget_inside_the_interval_is_open(model: Path, play: Play) -> None:
     play(base_ms=1.0, spread=0.02)
     done = run("check", model, "--budget-ms", "1.0")
@@ -314,14 +377,56 @@ def test_other_inputs_or_outputs_cannot_be_compared(
         (["--threads", "4096", "--baseline", "MODEL"], "this process may use"),
         (["--providers", "abacus", "--baseline", "MODEL"], "not installed here; there are cpu, sparse"),
         (["--budget-ms", "2", "--budget-host", "here"], "give any, this, or the fingerprint"),
-        (["--max-size-regression", "1%"], "give --baseline"),
-        (["--junit", "x.xml"], "give --baseline"),
+        *[
+            (["--" + option, value, *limit], "--" + option + " compares; give --baseline")
+            for limit in ([], ["--budget-ms", "2"])
+            for option, value in (
+                ("max-latency-regression", "5%"),
+                ("max-size-regression", "1%"),
+                ("max-accuracy-drop", "0.5"),
+                ("max-memory-regression", "1%"),
+                ("max-nonzeros-regression", "0"),
+                ("max-macs-regression", "0"),
+                ("max-nodes-regression", "0"),
+                ("max-instructions-regression", "0"),
+                ("baseline-provider", "cpu"),
+            )
+        ],
+        *[
+            ([option, *value], f"{option} compares; give --baseline")
+            for option, value in {
+                "--junit": ["x.xml"],
+                "--bencher": ["x.json"],
+                "--action-benchmark": ["x.json"],
+                "--append": ["x.jsonl"],
+                "--github": [],
+                "--budget-host": ["this"],
+                "--providers": ["sparse"],
+                "--seconds": ["9"],
+                "--process-seconds": ["9"],
+                "--seed": ["9"],
+                "--input-shape": ["x=1x64"],
+            }.items()
+        ],
+        (["--threads", "1,2"], "at one number of threads"),
+        (["--baseline", "MODEL", "--budget-host", "this"], "give the budget, --budget-ms"),
+        (["--selftest", "--baseline", "MODEL"], "--baseline has no meaning with --selftest"),
+        (["--selftest", "--junit", "x.xml"], "--junit has no meaning with --selftest"),
+        (["--selftest", "--append", "x.jsonl"], "--append has no meaning with --selftest"),
+        (["--selftest", "--threads", "2"], "--threads has no meaning with --selftest"),
     ],
 )
 def test_a_wrong_option_exits_2(model: Path, options: list[str], sentence: str) -> None:
     done = run("check", model, *[str(model) if option == "MODEL" else option for option in options])
     assert done.exit_code == 2
     assert sentence in done.stderr
+
+
+def test_what_is_off_was_not_asked_for(model: Path, artifact: Path, play: Play) -> None:
+    play()
+    off = ["--max-size-regression", "off", "--max-macs-regression", "off", "--no-github"]
+    assert run("check", model, "--budget-ms", "2", *off).exit_code == 0
+    assert run("check", artifact, *off).exit_code == 0
 
 
 def test_check_needs_a_candidate() -> None:
@@ -373,20 +478,28 @@ def test_a_full_disk_loses_one_file_and_not_the_measurements(
 
 
 def test_a_disk_that_fills_is_told_and_what_was_there_stays(model: Path, tmp_path: Path) -> None:
-    """In a process that may write no file beyond 2 kB: the JSON does not fit, nor does its spare."""
+    """In a process that may write no file beyond 2 kB: neither documents nor their spares fit, so they are printed."""
     target = tmp_path / "r.json"
     target.write_text("earlier")
     script = (
         "import resource, signal, sys\nsys.path.insert(0, sys.argv[1])\n"
         "from edgeticket.cli.outputs import Outputs\n"
+        "from edgeticket.gate import formats\n"
+        "formats.junit = lambda report: 'y' * 9999\n"
         "class Report:\n    def to_json(self): return 'x' * 9999\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))\n"
-        f"print(*Outputs(json={str(target)!r}).write(Report()))\n"
+        f"outputs = Outputs(json={str(target)!r}, junit={str(target)!r})\n"
+        "print(*outputs.write(Report()), outputs.on_stdout)\n"
     )
     root = str(Path(__file__).resolve().parents[2])
     done = subprocess.run([sys.executable, "-c", script, root], capture_output=True, text=True, check=True)
     assert "cannot be written (File too large)" in done.stdout
+    assert "choose another file" in done.stdout
+    assert done.stdout.startswith("x" * 9999)
+    assert done.stderr == "y" * 9999
+    assert "The result stands on standard output. " in done.stdout
+    assert done.stdout.endswith("The result stands on standard error. True\n")
     assert target.read_text() == "earlier"
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
 

@@ -139,10 +139,12 @@ def test_ctrl_c_while_memory_is_measured_keeps_the_latencies(
 ) -> None:
     play()
     monkeypatch.setattr(memory, "judge_memory", interrupt)
-    options = ["--max-memory-regression", "5%", "--json", tmp_path / "r.json"]
+    options = ["--max-memory-regression", "5%", "--json", tmp_path / "r.json", "--append", tmp_path / "h.jsonl"]
     done = run("check", model, "--baseline", model, *options)
     assert done.exit_code == 130
     assert "interrupted; what was measured is kept" in done.stderr
+    assert "an interrupted run is no point of a trend" in done.stderr
+    assert not (tmp_path / "h.jsonl").exists()
     found = json.loads((tmp_path / "r.json").read_text())
     assert found["interrupted"]
     verdicts = {gate["name"]: gate["verdict"] for gate in found["gates"]}

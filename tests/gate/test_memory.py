@@ -26,7 +26,7 @@ def judged(ratio: float, spread: float = 0.0, **options: Any) -> memory.Gate:
         factor = 1 + ratio if "candidate" in asked["arms"] else 1.0
         return {"peak_memory_bytes": int(1e6 * factor * np.exp(spread * rng.standard_normal()))}
 
-    return memory.judge_memory(ARM, ARM, "f.npz", 1, 0.05, 0.005, 0, **{"ask": ask, **options})
+    return memory.judge_memory(ARM, ARM, "f.npz", 1, 0.05, **{"error": 0.005, "seed": 0, "ask": ask, **options})
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,18 @@ def test_the_verdict(ratio: float, spread: float, verdict: str) -> None:
     gate = judged(ratio, spread)
     assert gate.verdict == verdict
     assert len(gate.values["peaks_bytes"]["candidate"]) in memory.LOOKS
+
+
+def test_an_open_verdict_names_the_smallest_effect() -> None:
+    assert "the smallest increase this host resolves, given as the tolerance, is" in judged(0.04, 0.2).sentence
+
+
+def test_a_look_that_could_have_no_bounds_is_not_taken() -> None:
+    """Of an error shared by 40 gates a look at 12 processes gets less than they can prove."""
+    gate = judged(0.0, error=0.005 / 40)
+    assert gate.verdict == "pass"
+    assert len(gate.values["peaks_bytes"]["candidate"]) == 16
+    assert "too many gates" in judged(0.0, error=1e-9).sentence
 
 
 @pytest.mark.parametrize(("arm", "verdict"), [("candidate", "regression"), ("baseline", "inconclusive")])

@@ -89,6 +89,10 @@ def test_sentences_on_the_host() -> None:
         assert word in said
 
 
+def test_one_core_is_no_cores() -> None:
+    assert "on 1 core before" in conditions.remarks({}, 8.0, 1, 0.0, throttled=False)[0]
+
+
 def counted(numbers: int) -> int | str:
     try:
         return instructions.count(lambda: sum(range(numbers)))
