@@ -222,6 +222,7 @@ void ConvStep::run(const Frame& frame, const std::vector<Buffer>& buffers, int p
     const Layout &in = in_.layout, &out = out_.layout, &residual = residual_.layout;
     const float* const from = buffers[static_cast<std::size_t>(in_.buffer)].at(frame);
     const int first = parts == 1 ? 0 : cut_[static_cast<std::size_t>(part)], last = parts == 1 ? cut_.back() : cut_[static_cast<std::size_t>(part) + 1];
+    if (parts > 1) bring_near(from, buffers[static_cast<std::size_t>(in_.buffer)].floats);
     ConvTask task{};
     task.out = buffers[static_cast<std::size_t>(out_.buffer)].at(frame);
     task.residual = residual_.buffer < 0 ? nullptr : buffers[static_cast<std::size_t>(residual_.buffer)].at(frame);

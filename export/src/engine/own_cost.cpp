@@ -29,7 +29,7 @@ constexpr double kOverflow = 0.5;    // of a convolution's cycles more, where it
 constexpr double kFarWeightUs = 33e-6;  // a byte of packed weights from beyond the second cache
 constexpr double kSmallFloats = 1 << 20, kMostSwelling = 16;  // of a layout, and times the map's own floats
 constexpr double kSharedLeast = 15;  // microseconds from which a step is shared between threads
-constexpr double kSharing = 0.85;    // of what as many threads could do
+constexpr double kSharing = 0.6;     // of what as many threads could do: each reads what the others wrote
 
 std::size_t at(int index) { return static_cast<std::size_t>(index); }
 

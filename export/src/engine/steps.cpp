@@ -3,7 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "machine.h"
+
 namespace edgeticket {
+namespace {
+
+constexpr double kNear = 0.5;  // of the second cache: what is brought there has to stay
+
+}  // namespace
 
 float* Buffer::at(const Frame& frame) const {
     const std::size_t begin = static_cast<std::size_t>(frame.item) * floats;
@@ -13,6 +20,12 @@ float* Buffer::at(const Frame& frame) const {
         case Where::Workspace: break;
     }
     return frame.workspace + offset;
+}
+
+void bring_near(const float* data, std::size_t floats) {
+    constexpr std::size_t line = 64 / sizeof(float);
+    if (static_cast<double>(floats * sizeof(float)) > kNear * second_cache_bytes()) return;
+    for (std::size_t i = 0; i < floats; i += line) __builtin_prefetch(data + i, 0, 2);
 }
 
 void share(std::int64_t count, int part, int parts, int& begin, int& end) {

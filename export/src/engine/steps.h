@@ -159,6 +159,9 @@ class Flat final : public Step {
     Epilogue epilogue_;
 };
 
+// Asks for lines that other cores may have written, one after the other: a kernel that met them at random would wait for each.
+void bring_near(const float* data, std::size_t floats);
+
 // [begin, end) of `count` things for one share.
 void share(std::int64_t count, int part, int parts, int& begin, int& end);
 

@@ -15,6 +15,7 @@ constexpr double kReload = 1.1;   // a vector of sums put aside and taken up aga
 constexpr double kSecond = 0.4;   // more for a vector from the second cache
 constexpr double kRun = 0.5;      // a row of vectors begun, of the input's block or of the output
 constexpr double kFill = 0.84;    // of the first cache that a block may take
+constexpr int kLargestTile = 8;   // vectors, but where a larger one covers whole rows: what would be left beside it costs more than is gained
 constexpr std::int64_t kBlocks[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64};  // numbers of blocks to try
 
 double first_cache() {
@@ -99,6 +100,7 @@ Tiling tile(const MapKernels& kernels, const TileWork& work) {
     for (std::size_t i = 0; i < kernels.conv_count; ++i) {
         const ConvKernel& kernel = kernels.convs[i];
         if (kernel.dense != work.dense || kernel.stride != stride || kernel.rows > work.rows || kernel.columns > work.columns) continue;
+        if (kernel.rows * kernel.columns > kLargestTile && kernel.columns != work.columns) continue;
         Tiling tiling;
         tiling.tiles = cut(kernels, work, stride, kernel.rows, kernel.columns);
         for (const std::int64_t blocks : kBlocks) {
