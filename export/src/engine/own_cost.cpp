@@ -106,10 +106,10 @@ double OwnCost::window_us(const Node& node, const Layout& in, const Layout& out,
     return shared_us(cycles * (1 + kOverflow * overflow) * cycle_us_ * factors(machine_.isa).convolution + far_ * kFarWeightUs * weights);
 }
 
-// The cheapest of the kernels, as FcLayer chooses them.
+// The kernel that is the cheapest while weights are near, as FcLayer chooses, and what it takes where they are.
 double OwnCost::product_us(const Node& node, double inputs, double outputs, std::int64_t items) const {
     const double nonzeros = static_cast<double>(nonzeros_of(node)), lanes = products_.lanes, count = static_cast<double>(items);
-    double best = std::numeric_limits<double>::infinity();
+    double best = std::numeric_limits<double>::infinity(), best_us = best;
     for (std::int32_t i = 0; i < products_.count; ++i) {
         const FcKernel& kernel = products_.kernels[i];
         if (inputs > kernel.max_inputs || (kernel.panel && items == 1)) continue;
@@ -127,12 +127,13 @@ double OwnCost::product_us(const Node& node, double inputs, double outputs, std:
         }
         const double runs = kernel.panel ? std::ceil(count / kernel.width) : count;
         const double unit = cycle_us_ / 2;  // of FcKernel's costs: one vector's multiply-add at the peak
-        double taken = unit * (60 + steps * kernel.cost_step + outputs * kernel.cost_output);
-        taken = std::max(taken, far_ * kFarWeightUs * bytes);
-        if (kernel.panel) taken += unit * products_.cost_transpose * kernel.width * (inputs + outputs);
-        best = std::min(best, runs * taken);
+        const double taken = unit * (60 + steps * kernel.cost_step + outputs * kernel.cost_output);
+        const double turned = kernel.panel ? unit * products_.cost_transpose * kernel.width * (inputs + outputs) : 0;
+        if (runs * (taken + turned) >= best) continue;
+        best = runs * (taken + turned);
+        best_us = runs * (std::max(taken, far_ * kFarWeightUs * bytes) + turned);
     }
-    return shared_us(best);
+    return shared_us(best_us);
 }
 
 double OwnCost::group_us(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement, std::size_t index, std::int64_t items) const {
