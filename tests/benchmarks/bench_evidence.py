@@ -30,7 +30,7 @@ from edgeticket.measure.duel import CANDIDATE, Arm, Duel, Plan
 
 LETTERS = {conditions.STOLEN: "s", conditions.WAITED: "w", conditions.THROTTLED: "t", conditions.CLOCK: "c"}
 # Slow-down -> comparisons without and with company: one hog that goes where it likes, and one for each core.
-EFFECTS = {0.0: (180, 10, 10), 0.01: (15, 0, 0), 0.02: (20, 0, 0), 0.03: (15, 0, 0), 0.05: (100, 0, 0), 0.1: (15, 0, 0)}
+EFFECTS = {0.0: (188, 6, 6), 0.01: (15, 0, 0), 0.02: (20, 0, 0), 0.03: (15, 0, 0), 0.05: (100, 0, 0), 0.1: (15, 0, 0)}
 REAL_TIMES = 5
 HOG = "import sys\nwhile True:\n    pass\n"
 
