@@ -124,7 +124,8 @@ Candidates that are slower for a reason, and by whatever that makes: each should
 ## Where it was measured
 
 A fingerprint covers the processor, the cores that the process may use and the runtime's version: a machine on which fewer cores
-are allowed counts as another host. No comparison mixes two. *Same model* is with hogs and without.
+are allowed counts as another host. No comparison mixes two. Where one core was allowed, the other was at work: in part with a
+comparison of its own, so that two ran at a time, in part with builds and tests. *Same model* is with hogs and without.
 
 {tables.table(("fingerprint", "host", "cores allowed", "comparisons", "same model: regression", "inconclusive",
                "5 %: regression", "pass"), tables.host_rows(kept))}
