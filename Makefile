@@ -50,7 +50,7 @@ demo: install
 
 test: install-dev
 	if test -f $(SHARED)/unpack_cifar10.py && ! test -d data/cifar-10-batches-bin; then $(MAKE) data; fi
-	$(BIN)/python -m pytest -n 2 --dist loadscope --timeout 600
+	$(BIN)/python -m pytest -n 2 --dist loadscope --timeout 1800
 
 # The lower bounds of pyproject.toml, where a newer version could hide that an older one lacks something.
 OLDEST := onnxruntime==1.24.3 onnx==1.21.0 onnx-ir==0.1.13 msgspec==0.19.0 safetensors==0.5.0 click==8.1.0 rich==13.7.0
