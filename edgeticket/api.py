@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgeticket.benchmark.bench import Bench
     from edgeticket.benchmark.history import Trend
     from edgeticket.exporter import Exported
-    from edgeticket.gate.report import Report
+    from edgeticket.gate.comparison import Comparison
     from edgeticket.gate.selftest import SelfTest
     from edgeticket.inspection import Inspection
     from edgeticket.measure.duel import Duel
@@ -142,7 +142,7 @@ def check_against(
     seed: int = 0,
     input_shapes: Mapping[str, tuple[int, ...]] | None = None,
     watch: Callable[[str, Duel], None] = lambda *_: None,
-) -> Report:
+) -> Comparison:
     """Measure two models beside one another on this host, and judge. Arguments: edgeticket/gate/request.py.
 
     Raises:
@@ -150,10 +150,10 @@ def check_against(
         IntegrityError: an artifact's file is missing or altered.
     """
     from edgeticket.gate import run
-    from edgeticket.gate.request import Request
+    from edgeticket.gate.request import ComparisonRequest
 
     with refusals_explained():
-        request = Request(
+        request = ComparisonRequest(
             candidate=Path(candidate),
             baseline=None if baseline is None else Path(baseline),
             max_latency=max_latency,

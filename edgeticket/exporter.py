@@ -27,7 +27,7 @@ from edgeticket.graph.reading.source import Source, ports, read_source, stamp
 from edgeticket.graph.simplify import simplify
 from edgeticket.graph.storing import storage
 from edgeticket.graph.storing.encoding import Weights
-from edgeticket.measure import latency
+from edgeticket.measure import profile
 from edgeticket.report import Content, Score
 from edgeticket.text import listing
 from edgeticket.version import __version__
@@ -91,7 +91,7 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
     files: dict[str, bytes] = {artifact.MODEL: model}
     golden_about: dict[str, Any] = {"outputs": [], "atol": [], "rtol": 0.0, "single": False}
     cut: Slice | None = None
-    bench: latency.Bench | None = None
+    bench: profile.Profile | None = None
     engine: parity.Parity | None = None
     if proved.verdict != "not proved":
         exported = Model.load(model)
@@ -107,7 +107,7 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
         engine = parity.parity(checks.Opened(about, {artifact.MODEL: model, artifact.GOLDEN: golden.data}))
         if options.bench:
             sparse = ("exported",) if engine.state == parity.RAN else ()
-            bench = latency.measure({"dense": dense, "exported": model}, golden.timed, sparse=sparse)
+            bench = profile.measure({"dense": dense, "exported": model}, golden.timed, sparse=sparse)
     manifest = Manifest(
         name=source.name,
         source=source.about,

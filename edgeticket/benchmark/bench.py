@@ -20,15 +20,17 @@ from edgeticket.artifact import checks
 from edgeticket.benchmark.figures import Figures
 from edgeticket.errors import InputError
 from edgeticket.measure import conditions
-from edgeticket.measure.duel import Arm, Process, blocks_request
-from edgeticket.measure.process import NoAnswerError, ask
+from edgeticket.measure.hosts.host import Host, NoAnswerError
+from edgeticket.measure.hosts.local import LOCAL
+from edgeticket.measure.process import Process
+from edgeticket.measure.protocol import Answer, Arm, BlocksRequest, LoadRequest, Request, Slot
 from edgeticket.subject.providers import provider, short
 from edgeticket.subject.subject import Subject, open_subject, require_alike, shared_feed
 from edgeticket.version import __version__
 
 FORMAT, VERSION = "edgeticket-bench", 1
 PROCESSES, FEWEST, LOADS, PROCESS_S = 12, 8, 5, 60.0
-SLOT = {"runs": 5, "ms": 20.0, "most": 200}
+SLOT = Slot(runs=5, ms=20.0, most=200)
 METHOD = (
     f"{PROCESSES} fresh processes, fewer where the time is over; all models in each, loaded anew and timed in random "
     "order in up to 15 blocks; a slot is one discarded inference, then 5 or more until 20 ms or 200 inferences; blocks "
@@ -84,32 +86,33 @@ def bench(
     seed: int = 0,
     input_shapes: Mapping[str, tuple[int, ...]] | None = None,
     watch: Callable[[str, int], None] = lambda *_: None,
+    host: Host = LOCAL,
 ) -> Bench:
-    """Measure. `watch` is called with a label and the number of processes done.
+    """Measure on a host. `watch` is called with a label and the number of processes done.
 
     Raises:
         InputError: a model cannot be used, they differ in inputs or outputs, or there are fewer cores than threads.
         IntegrityError: an artifact's file is missing or altered.
     """
     begin, load = time.monotonic(), os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    host = checks.host()
-    if not paths or max(threads) > host["cores"]:
-        raise InputError(f"give a model at least, and no more threads than {checks.plural(host['cores'], 'core')}")
+    about = checks.host()
+    if not paths or max(threads) > about["cores"]:
+        raise InputError(f"give a model at least, and no more threads than {checks.plural(about['cores'], 'core')}")
     full = {name: provider(name) for name in providers}
     with tempfile.TemporaryDirectory(prefix="edgeticket-") as name:
         folder = Path(name)
-        subjects = [open_subject(path, folder, f"model-{number}") for number, path in enumerate(paths)]
+        subjects = [open_subject(path, folder, f"model-{number}", host=host) for number, path in enumerate(paths)]
         for other in subjects[1:]:
             require_alike(other, subjects[0])
         names = _names(subjects)
         inputs = folder / "feed.npz"
-        done = Bench(subjects, names, host, [], [])
+        done = Bench(subjects, names, about, [], [])
         chance = random.Random(seed)  # noqa: S311
         try:
-            shared_feed(dict(zip(names, subjects, strict=True)), input_shapes or {}, inputs, PROCESS_S)
+            shared_feed(dict(zip(names, subjects, strict=True)), input_shapes or {}, inputs, PROCESS_S, host)
             for each in full.values():
                 for count in threads:
-                    _measure(done, each, count, str(inputs), seconds, chance, watch)
+                    _measure(done, host, each, count, str(inputs), seconds, chance, watch)
         except NoAnswerError as error:
             done.remarks.append(f"Nothing was measured: {error}.")
         except KeyboardInterrupt:
@@ -120,7 +123,7 @@ def bench(
     blocks = sum(len(each) for figures in done.figures for each in figures.samples_ms)
     dropped = sum(figures.dropped for figures in done.figures)
     hot = any(figures.throttled for figures in done.figures)
-    done.remarks += conditions.remarks(host, load, host["cores"], dropped / max(1, dropped + blocks), throttled=hot)
+    done.remarks += conditions.remarks(about, load, about["cores"], dropped / max(1, dropped + blocks), throttled=hot)
     done.seconds = time.monotonic() - begin
     return done
 
@@ -136,6 +139,7 @@ def _names(subjects: Sequence[Subject]) -> list[str]:
 
 def _measure(
     done: Bench,
+    host: Host,
     full: str,
     threads: int,
     inputs: str,
@@ -152,8 +156,8 @@ def _measure(
         if number >= FEWEST and time.monotonic() - begin > seconds:
             done.remarks.append(f"{label}: {number} of {PROCESSES} processes, the time was over.")
             break
-        request = blocks_request(arms, inputs, threads, chance.getrandbits(32), samples=True, slot=SLOT)
-        answer = _asked(done, request, label)
+        request = BlocksRequest(arms, inputs, threads, chance.getrandbits(32), samples=True, slot=SLOT)
+        answer = _asked(done, host, request, label)
         if answer is None:
             return
         process = Process.of(answer, 0.0)
@@ -161,33 +165,33 @@ def _measure(
             each.throttled |= conditions.THROTTLED in process.faults
         if not process.usable:
             for each in figures.values():
-                each.dropped += len(answer["blocks"])
+                each.dropped += len(answer.blocks)
             continue
         for name, each in figures.items():
-            kept = [block["samples_ms"][name] for block in answer["blocks"] if block["fault"] is None]
+            kept = [block.samples_ms[name] for block in answer.blocks if block.fault is None]
             each.samples_ms.append([[float(f"{sample:.6g}") for sample in block] for block in kept])
-            each.dropped += len(answer["blocks"]) - len(kept)
+            each.dropped += len(answer.blocks) - len(kept)
         watch(label, number + 1)
     order = [(name, cold) for name in arms for cold in (True, False)] * LOADS
     chance.shuffle(order)
     for name, cold in order:
         if cold and not evict(Path(arms[name].path)):
             continue
-        request = {"kind": "load", "arms": {name: arms[name].request()}, "feed": inputs, "threads": threads}
-        answer = _asked(done, request, label)
-        if answer is None:
+        loaded = _asked(done, host, LoadRequest({name: arms[name]}, inputs, threads), label)
+        if loaded is None:
             return
         each = figures[name]
-        (each.cold_load_ms if cold else each.warm_load_ms).append(answer["load_ms"])
+        (each.cold_load_ms if cold else each.warm_load_ms).append(loaded.load_ms)
         if not cold:
-            each.first_inference_ms.append(answer["first_inference_ms"])
-            if answer["peak_memory_bytes"] is not None:
-                each.peak_memory_bytes.append(answer["peak_memory_bytes"])
+            each.first_inference_ms.append(loaded.first_inference_ms)
+            if loaded.peak_memory_bytes is not None:
+                each.peak_memory_bytes.append(loaded.peak_memory_bytes)
 
 
-def _asked(done: Bench, request: Mapping[str, Any], label: str) -> dict[str, Any] | None:
+def _asked(done: Bench, host: Host, request: Request[Answer], label: str) -> Answer | None:
+    """Ask; None and a remark where there is no answer."""
     try:
-        return ask(request, PROCESS_S)
+        return host.ask(request, PROCESS_S)
     except NoAnswerError as error:
         done.remarks.append(f"{label}: {f'{error.arm} ' if error.kind == 'model' else ''}{error}.")
         return None

@@ -15,9 +15,11 @@ from edgeticket import text
 from edgeticket.artifact import checks
 from edgeticket.errors import Exit
 from edgeticket.measure import duel
-from edgeticket.measure.arm import write_feed
-from edgeticket.measure.duel import CANDIDATE, SLOW_HINT, Arm, Duel, Plan
-from edgeticket.measure.process import NoAnswerError
+from edgeticket.measure.duel import CANDIDATE, SLOW_HINT, Duel, Plan
+from edgeticket.measure.feed import write_feed
+from edgeticket.measure.hosts.host import Host, NoAnswerError
+from edgeticket.measure.hosts.local import LOCAL
+from edgeticket.measure.protocol import Arm
 from edgeticket.measure.sample_model import SIZES, sample_model
 from edgeticket.measure.stats import standard_error
 from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION, resolvable
@@ -130,7 +132,12 @@ def _told(done: Duel) -> str:
 
 
 def selftest(
-    path: Path | None, seconds: float, process_s: float, seed: int, watch: Callable[[str, Duel], None]
+    path: Path | None,
+    seconds: float,
+    process_s: float,
+    seed: int,
+    watch: Callable[[str, Duel], None],
+    host: Host = LOCAL,
 ) -> SelfTest:
     """Run both duels on a model of the user's, or on a small one that comes with edgeticket.
 
@@ -145,17 +152,18 @@ def selftest(
             model.write_bytes(sample_model())
             write_feed(feed, {"x": np.random.default_rng(1).standard_normal((1, SIZES[0])).astype(np.float32)})
         else:
-            subject = open_subject(path, folder, "model", process_s)
+            subject = open_subject(path, folder, "model", process_s, host)
             model, shown = subject.model, subject.name
             try:
-                shared_feed({"model": subject}, {}, feed, process_s)
+                shared_feed({"model": subject}, {}, feed, process_s, host)
             except NoAnswerError as error:
                 stopped = Duel(Plan(seconds=seconds), stopped=f"{error}{SLOW_HINT if error.kind == 'hung' else ''}")
                 return SelfTest(shown, checks.host(), stopped, stopped)
         plan, arm = Plan(seconds=seconds, process_s=process_s, seed=seed), Arm(str(model))
-        same = duel.run(arm, arm, str(feed), plan, lambda state: watch("the same model twice", state))
+        same = duel.run(arm, arm, str(feed), plan, lambda state: watch("the same model twice", state), host)
         slowed = Duel(plan, interrupted=same.interrupted, stopped=same.stopped)
         if not same.interrupted and same.failed_arm is None:
             arms = Arm(str(model), slowdown=SLOWDOWN), arm
-            slowed = duel.run(*arms, str(feed), plan, lambda state: watch(f"slowed down by {SLOWDOWN:.0%}", state))
+            label = f"slowed down by {SLOWDOWN:.0%}"
+            slowed = duel.run(*arms, str(feed), plan, lambda state: watch(label, state), host)
     return SelfTest(shown, checks.host(), same, slowed)

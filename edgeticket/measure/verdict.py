@@ -98,6 +98,6 @@ def judge_limit(low: float, high: float, limit: float) -> str:
     return PASS if high < limit else REGRESSION if low > limit else INCONCLUSIVE
 
 
-def gravest(verdicts: Sequence[str]) -> str:
-    """Of several gates: one regression is a regression, else one open question leaves the whole open."""
+def worst(verdicts: Sequence[str]) -> str:
+    """Sum up several gates: one regression is a regression, else one open question leaves the whole open."""
     return next((verdict for verdict in (REGRESSION, INCONCLUSIVE) if verdict in verdicts), PASS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ import numpy as np
 from edgeticket.artifact import checks
 from edgeticket.artifact.manifest import Port
 from edgeticket.errors import FolderError, InputError, IntegrityError, ModelError
-from edgeticket.measure.arm import read_feed, write_feed
-from edgeticket.measure.process import NoAnswerError
-from edgeticket.subject.tryout import ask
+from edgeticket.measure import protocol
+from edgeticket.measure.feed import read_feed, write_feed
+from edgeticket.measure.hosts.host import Host, NoAnswerError
+from edgeticket.measure.hosts.local import LOCAL
+from edgeticket.measure.protocol import Arm, PortsRequest, TryRequest
 
 PROCESS_S = 60.0
 _TYPES = {"float": "float32", "double": "float64"}  # the runtime's names where they are not numpy's
@@ -60,7 +62,7 @@ class Subject:
         return {"path": str(self.path), "kind": kind, "sha256": self.sha256, "size_bytes": self.size_bytes}
 
 
-def open_subject(path: Path, folder: Path, label: str, process_s: float = PROCESS_S) -> Subject:
+def open_subject(path: Path, folder: Path, label: str, process_s: float = PROCESS_S, host: Host = LOCAL) -> Subject:
     """Open an artifact (or a ticket's or run's folder with one inside) or an ONNX file.
 
     An artifact's model is run from a copy in `folder`, written from the very bytes whose hash was checked. It is loaded
@@ -88,17 +90,18 @@ def open_subject(path: Path, folder: Path, label: str, process_s: float = PROCES
         raise InputError(f"{path}: no such file or folder. Give an artifact's folder or an ONNX file.")
     data = model.read_bytes()
     try:
-        ports = ask({"kind": "ports", "arms": {label: {"path": str(model)}}}, process_s)
+        ports = host.ask(PortsRequest({label: Arm(str(model))}), process_s)
     except NoAnswerError as error:
         raise ModelError(f"{path}: it cannot be loaded: {error}") from error
-    inputs, outputs = (tuple(_port(*port) for port in ports[what]) for what in ("inputs", "outputs"))
+    inputs, outputs = (tuple(map(_port, given)) for given in (ports.inputs, ports.outputs))
     name = str(opened.manifest["name"]) if opened else path.stem
     return Subject(path, name, model, hashlib.sha256(data).hexdigest(), len(data), inputs, outputs, opened)
 
 
-def _port(name: str, kind: str, shape: Sequence[int | None]) -> Port:
-    kind = kind.removeprefix("tensor(").removesuffix(")")
-    return Port(name, _TYPES.get(kind, kind), tuple(shape))
+def _port(given: protocol.Port) -> Port:
+    """The runtime's word for a port as a manifest has it."""
+    kind = given.type.removeprefix("tensor(").removesuffix(")")
+    return Port(given.name, _TYPES.get(kind, kind), given.shape)
 
 
 def require_alike(candidate: Subject, baseline: Subject) -> None:
@@ -133,7 +136,11 @@ def _shown(port: Port) -> str:
 
 
 def shared_feed(
-    subjects: Mapping[str, Subject], shapes: Mapping[str, tuple[int, ...]], path: Path, process_s: float = PROCESS_S
+    subjects: Mapping[str, Subject],
+    shapes: Mapping[str, tuple[int, ...]],
+    path: Path,
+    process_s: float = PROCESS_S,
+    host: Host = LOCAL,
 ) -> checks.Feed:
     """What all are timed on, written to `path`: an artifact's first golden input at batch 1, else numbers drawn.
 
@@ -149,10 +156,10 @@ def shared_feed(
         feed = _drawn_here(first, shapes)
     if feed is not None:
         write_feed(path, feed)
-    arms = {name: {"path": str(subject.model)} for name, subject in subjects.items()}
-    request = {"kind": "try", "arms": arms, "feed": str(path), "draw": feed is None, "shapes": dict(shapes)}
+    arms = {name: Arm(str(subject.model)) for name, subject in subjects.items()}
+    request = TryRequest(arms, str(path), draw=feed is None, shapes=dict(shapes))
     try:
-        drawn = ask(request, process_s)["drawn"]
+        drawn = host.ask(request, process_s).drawn
     except NoAnswerError as error:
         if error.kind != "model":
             raise

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import os
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from fake_hosts import LONG_S, FakeHost
 
 from edgeticket.benchmark import bench, compare, figures, history
 from edgeticket.cli import main
 from edgeticket.cli.options import write_json
 from edgeticket.errors import InputError, StorageError
-from edgeticket.measure import duel
-from edgeticket.measure.process import NoAnswerError
+from edgeticket.measure.hosts.host import NoAnswerError
+from edgeticket.measure.hosts.local import LOCAL
+from edgeticket.measure.protocol import BlocksAnswer, BlocksRequest, LoadRequest, Slot
 
 Document = dict[str, Any]
 
@@ -31,13 +35,19 @@ def run(*arguments: str | Path) -> Result:
 def saved(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
     """A real run of two models, with few blocks."""
     folder = tmp_path_factory.mktemp("bench")
+
+    def undisturbed(asked: BlocksRequest | LoadRequest, _: float) -> Any:
+        """Whatever else the machine does must not leave this without a process that counts."""
+        if isinstance(asked, LoadRequest):
+            return LOCAL.ask(asked, LONG_S)
+        answer = LOCAL.ask(dataclasses.replace(asked, blocks=3), LONG_S)
+        return dataclasses.replace(answer, blocks=tuple(dataclasses.replace(b, fault=None) for b in answer.blocks))
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(duel, "BLOCKS", 3)
-        patch.setattr(bench, "SLOT", {"runs": 40, "ms": 0.1, "most": 40})
+        patch.setattr(bench, "bench", partial(bench.bench, host=FakeHost(undisturbed)))
+        patch.setattr(bench, "SLOT", Slot(40, 0.1, 40))
         patch.setattr(bench, "LOADS", 1)
         patch.setattr(bench, "PROCESSES", 5)
-        # Colleagues on the machine must not leave this without a process that counts.
-        patch.setattr("edgeticket.measure.conditions.WAIT_SHARE", 1.0)
         done = run("bench", model, model, "--json", folder / "a.json", "--append", folder / "h.jsonl")
     assert done.exit_code in (0, 3)
     (folder / "printed").write_text(done.stdout)
@@ -90,26 +100,26 @@ def test_a_full_disk_keeps_the_samples(saved: Path, tmp_path: Path, monkeypatch:
 
 
 def test_a_model_that_is_not_measured_is_said(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(*_: object) -> Document:
+    def failing(*_: object) -> None:
         raise NoAnswerError("model", "failed in run 3: no", "small")
 
-    monkeypatch.setattr(bench, "ask", failing)
+    monkeypatch.setattr(bench, "bench", partial(bench.bench, host=FakeHost(failing)))
     done = run("bench", model)
     assert done.exit_code == 3
     assert "small failed in run 3: no" in done.stdout
 
 
 def test_ctrl_c_keeps_what_was_measured(model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    real, count = bench.ask, 0
+    count = 0
 
-    def interrupted(asked: Any, limit_s: float) -> Document:
+    def interrupted(asked: BlocksRequest, limit_s: float) -> BlocksAnswer:
         nonlocal count
         count += 1
         if count == 2:
             raise KeyboardInterrupt
-        return real({**asked, "blocks": 2, "slot": {"runs": 2, "ms": 0.1, "most": 2}}, limit_s)
+        return LOCAL.ask(dataclasses.replace(asked, blocks=2, slot=Slot(2, 0.1, 2)), limit_s)
 
-    monkeypatch.setattr(bench, "ask", interrupted)
+    monkeypatch.setattr(bench, "bench", partial(bench.bench, host=FakeHost(interrupted)))
     done = run("bench", model, "--json", tmp_path / "r.json", "--append", tmp_path / "h.jsonl")
     assert done.exit_code == 130
     assert not (tmp_path / "h.jsonl").exists()
@@ -122,11 +132,11 @@ def test_a_file_that_changes_while_it_is_measured_is_said(
     moving = tmp_path / "moving.onnx"
     moving.write_bytes(model.read_bytes())
 
-    def changed(*_: object) -> Document:
+    def changed(*_: object) -> None:
         moving.write_bytes(b"another")
         raise NoAnswerError("killed", "it was killed")
 
-    monkeypatch.setattr(bench, "ask", changed)
+    monkeypatch.setattr(bench, "bench", partial(bench.bench, host=FakeHost(changed)))
     assert "moving was changed while it was measured" in run("bench", moving).stdout
 
 
