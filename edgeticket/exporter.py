@@ -21,6 +21,7 @@ from edgeticket.artifact.folder import require_free, write_artifact
 from edgeticket.artifact.golden import Model, Slice
 from edgeticket.artifact.manifest import Budget, Manifest
 from edgeticket.errors import Exit, FolderError, InputError, ModelError, ProofError
+from edgeticket.graph.naming import parameter_names
 from edgeticket.graph.proving import probes, proof, reference, verify
 from edgeticket.graph.proving.rounding import relative_tolerances
 from edgeticket.graph.reading.source import Source, ports, read_source, stamp
@@ -140,6 +141,7 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
         host=bench.host if bench else None,
         remarks=(*stored.notes, *_remarks(source, cut, unchecked)),
         engine=asdict(engine) if engine else None,
+        names=parameter_names(source.masked, simplified.model),
     )
     files |= {
         artifact.MANIFEST: manifest.to_json().encode(),
