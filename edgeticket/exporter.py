@@ -19,7 +19,7 @@ from edgeticket.artifact import golden as evidence
 from edgeticket.artifact import manifest as artifact
 from edgeticket.artifact.folder import require_free, write_artifact
 from edgeticket.artifact.golden import Model, Slice
-from edgeticket.artifact.manifest import Budget, Manifest
+from edgeticket.artifact.manifest import Budget, GoldenInfo, Manifest, ProofInfo
 from edgeticket.errors import Exit, FolderError, InputError, ModelError, ProofError
 from edgeticket.graph.proving import probes, proof, reference, verify
 from edgeticket.graph.proving.rounding import relative_tolerances
@@ -89,7 +89,7 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
     dense = storage.serialize(source.dense)
     inputs, outputs = ports(source.masked)
     files: dict[str, bytes] = {artifact.MODEL: model}
-    golden_about: dict[str, Any] = {"outputs": [], "atol": [], "rtol": 0.0, "single": False}
+    golden_about = GoldenInfo.none()
     cut: Slice | None = None
     bench: latency.Bench | None = None
     engine: parity.Parity | None = None
@@ -103,7 +103,7 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
             cut = evidence.labelled_slice(source.ticket, exported, masked, shares[outputs[0].name])
             if cut.data is not None:
                 files[artifact.SLICE] = cut.data
-        about = {"golden": golden.about, "inputs": [asdict(port) for port in inputs]}
+        about = {"golden": asdict(golden.about), "inputs": [asdict(port) for port in inputs]}
         engine = parity.parity(checks.Opened(about, {artifact.MODEL: model, artifact.GOLDEN: golden.data}))
         if options.bench:
             sparse = ("exported",) if engine.state == parity.RAN else ()
@@ -121,10 +121,10 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
         metric=cut.metric if cut else None,
         slice=cut.about if cut else None,
         golden=golden_about,
-        proof=asdict(proved),
+        proof=proved,
         budget=options.budget,
-        layers=[asdict(layer) for layer in simplified.layers],
-        tensors=[asdict(tensor) for tensor in stored.tensors],
+        layers=simplified.layers,
+        tensors=stored.tensors,
         provenance=_provenance(source),
         versions=_versions(),
     )
@@ -177,13 +177,13 @@ def _known(name: str, given: str, known: tuple[Known, ...]) -> Known:
 
 def _prove(
     source: Source, graph: bytes | None, model: bytes, shapes: Mapping[str, tuple[int, ...]] | None
-) -> tuple[list[checks.Feed], proof.Proof]:
+) -> tuple[list[checks.Feed], ProofInfo]:
     """The golden inputs, and the proof: over the whole test set, or over random and extreme inputs.
 
     Where values rest rounded, `graph` is the same network in fp32: it is proved, then the file is measured.
     """
     threads = checks.cores()
-    compare: Callable[..., proof.Proof]
+    compare: Callable[..., ProofInfo]
     if source.ticket is not None:
         name = ports(source.masked)[0][0].name
         whole = {name: source.ticket.test.inputs}
@@ -193,12 +193,12 @@ def _prove(
         try:
             made = probes.probes(source.masked, shapes)
         except ModelError as error:  # operators that the runtime does not know: passed through, and said
-            return [], proof.Proof("not proved", str(error))
+            return [], ProofInfo("not proved", str(error))
         if not made:
             reason = (
                 "no inputs could be made up for its free axes or types; give shapes with --input-shape NAME=1x3x32x32"
             )
-            return [], proof.Proof("not proved", reason)
+            return [], ProofInfo("not proved", reason)
         feeds = [dict(probe.feed) for probe in made]
         # Extreme inputs make no yardstick: where float32 flushes to zero, all of an output is its error.
         usual = [probe.feed for probe in made if probe.name.startswith("normal")]
@@ -227,9 +227,9 @@ def _scores(source: Source, cut: Slice | None) -> tuple[Score, ...]:
             metrics = (point.validation_metric, point.test_metric)
             scores.append(Score(network, name, at == compared, *metrics, source.ticket.test.of))
     scores.sort(key=lambda score: not score.compared)
-    if cut.metric["builtin"] and cut.metric["whole_value"] is not None:
-        value, samples = cut.metric["whole_value"], cut.metric["whole_samples"]
-        scores.append(Score("exported file", "ONNX Runtime", True, None, value, samples))
+    whole = cut.metric
+    if whole.builtin and whole.whole_value is not None and whole.whole_samples is not None:
+        scores.append(Score("exported file", "ONNX Runtime", True, None, whole.whole_value, whole.whole_samples))
     return tuple(scores)
 
 

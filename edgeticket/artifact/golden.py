@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeticket import runtime
 from edgeticket.artifact import checks
-from edgeticket.artifact.manifest import Port
+from edgeticket.artifact.manifest import GoldenInfo, MetricInfo, Port, SliceInfo
 from edgeticket.errors import InputError
 from edgeticket.ticket.metrics import METRICS
 from edgeticket.ticket.record import Ticket
@@ -96,7 +96,7 @@ class Golden:
     """golden.npz, what the manifest says of it, and the feed to time: batch 1 where the model takes it."""
 
     data: bytes
-    about: dict[str, Any]
+    about: GoldenInfo
     timed: checks.Feed
 
 
@@ -120,7 +120,7 @@ def golden(
         arrays |= {f"{number}.input.{i}": feed[port.name] for i, port in enumerate(inputs)}
         arrays |= {f"{number}.output.{i}": output for i, output in enumerate(found)}
         atol.append(
-            [NOTHING + shares[name] * checks.largest(output) for name, output in zip(names, found, strict=True)]
+            tuple(NOTHING + shares[name] * checks.largest(output) for name, output in zip(names, found, strict=True))
         )
     timed = checks.single([asdict(port) for port in inputs], feeds[0])
     try:
@@ -128,7 +128,7 @@ def golden(
         single = True
     except InputError:
         timed, single = feeds[0], False
-    return Golden(packed(arrays), {"outputs": names, "atol": atol, "rtol": 0.0, "single": single}, timed)
+    return Golden(packed(arrays), GoldenInfo(tuple(names), tuple(atol), single=single), timed)
 
 
 def packed(arrays: Mapping[str, Array]) -> bytes:
@@ -147,8 +147,8 @@ class Slice:
     """
 
     data: bytes | None
-    about: dict[str, Any] | None
-    metric: dict[str, Any]
+    about: SliceInfo | None
+    metric: MetricInfo
     remark: str = ""
 
 
@@ -173,27 +173,33 @@ def labelled_slice(ticket: Ticket, exported: Model, masked: Model, share: float)
     else:
         arrays["masked_outputs"] = masked.outputs(inputs)
         moved = checks.max_delta(outputs, arrays["masked_outputs"])
-    about = {"samples": len(picked), "dtype": stored.dtype.name, **coding, "atol": share * checks.largest(outputs)}
-    values = {"slice_value": slice_value, "whole_value": whole_value, "whole_samples": len(test.inputs), "of": test.of}
     numbers = {metric["name"]: whole_value, f"{metric['name']} on the slice": slice_value}
     numbers |= {"the largest difference from the masked network's outputs": moved}
     strange = [f"{name} is {value}" for name, value in numbers.items() if value is not None and not np.isfinite(value)]
+    values = MetricInfo(**metric, whole_samples=len(test.inputs), of=test.of)
     if strange:
         remark = (
             f"Some outputs on the test set are NaN or infinite: {', '.join(strange)}. So no slice of the test set is "
             "shipped, and `check` compares golden outputs only."
         )
-        values |= {"slice_value": None, "whole_value": None}
-        return Slice(None, None, {**metric, **values}, remark)
-    return Slice(packed(arrays), about | {"masked_max_abs_delta": moved}, {**metric, **values})
+        return Slice(None, None, values, remark)
+    about = SliceInfo(len(picked), stored.dtype.name, *coding, share * checks.largest(outputs), moved)
+    return Slice(packed(arrays), about, replace(values, slice_value=slice_value, whole_value=whole_value))
 
 
-def _coded(ticket: Ticket, picked: NDArray[np.intp]) -> tuple[Array, dict[str, Any]]:
-    """The inputs as they rest, with scale and offset where checks.decode restores them exactly."""
+Coding = tuple[float | tuple[float, ...] | None, float | tuple[float, ...] | None]
+
+
+def _coded(ticket: Ticket, picked: NDArray[np.intp]) -> tuple[Array, Coding]:
+    """The inputs as they are stored, with (scale, offset) where checks.decode restores them exactly, else (None, None).
+
+    Both are numbers, or tuples with one number for each channel.
+    """
     test = ticket.test
     if "scale" in test.stored:
         coding = {key: np.asarray(test.stored[key], np.float32).tolist() for key in ("scale", "offset")}
         kept = test.stored["inputs"][picked]
         if np.array_equal(checks.decode(kept, coding), test.inputs[picked]):
-            return kept, coding
-    return test.inputs[picked], {"scale": None, "offset": None}
+            scale, offset = (tuple(each) if isinstance(each, list) else each for each in coding.values())
+            return kept, (scale, offset)
+    return test.inputs[picked], (None, None)

@@ -72,9 +72,9 @@ def _plots(content: Content) -> dict[str, str]:
     drawn = {"sizes": plots.bars(sizes, strong=list(drawn_sizes).index("exported"), title="Bytes of the whole file")}
     layers = [
         (
-            layer["name"],
-            _density(layer["nonzeros_before"], layer["shape_before"]),
-            _density(layer["nonzeros_after"], layer["shape_after"]),
+            layer.name,
+            _density(layer.nonzeros_before, layer.shape_before),
+            _density(layer.nonzeros_after, layer.shape_after),
         )
         for layer in content.manifest.layers
     ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgeticket import text
+from edgeticket.artifact.manifest import ProofInfo
 from edgeticket.report.content import RUNS, Content, elements
 
 
@@ -50,7 +51,7 @@ def shape(axes: Sequence[int | None]) -> str:
 
 
 def _of_a_ticket(content: Content) -> bool:
-    return bool(content.manifest.source["kind"] == "ticket")
+    return content.manifest.source.kind == "ticket"
 
 
 def compared_with(content: Content) -> str:
@@ -114,9 +115,9 @@ def cards(content: Content) -> list[Card]:
     found = [Card("Model file", relative(size, other), f"{text.size(other)} {as_given} → {text.size(size)}")]
     compared = {each.network: each.test for each in content.scores if each.compared}
     if manifest.metric and "exported file" in compared:
-        unit = manifest.metric["unit"]
+        unit = manifest.metric.unit
         others = [f"{name} {score(compared[name], unit)}" for name in ("dense", "ticket") if name in compared]
-        found.append(Card(f"Test {manifest.metric['name']}", score(compared["exported file"], unit), ", ".join(others)))
+        found.append(Card(f"Test {manifest.metric.name}", score(compared["exported file"], unit), ", ".join(others)))
     dense_ms, here_ms = content.measured("latency", "dense"), content.measured("latency", "exported")
     if dense_ms and here_ms:
         detail = f"{as_given} {text.latency(dense_ms.median)}; median of {here_ms.count:,} on this host"
@@ -145,18 +146,18 @@ def _distance(engine: Mapping[str, Any]) -> str:
     return f"max |Δ| {engine['max_abs_delta']:.2g} to it, {engine['tolerance']:.2g} allowed"
 
 
-def _outputs(proof: Mapping[str, Any], weights: str) -> Card:
+def _outputs(proof: ProofInfo, weights: str) -> Card:
     """The card about the outputs: the same, moved on purpose, or not compared."""
-    if proof["verdict"] == "not proved":
+    if proof.verdict == "not proved":
         return Card("Same outputs", "not proved", "see the proof below")
-    inputs = f"over {text.plural(proof['samples'], 'input')}"
-    if proof["verdict"] == "measured":
-        agreement = proof["top1_agreement"]
+    inputs = f"over {text.plural(proof.samples, 'input')}"
+    if proof.verdict == "measured":
+        agreement = proof.top1_agreement
         detail = f"{weights} at rest; " + (
             f"top-1 agreement {text.percent(agreement)} " if agreement is not None else ""
         )
-        return Card("Outputs moved by", f"{proof['max_abs_delta']:.2g}", detail + inputs)
-    return Card("Same outputs", proof["verdict"], f"max |Δ| {proof['max_abs_delta']:.2g} {inputs}")
+        return Card("Outputs moved by", f"{proof.max_abs_delta:.2g}", detail + inputs)
+    return Card("Same outputs", proof.verdict, f"max |Δ| {proof.max_abs_delta:.2g} {inputs}")
 
 
 def score(value: float | None, unit: str) -> str:
@@ -215,16 +216,16 @@ def _accuracy(content: Content) -> Section | None:
     metric = content.manifest.metric
     if not content.scores or metric is None:
         return None
-    unit = metric["unit"]
+    unit = metric.unit
     rows = tuple(
         (s.network, s.where, score(s.validation, unit), score(s.test, unit), f"{s.test_samples:,}")
         for s in content.scores
     )
     table = Table(("Network", "at", "validation", "test", "test samples"), rows, prose=(1,), strong=len(rows) - 1)
-    if metric["builtin"]:
-        how = f"Metric: {metric['name']}. The rows at ONNX Runtime were computed in this export, the others in find."
+    if metric.builtin:
+        how = f"Metric: {metric.name}. The rows at ONNX Runtime were computed in this export, the others in find."
     else:
-        how = f"'{metric['name']}' is the task's own: it was measured in find only. Export and check compare outputs."
+        how = f"'{metric.name}' is the task's own: it was measured in find only. Export and check compare outputs."
     return Section("Accuracy", (how,), table)
 
 
@@ -295,16 +296,16 @@ def _layers(content: Content) -> Section | None:
         return None
     rows = []
     for layer in content.manifest.layers:
-        before, after = elements(layer["shape_before"]), elements(layer["shape_after"])
+        before, after = elements(layer.shape_before), elements(layer.shape_after)
         rows.append(
             (
-                layer["name"],
-                layer["op"],
-                shape(layer["shape_before"]),
-                share(layer["nonzeros_before"], before),
-                shape(layer["shape_after"]),
-                share(layer["nonzeros_after"], after),
-                f"{layer['nonzeros_after']:,}",
+                layer.name,
+                layer.op,
+                shape(layer.shape_before),
+                share(layer.nonzeros_before, before),
+                shape(layer.shape_after),
+                share(layer.nonzeros_after, after),
+                f"{layer.nonzeros_after:,}",
             )
         )
     header = ("Layer", "operator", "shape before", "zeros", "shape after", "zeros", "nonzeros")
@@ -320,8 +321,8 @@ def share(nonzeros: int, total: int) -> str:
 def _tensors(content: Content) -> Section | None:
     rows = []
     for tensor in content.manifest.tensors:
-        numbers = (shape(tensor["shape"]), f"{tensor['nonzeros']:,}", f"{tensor['size_bytes']:,}")
-        rows.append((tensor["name"], *numbers, tensor["storage"], tensor["weights"], tensor["note"]))
+        numbers = (shape(tensor.shape), f"{tensor.nonzeros:,}", f"{tensor.size_bytes:,}")
+        rows.append((tensor.name, *numbers, tensor.storage, tensor.weights, tensor.note))
     if not rows:
         return None
     header = ("Tensor", "shape", "nonzeros", "bytes", "storage", "weights", "note")
@@ -331,27 +332,27 @@ def _tensors(content: Content) -> Section | None:
 def _proof(content: Content) -> Section:
     manifest, proof = content.manifest, content.manifest.proof
     if manifest.unproved:
-        return Section("Proof", (f"Not proved: {proof['reason']}.",))
+        return Section("Proof", (f"Not proved: {proof.reason}.",))
     if _of_a_ticket(content):
         against = "over the test set, beside the masked network before any graph change"
     else:
         against = "on random and extreme inputs, beside the source as given"
     ran = f"The exported file ran on ONNX Runtime {against}"
     figures = {
-        "largest |Δ| of an output": _figure(proof["max_abs_delta"]),
-        "tolerance, where an output came nearest to it": _figure(proof["tolerance"]),
-        "|Δ| there": _figure(proof["delta"]),
-        "error of float32 itself, against float64": _figure(proof["float64_error"]),
-        "top-1 agreement": None if proof["top1_agreement"] is None else text.percent(proof["top1_agreement"]),
-        "inputs": f"{proof['samples']:,}",
+        "largest |Δ| of an output": _figure(proof.max_abs_delta),
+        "tolerance, where an output came nearest to it": _figure(proof.tolerance),
+        "|Δ| there": _figure(proof.delta),
+        "error of float32 itself, against float64": _figure(proof.float64_error),
+        "top-1 agreement": None if proof.top1_agreement is None else text.percent(proof.top1_agreement),
+        "inputs": f"{proof.samples:,}",
     }
     rows = tuple((name, value) for name, value in figures.items() if value is not None)
     derived = (
         "The tolerance is 8 times the error that float32 on this runtime shows against a float64 reference of the same "
         "network, and 16 units in the last place of the largest output."
     )
-    sentences = [f"{ran}: {proof['reason']}."]
-    if proof["float64_error"] is not None:
+    sentences = [f"{ran}: {proof.reason}."]
+    if proof.float64_error is not None:
         sentences.append(derived)
     return Section("Proof", tuple(sentences), Table(("Outputs", "value"), rows))
 
@@ -369,7 +370,11 @@ def _passes(content: Content) -> Section | None:
 
 def _provenance(content: Content) -> Section:
     manifest = content.manifest
-    facts = {**manifest.source, **manifest.provenance, **{f"{k} version": v for k, v in manifest.versions.items()}}
+    facts: dict[str, Any] = {
+        **asdict(manifest.source),
+        **manifest.provenance,
+        **{f"{k} version": v for k, v in manifest.versions.items()},
+    }
     if content.host:
         facts |= {f"host {key}": value for key, value in content.host.items()}
     facts["exported"] = content.created

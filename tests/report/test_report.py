@@ -11,7 +11,17 @@ from typing import Any
 import pytest
 
 from edgeticket import report
-from edgeticket.artifact.manifest import Manifest, Port
+from edgeticket.artifact.manifest import (
+    GoldenInfo,
+    LayerInfo,
+    Manifest,
+    MetricInfo,
+    OnnxSource,
+    Port,
+    ProofInfo,
+    TensorInfo,
+    TicketSource,
+)
 from edgeticket.measure.measurement import Measurement
 from edgeticket.report import Content, Score, view
 
@@ -20,12 +30,11 @@ NASTY = '<script>alert("x")</script> | `a` $x$'
 
 def content(**changes: Any) -> Content:
     """A ticket's report; `changes` are fields of the manifest."""
-    layer = {"name": "fc1.weight", "op": "MatMul", "shape_before": (64, 30), "shape_after": (64, 25)}
-    gone = {"name": "fc9.weight", "op": "MatMul", "shape_before": (9, 9), "shape_after": ()}
-    proof = {"max_abs_delta": 3e-6, "top1_agreement": 0.999, "tolerance": 4e-5, "delta": 3e-6, "float64_error": 2e-6}
     manifest = Manifest(
         name="small",
-        source={"kind": "ticket", "round": 3, "density": 0.0361},
+        source=TicketSource(
+            task="small", trial=None, round=3, at="early-stop", kept=72, total=2001, density=0.0361, sha256="0" * 64
+        ),
         storage="auto",
         weights="fp32",
         size_bytes=50_000,
@@ -33,31 +42,25 @@ def content(**changes: Any) -> Content:
         inputs=(Port("x", "float32", (None, 64)),),
         outputs=(Port("y", "float32", (None, 10)),),
         preprocessing=None,
-        metric={"name": "accuracy", "unit": "%", "higher_is_better": True, "builtin": True},
+        metric=MetricInfo("accuracy", "%", higher_is_better=True, builtin=True),
         slice=None,
-        golden={"outputs": [], "atol": [], "rtol": 0.0, "single": False},
-        proof={
-            "verdict": "proved",
-            "reason": "no output moved by more than rounding explains",
-            "samples": 700,
-            **proof,
-        },
+        golden=GoldenInfo.none(),
+        proof=ProofInfo(
+            "proved",
+            "no output moved by more than rounding explains",
+            max_abs_delta=3e-6,
+            top1_agreement=0.999,
+            tolerance=4e-5,
+            delta=3e-6,
+            float64_error=2e-6,
+            samples=700,
+        ),
         budget=None,
-        layers=[
-            {**layer, "nonzeros_before": 160, "nonzeros_after": 160},
-            {**gone, "nonzeros_before": 0, "nonzeros_after": 0},
-        ],
-        tensors=[
-            {
-                "name": "fc1.weight",
-                "shape": (64, 25),
-                "nonzeros": 160,
-                "storage": "gaps",
-                "weights": "fp32",
-                "size_bytes": 800,
-                "note": "",
-            }
-        ],
+        layers=(
+            LayerInfo("fc1.weight", "MatMul", (64, 30), (64, 25), 160, 160),
+            LayerInfo("fc9.weight", "MatMul", (9, 9), (), 0, 0),
+        ),
+        tensors=(TensorInfo("fc1.weight", (64, 25), 160, "gaps", "fp32", 800, ""),),
     )
     samples = {
         "dense": tuple(0.02 + 1e-5 * i for i in range(300)),
@@ -88,6 +91,11 @@ def content(**changes: Any) -> Content:
         host={"cpu": "a CPU", "fingerprint": "abc"},
         remarks=("a remark of the export",),
     )
+
+
+def first_layer(**changes: Any) -> tuple[LayerInfo]:
+    """The first layer of that report, changed, as the only one."""
+    return (dataclasses.replace(content().manifest.layers[0], **changes),)
 
 
 class Page(HTMLParser):
@@ -171,7 +179,7 @@ def test_a_percentile_without_samples_beyond_it_is_not_given() -> None:
 
 
 def test_foreign_text_stays_text() -> None:
-    given = content(name=NASTY, layers=[{**content().manifest.layers[0], "name": NASTY}])
+    given = content(name=NASTY, layers=first_layer(name=NASTY))
     page = parsed(report.html(given))
     assert "script" not in {tag for tag, _, _ in page.attributes}
     assert NASTY in page.text
@@ -231,7 +239,7 @@ DEAD = {"pass_name": "remove-dead", "changed": 5, "sentence": "removed 5 dead ch
 
 
 def test_without_dead_units_no_speed_is_promised() -> None:
-    kept = [{**content().manifest.layers[0], "shape_after": (64, 30)}]
+    kept = first_layer(shape_after=(64, 30))
     sentence = view.zeros_sentence(content(layers=kept))
     assert "No unit could be removed, so an inference multiplies as much as in the dense network" in sentence
     assert sentence.endswith("what is gained is the size of the file.")
@@ -243,16 +251,16 @@ def test_what_was_removed_is_credited_to_what_removed_it() -> None:
     by_death = view.zeros_sentence(dataclasses.replace(content(), passes=(DEAD,)))
     assert by_death.startswith("Dead units were removed, exactly: the layers hold 1,600 of 2,001 weights")
     assert "the zeros that are left" in by_death
-    full = [{**content().manifest.layers[0], "nonzeros_after": 1600}]
+    full = first_layer(nonzeros_after=1600)
     assert "No zero is left" in view.zeros_sentence(content(layers=full))
 
 
 def test_of_zeros_that_are_not_there_nothing_is_said() -> None:
-    full = {"shape_after": (64, 30), "nonzeros_before": 1920, "nonzeros_after": 1920}
-    sentence = view.zeros_sentence(content(layers=[{**content().manifest.layers[0], **full}]))
+    full = first_layer(shape_after=(64, 30), nonzeros_before=1920, nonzeros_after=1920)
+    sentence = view.zeros_sentence(content(layers=full))
     assert "hold no zeros" in sentence
     assert "died" not in sentence
-    assert "no zeros to speak of" in view.zeros_sentence(content(layers=[]))
+    assert "no zeros to speak of" in view.zeros_sentence(content(layers=()))
 
 
 @pytest.mark.parametrize(
@@ -266,7 +274,7 @@ def test_the_headline_is_true_of_files_that_did_not_shrink(size: int, words: str
 
 @pytest.mark.parametrize("form", [report.html, report.markdown])
 def test_nobody_calls_a_source_dense_that_may_be_packed(form: Any) -> None:
-    text = form(content(source={"kind": "onnx", "file": "model.onnx"}, metric=None))
+    text = form(content(source=OnnxSource(file="model.onnx", sha256="0" * 64), metric=None))
     assert "source as given" in text
     assert "dense network" not in text
     assert "as given, 1 thread" in text or form is report.markdown
@@ -275,22 +283,24 @@ def test_nobody_calls_a_source_dense_that_may_be_packed(form: Any) -> None:
 
 def test_nothing_is_rebuilt_where_nothing_is_packed() -> None:
     assert "rebuilds every packed tensor" in report.markdown(content())
-    plain = [{**content().manifest.tensors[0], "storage": "dense"}]
+    plain = (dataclasses.replace(content().manifest.tensors[0], storage="dense"),)
     assert "it has nothing to rebuild" in report.markdown(content(tensors=plain))
 
 
 def test_a_weight_without_elements_is_drawn() -> None:
-    empty = {**content().manifest.layers[0], "shape_before": (0, 128), "shape_after": (0, 128)}
-    given = content(layers=[{**empty, "nonzeros_before": 0, "nonzeros_after": 0}])
+    empty = first_layer(shape_before=(0, 128), shape_after=(0, 128), nonzeros_before=0, nonzeros_after=0)
+    given = content(layers=empty)
     assert "0×128" in parsed(report.html(given)).text
 
 
 def test_one_input_is_one_input() -> None:
-    assert view.cards(content(proof={**content().manifest.proof, "samples": 1}))[-1].detail.endswith("over 1 input")
+    assert view.cards(content(proof=dataclasses.replace(content().manifest.proof, samples=1)))[-1].detail.endswith(
+        "over 1 input"
+    )
 
 
 def test_not_proved_is_the_headline() -> None:
-    proof = {"verdict": "not proved", "reason": "the runtime has no operator Foo", "max_abs_delta": None}
+    proof = ProofInfo("not proved", "the runtime has no operator Foo")
     unproved = content(proof=proof)
     assert view.cards(unproved)[-1].value == "not proved"
     assert "no operator Foo" in report.markdown(unproved)
