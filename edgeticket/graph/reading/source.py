@@ -36,11 +36,23 @@ class Source:
 
     @property
     def stamp(self) -> str:
-        """One short line for the ONNX metadata: the file is what we sell by the byte. No dates, no paths."""
+        """One short line for the ONNX metadata, in which every byte counts. It holds no date and no path."""
         words = [__version__]
         if self.about.kind == "ticket":
             words += [self.name, f"round {self.about.round}", f"density {self.about.density:.4g}"]
         return " ".join([*words, "from", self.about.sha256[:12]])
+
+    @property
+    def provenance(self) -> dict[str, str | float | None]:
+        """What `find` recorded of the run, as labelled facts; nothing for an ONNX file."""
+        if self.ticket is None:
+            return {}
+        record = self.ticket.record
+        facts = {"found": record.provenance.get("created"), "seed": record.settings.get("--seed")}
+        facts |= {"rewind": record.settings.get("--rewind"), "data (sha256)": record.settings.get("data (sha256)")}
+        return facts | {
+            f"found with {name}": version for name, version in record.provenance.get("versions", {}).items()
+        }
 
 
 def read_source(path: Path, round_number: int | None) -> Source:
