@@ -9,8 +9,8 @@ numbers; here nothing is measured, and no number is typed but the goals.
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -69,7 +69,9 @@ class Goal:
 
 
 def main() -> None:
-    docs = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=DOCS, help="the folder of the documents")
+    docs: Path = parser.parse_args().folder
     document = docs / "performance.md"
     document.write_text(filled(document.read_text(encoding="utf-8"), summary(RESULTS)), encoding="utf-8")
     (docs / "performance").mkdir(exist_ok=True)
