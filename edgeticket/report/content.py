@@ -70,22 +70,23 @@ class Content:
     @property
     def packed(self) -> bool:
         """Whether the runtime rebuilds a tensor at load."""
-        return any(each["storage"] != "dense" or each["weights"] != "fp32" for each in self.manifest.tensors)
+        return any(each.storage != "dense" or each.weights != "fp32" for each in self.manifest.tensors)
 
     @property
     def weights_held(self) -> tuple[int, int]:
         """The elements of all weights, zeros included, before and after the removal of what is dead."""
-        layers = self.manifest.layers
-        before, after = (sum(elements(layer[key]) for layer in layers) for key in ("shape_before", "shape_after"))
-        return before, after
+        before = sum(elements(layer.shape_before) for layer in self.manifest.layers)
+        return before, sum(elements(layer.shape_after) for layer in self.manifest.layers)
 
     @property
     def zeros(self) -> tuple[int, int]:
         """The zeros in all weights, before and after."""
         before, after = self.weights_held
         layers = self.manifest.layers
-        nonzeros = [sum(layer[key] for layer in layers) for key in ("nonzeros_before", "nonzeros_after")]
-        return before - nonzeros[0], after - nonzeros[1]
+        return (
+            before - sum(layer.nonzeros_before for layer in layers),
+            after - sum(layer.nonzeros_after for layer in layers),
+        )
 
 
 def elements(shape: Sequence[int]) -> int:

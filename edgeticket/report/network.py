@@ -20,16 +20,16 @@ def layers(content: Content) -> Section | None:
         return None
     rows = []
     for layer in content.manifest.layers:
-        before, after = elements(layer["shape_before"]), elements(layer["shape_after"])
+        before, after = elements(layer.shape_before), elements(layer.shape_after)
         rows.append(
             (
-                content.parameter(layer["name"]),
-                layer["op"],
-                shape(layer["shape_before"]),
-                share(layer["nonzeros_before"], before),
-                shape(layer["shape_after"]),
-                share(layer["nonzeros_after"], after),
-                f"{layer['nonzeros_after']:,}",
+                content.parameter(layer.name),
+                layer.op,
+                shape(layer.shape_before),
+                share(layer.nonzeros_before, before),
+                shape(layer.shape_after),
+                share(layer.nonzeros_after, after),
+                f"{layer.nonzeros_after:,}",
             )
         )
     header = ("Layer", "operator", "shape before", "zeros", "shape after", "zeros", "nonzeros")
@@ -42,10 +42,11 @@ def layers(content: Content) -> Section | None:
 def _plot(content: Content) -> Plot:
     rows = []
     for layer in content.manifest.layers:
-        before = _density(layer["nonzeros_before"], layer["shape_before"])
-        after = _density(layer["nonzeros_after"], layer["shape_after"])
-        shown = f"{before:.1f} → {after:.1f} %" if layer["shape_after"] else f"{before:.1f} % → removed"
-        rows.append((content.parameter(layer["name"]), before, after, shown))
+        before = _density(layer.nonzeros_before, layer.shape_before)
+        after = _density(layer.nonzeros_after, layer.shape_after)
+        given, left = f"{before:.1f} %", f"{after:.1f} %" if layer.shape_after else "removed"
+        shown = given if given == left else f"{given} → {left}"
+        rows.append((content.parameter(layer.name), before, after, shown))
     return plots.pairs(rows, title="Weights that are not zero, in % of the layer", names=("before", "after"))
 
 
@@ -59,11 +60,11 @@ def tensors(content: Content) -> Section | None:
     """The bytes and the storage of each tensor; None where there is none of note."""
     rows = []
     for tensor in content.manifest.tensors:
-        name = content.parameter(tensor["name"])
-        numbers = (shape(tensor["shape"]), f"{tensor['nonzeros']:,}", f"{tensor['size_bytes']:,}")
-        renamed = [f"{tensor['name']} in the file"] if name != tensor["name"] else []
-        note = "; ".join([*([tensor["note"]] if tensor["note"] else []), *renamed])
-        rows.append((name, *numbers, tensor["storage"], tensor["weights"], note))
+        name = content.parameter(tensor.name)
+        numbers = (shape(tensor.shape), f"{tensor.nonzeros:,}", f"{tensor.size_bytes:,}")
+        renamed = [f"{tensor.name} in the file"] if name != tensor.name else []
+        note = "; ".join([*([tensor.note] if tensor.note else []), *renamed])
+        rows.append((name, *numbers, tensor.storage, tensor.weights, note))
     if not rows:
         return None
     header = ("Tensor", "shape", "nonzeros", "bytes", "storage", "weights", "note")
@@ -79,9 +80,7 @@ def passes(content: Content) -> Section | None:
     return Section("What each pass did", (), Table(("Pass", "changed", "what, or why not"), rows, prose=(2,)))
 
 
-def _open_or_folded(
-    title: str, sentences: tuple[str, ...], table: Table, summary: str, plot: Plot | None
-) -> Section:
+def _open_or_folded(title: str, sentences: tuple[str, ...], table: Table, summary: str, plot: Plot | None) -> Section:
     if len(table.rows) <= MOST_ROWS:
         return Section(title, sentences, table, plot)
     return Section(title, sentences, None, plot, Fold(summary, table))

@@ -58,21 +58,23 @@ def sizes(content: Content) -> Section:
 
 def _shown(content: Content) -> dict[str, str]:
     """The files that are not zipped, key -> name; a storage that this artifact is the very file of is not repeated."""
-    manifest = content.manifest
-    gaps = "gaps" if manifest.weights == "fp32" else f"gaps-{manifest.weights}"
-    same = gaps if manifest.storage == "auto" else SAME_AS.get(manifest.storage, gaps)
-    found = {}
-    for key, value in content.sizes.items():
-        if key.endswith(GZIP) or key == "exported":
-            continue
-        if key == same and value == content.sizes["exported"]:
-            found["exported"] = f"this artifact: {size_name(content, key)}"
+    plain = [key for key in content.sizes if not key.endswith(GZIP) and key != "exported"]
+    same = next((key for key in _asked(content) if content.sizes.get(key) == content.sizes["exported"]), None)
+    found: dict[str, str] = {}
+    for key in plain:
+        if key == same:
+            found["exported"] = f"{SIZE_NAMES['exported']}: {size_name(content, key)}"
         else:
             found[key] = size_name(content, key)
-    return found if "exported" in found else {**found, "exported": size_name(content, "exported")}
+    return found if same else {**found, "exported": SIZE_NAMES["exported"]}
 
 
-SAME_AS = {"dense": "dense", "sparse-initializer": "sparse-initializer"}  # a storage asked for -> its key of `sizes`
+def _asked(content: Content) -> tuple[str, ...]:
+    """The keys of `sizes` that may be this artifact's storage, the likeliest first."""
+    manifest = content.manifest
+    if manifest.weights != "fp32":
+        return (f"gaps-{manifest.weights}",)
+    return ("gaps", "sparse-initializer", "dense") if manifest.storage == "auto" else (manifest.storage,)
 
 
 def _beside(content: Content, key: str, given: int) -> str:
@@ -84,14 +86,14 @@ def accuracy(content: Content) -> Section | None:
     metric = content.manifest.metric
     if not content.scores or metric is None:
         return None
-    unit = metric["unit"]
+    unit = metric.unit
     rows = tuple(
         (s.network, s.where, score(s.validation, unit), score(s.test, unit), f"{s.test_samples:,}")
         for s in content.scores
     )
     table = Table(("Network", "at", "validation", "test", "test samples"), rows, prose=(1,), strong=len(rows) - 1)
-    if metric["builtin"]:
-        how = f"Metric: {metric['name']}. The rows at ONNX Runtime were computed in this export, the others in find."
+    if metric.builtin:
+        how = f"Metric: {metric.name}. The rows at ONNX Runtime were computed in this export, the others in find."
     else:
-        how = f"'{metric['name']}' is the task's own: it was measured in find only. Export and check compare outputs."
+        how = f"'{metric.name}' is the task's own: it was measured in find only. Export and check compare outputs."
     return Section("Accuracy", (how,), table)

@@ -36,6 +36,11 @@ class Section:
     fold: Fold | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def anchor(self) -> str:
+        """The title as the end of a link: 'Loading and memory' -> 'loading-and-memory'."""
+        return self.title.lower().replace(" ", "-")
+
 
 @dataclass(frozen=True)
 class Card:

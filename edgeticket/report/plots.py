@@ -20,8 +20,8 @@ TICKS = 5  # at most, besides the 0
 class Mark:
     """One box on a track, from `start` to `end` in % of the width.
 
-    `kind` is 'bar', 'tail' (a thin line), 'middle' (a line on top of the bar), 'tick' or 'beyond' (the mark of a break:
-    what it stands for lies to the right of the axis).
+    `kind` is 'bar', 'above' or 'below' (half a bar), 'tail' (a thin line), 'middle' (a line on top of the bar), 'tick'
+    or 'beyond' (the mark of a break: what it stands for lies to the right of the axis).
     """
 
     kind: str
@@ -49,7 +49,6 @@ class Plot:
     groups: tuple[tuple[Row, ...], ...]
     ticks: tuple[tuple[float, str], ...] = ()
     legend: tuple[tuple[str, str], ...] = ()
-    pairs: bool = False  # two bars a row, one above the other
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -91,13 +90,13 @@ def bars(rows: Sequence[tuple[str, float, str]], strong: int, title: str) -> Plo
 
 
 def pairs(rows: Sequence[tuple[str, float, float, str]], title: str, names: tuple[str, str]) -> Plot:
-    """Two horizontal bars a row of (label, first, second, both as text), with a legend of the two `names`."""
+    """Two bars a row of (label, first, second, both as text), with a legend of the two `names`; 0 has no bar."""
     most = max(max(first, second) for _, first, second, _ in rows)
-    drawn = [
-        Row(label, (Mark("bar", 0, _share(first, most)), Mark("bar", 0, _share(second, most), strong=True)), shown)
-        for label, first, second, shown in rows
-    ]
-    return Plot(title, (tuple(drawn),), legend=(("plain", names[0]), ("strong", names[1])), pairs=True)
+    drawn = []
+    for label, first, second, shown in rows:
+        places = (Mark("above", 0, _share(first, most)), Mark("below", 0, _share(second, most), strong=True))
+        drawn.append(Row(label, tuple(mark for mark in places if mark.end), shown))
+    return Plot(title, (tuple(drawn),), legend=(("plain", names[0]), ("strong", names[1])))
 
 
 def spreads(groups: Sequence[Sequence[Spread]], title: str, unit: str, show: Shown) -> Plot:

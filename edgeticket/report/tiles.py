@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgeticket import text
+from edgeticket.artifact.manifest import ProofInfo
 from edgeticket.report.content import Content
 from edgeticket.report.parts import Card
 from edgeticket.report.wording import model_name, relative, score, times
@@ -19,9 +20,9 @@ def cards(content: Content) -> list[Card]:
     found = [Card("Model file", relative(size, other), f"{text.size(other)} {as_given} → {text.size(size)}")]
     compared = {each.network: each.test for each in content.scores if each.compared}
     if manifest.metric and "exported file" in compared:
-        unit = manifest.metric["unit"]
+        unit = manifest.metric.unit
         others = [f"{name} {score(compared[name], unit)}" for name in ("dense", "ticket") if name in compared]
-        found.append(Card(f"Test {manifest.metric['name']}", score(compared["exported file"], unit), ", ".join(others)))
+        found.append(Card(f"Test {manifest.metric.name}", score(compared["exported file"], unit), ", ".join(others)))
     dense_ms, here_ms = content.measured("latency", "dense"), content.measured("latency", "exported")
     if dense_ms and here_ms:
         detail = f"{as_given} {text.latency(dense_ms.median)}; median of {here_ms.count:,} on this host"
@@ -50,15 +51,15 @@ def _distance(engine: Mapping[str, Any]) -> str:
     return f"max |Δ| {engine['max_abs_delta']:.2g} to it, {engine['tolerance']:.2g} allowed"
 
 
-def _outputs(proof: Mapping[str, Any], weights: str) -> Card:
+def _outputs(proof: ProofInfo, weights: str) -> Card:
     """The card about the outputs: the same, moved on purpose, or not compared."""
-    if proof["verdict"] == "not proved":
+    if proof.verdict == "not proved":
         return Card("Same outputs", "not proved", "see the proof below")
-    inputs = f"over {text.plural(proof['samples'], 'input')}"
-    if proof["verdict"] == "measured":
-        agreement = proof["top1_agreement"]
+    inputs = f"over {text.plural(proof.samples, 'input')}"
+    if proof.verdict == "measured":
+        agreement = proof.top1_agreement
         detail = f"{weights} at rest; " + (
             f"top-1 agreement {text.percent(agreement)} " if agreement is not None else ""
         )
-        return Card("Outputs moved by", f"{proof['max_abs_delta']:.2g}", detail + inputs)
-    return Card("Same outputs", proof["verdict"], f"max |Δ| {proof['max_abs_delta']:.2g} {inputs}")
+        return Card("Outputs moved by", f"{proof.max_abs_delta:.2g}", detail + inputs)
+    return Card("Same outputs", proof.verdict, f"max |Δ| {proof.max_abs_delta:.2g} {inputs}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from edgeticket import text
+from edgeticket.artifact.manifest import TicketSource
 from edgeticket.report import network, origin, outcome, timing
 from edgeticket.report.content import Content
 from edgeticket.report.parts import Section
 from edgeticket.report.tiles import cards
-from edgeticket.report.wording import of_a_ticket, zeros_sentence
+from edgeticket.report.wording import zeros_sentence
 
 __all__ = ["cards", "sections", "subtitle", "zeros_sentence"]
 
@@ -24,7 +26,10 @@ def sections(content: Content) -> list[Section]:
 def subtitle(content: Content) -> str:
     """One line under the name: what was exported, by what, and when."""
     source, versions = content.manifest.source, content.manifest.versions
-    what = f"The ticket of round {source['round']}" if of_a_ticket(content) else f"{source.get('file', 'An ONNX file')}"
+    if isinstance(source, TicketSource):
+        what = f"The ticket of round {source.round} with {text.percent(source.density)} of the weights"
+    else:
+        what = source.file
     by = " ".join(["edgeticket", *([versions["edgeticket"]] if "edgeticket" in versions else [])])
     where = ", measured on ONNX Runtime" if content.measurements else ""
     return f"{what}, exported by {by} on {content.created[:10]}{where}"

@@ -41,7 +41,7 @@ def relative(size_bytes: int, other_bytes: int) -> str:
 
 def of_a_ticket(content: Content) -> bool:
     """Whether `find` made the source, so that the dense network is known."""
-    return bool(content.manifest.source["kind"] == "ticket")
+    return content.manifest.source.kind == "ticket"
 
 
 def compared_with(content: Content) -> str:

@@ -22,6 +22,7 @@ from onnx.reference import ReferenceEvaluator
 from storage_models import convnet, lenet, model, node, product, pruned
 
 from edgeticket import runtime
+from edgeticket.artifact.manifest import TensorInfo
 from edgeticket.graph.storing import layout, storage
 from edgeticket.graph.storing import runtime_folds as folding
 from edgeticket.graph.storing.storage import STORAGES, Stored, store
@@ -48,7 +49,7 @@ def _weights(proto: onnx.ModelProto, folder: Path) -> dict[str, Array]:
     return {t.name: numpy_helper.to_array(t) for t in _optimized(proto, folder).graph.initializer}
 
 
-def _only(stored: Stored) -> storage.TensorStorage:
+def _only(stored: Stored) -> TensorInfo:
     (tensor,) = stored.tensors
     return tensor
 

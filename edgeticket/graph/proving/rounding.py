@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgeticket import runtime
 from edgeticket.artifact import checks
 from edgeticket.graph.proving import reference
-from edgeticket.graph.proving.proof import FACTOR, ULPS, ULPS_WITHOUT_REFERENCE
+from edgeticket.graph.proving.comparison import FACTOR, ULPS, ULPS_WITHOUT_REFERENCE
 from edgeticket.graph.storing.storage import serialize
 
 Array = NDArray[Any]

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
+from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ProofError
 from edgeticket.graph import evaluate
 from edgeticket.graph.passes.fold_constants import FOLDABLE, fold_constants
 from edgeticket.graph.passes.inline_functions import inline_functions
-from edgeticket.graph.plan import Layer
 from edgeticket.graph.reading.load import parse_model
 from edgeticket.graph.values import Array, nonzeros
 
@@ -43,7 +43,7 @@ def _evaluated(model_bytes: bytes, where: str) -> tuple[dict[str, Array], frozen
     return constants, frozenset(fixed - set(constants))
 
 
-def check_plan(model_bytes: bytes, layers: Sequence[Layer], *, lossy: bool = False) -> tuple[str, ...]:
+def check_plan(model_bytes: bytes, layers: Sequence[LayerInfo], *, lossy: bool = False) -> tuple[str, ...]:
     """Compare every layer of the plan with what the file holds.
 
     With `lossy` (fp16 or int8 at rest) small weights may have become zero: fewer nonzeros are then as planned, more
@@ -79,6 +79,6 @@ def check_plan(model_bytes: bytes, layers: Sequence[Layer], *, lossy: bool = Fal
     return tuple(unchecked)
 
 
-def _too_large(layer: Layer) -> bool:
+def _too_large(layer: LayerInfo) -> bool:
     """Rebuilding takes up to 8 elements for each of the weight's: the bits of a byte of its positions."""
     return 8 * math.prod(layer.shape_after) > evaluate.MAX_ELEMENTS

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
+from edgeticket.artifact.manifest import TensorInfo
 from edgeticket.graph.storing import gaps, rebuild
-from edgeticket.graph.storing.encoding import Resting, Weights
+from edgeticket.graph.storing.encoding import Resting
 from edgeticket.graph.storing.rebuild import CODINGS, Coding, Writer
 
 GROUP_ELEMENTS = 1 << 22  # a chain's vector, and its copy, are in memory once at load: 16 MB each
 _MEMBER_BYTES = 55  # Split's output and size, Reshape and its shape: what one more tensor adds to a chain
-
-
-@dataclass(frozen=True)
-class TensorStorage:
-    """How one tensor rests. `size_bytes` holds its share of the nodes and constants; `nonzeros` are those at rest."""
-
-    name: str
-    shape: tuple[int, ...]
-    nonzeros: int
-    storage: str  # 'dense', 'gaps' or 'sparse-initializer'
-    weights: Weights
-    size_bytes: int
-    note: str
 
 
 def pays(tensor: Resting) -> bool:
@@ -72,7 +59,7 @@ class Layout:
     def __init__(self, writer: Writer, dense: Mapping[str, Resting]) -> None:
         self.writer = writer
         self.dense = dense
-        self.stored: dict[str, TensorStorage] = {}
+        self.stored: dict[str, TensorInfo] = {}
         self.made_by: dict[str, frozenset[str]] = {}  # a tensor -> every value its rebuilding computes
         self.replaced: set[str] = set()  # initializers that leave the model
         self._left_bytes = 0  # of initializers that stay
@@ -114,7 +101,7 @@ class Layout:
                 self._record([tensor], "dense", partial(rebuild.write_dense, self.writer, tensor), "")
             else:
                 self._left_bytes += original_bytes
-                self.stored[tensor.name] = TensorStorage(
+                self.stored[tensor.name] = TensorInfo(
                     tensor.name, tensor.shape, tensor.original_nonzeros, "dense", "fp32", original_bytes, tensor.note
                 )
 
@@ -131,7 +118,7 @@ class Layout:
             if values:
                 self.made_by[tensor.name] = values
             text = "; ".join(part for part in (note, tensor.note) if part)
-            self.stored[tensor.name] = TensorStorage(
+            self.stored[tensor.name] = TensorInfo(
                 tensor.name, tensor.shape, tensor.nonzeros, storage, tensor.weights, share_bytes, text
             )
 

@@ -18,10 +18,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from edgeticket.artifact.manifest import TensorInfo
 from edgeticket.graph.storing import rebuild
 from edgeticket.graph.storing import runtime_folds as folding
 from edgeticket.graph.storing.encoding import Float32, Resting, Weights, channel_axes, forms, rest
-from edgeticket.graph.storing.layout import Layout, TensorStorage, dense_bytes, groups, pays, sparse_bytes
+from edgeticket.graph.storing.layout import Layout, dense_bytes, groups, pays, sparse_bytes
 from edgeticket.graph.storing.rebuild import Writer, entry_bytes
 
 Storage = Literal["dense", "gaps", "sparse-initializer", "auto"]
@@ -42,7 +43,7 @@ class Stored:
     """The model as it leaves, one entry for each float32 initializer of more than 16 elements, and what to tell."""
 
     model: onnx.ModelProto
-    tensors: tuple[TensorStorage, ...]
+    tensors: tuple[TensorInfo, ...]
     notes: tuple[str, ...]
 
     def serialized(self) -> bytes:
@@ -55,7 +56,7 @@ class _Written:
     """A model and its tensors before the verdict of the runtime."""
 
     model: onnx.ModelProto
-    tensors: tuple[TensorStorage, ...]
+    tensors: tuple[TensorInfo, ...]
     made_by: dict[str, frozenset[str]]  # a tensor -> every value its rebuilding computes, itself included
 
 
