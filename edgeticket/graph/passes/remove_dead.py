@@ -22,8 +22,8 @@ from edgeticket.graph.channels.linear import bias_of, reading, set_bias
 from edgeticket.graph.channels.liveness import Liveness
 from edgeticket.graph.channels.rules import RULES
 from edgeticket.graph.channels.state import Linear, State
+from edgeticket.graph.passes.note import Note
 from edgeticket.graph.passes.remove_unused import remove_unused
-from edgeticket.graph.plan import Note
 from edgeticket.graph.shapes import infer_shapes
 from edgeticket.graph.values import (
     Array,
