@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Any
 
-# Issue of the sparse engine: at 90 %, one thread, AVX-512, at least this many times ONNX Runtime fp32.
+# The engine's goals: at 90 % zeros, on one thread with AVX-512, at least this many times ONNX Runtime fp32.
 GOALS = {
     "LeNet-300-100": 2.0,
     "auto-encoder": 2.0,

@@ -175,7 +175,7 @@ def rival_table(injected: Sequence[Entry]) -> str:
     silent = [share(sum(row[OURS] == INCONCLUSIVE for row in parts[key]), len(parts[key])) for key in columns]
     rows.insert(1, [f"{OURS}, *inconclusive* instead", *silent])
     head = [slowed(effect) + (", beside hogs" if hogs else "") for effect, hogs in columns]
-    return f"{len(answered)} comparisons, each judged by all of them.\n\n" + table(("rule", *head), rows)
+    return f"Every rule judged the same {len(answered)} comparisons.\n\n" + table(("rule", *head), rows)
 
 
 def real_rows(entries: Sequence[Entry]) -> list[list[str]]:

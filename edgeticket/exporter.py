@@ -149,7 +149,7 @@ def _convert(source: Source, kind: storage.Storage, weights: Weights) -> Convert
 
 
 def _seal(source: Source, converted: Converted, feeds: list[checks.Feed], *, bench: bool) -> Sealed:
-    """Record golden outputs and a ticket's labelled slice, hold the sparse engine to them, and time it if `bench`."""
+    """Record golden outputs and a ticket's labelled slice, hold the engine to them, and time it where `bench`."""
     inputs, outputs = ports(source.masked)
     exported = LoadedModel.load(converted.model)
     shares = relative_tolerances(converted.simplified.model, feeds[0])
