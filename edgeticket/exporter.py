@@ -1,4 +1,4 @@
-"""One export: read, simplify, store, verify, prove, measure, write; each step is done by another module."""
+"""One export: read, simplify, store, check, prove, measure, write; each step is done by another module."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from edgeticket.artifact.labelled_slice import Slice, labelled_slice
 from edgeticket.artifact.manifest import GOLDEN, MANIFEST, MODEL, SLICE, Budget, GoldenInfo, Manifest, ProofInfo
 from edgeticket.errors import Exit, InputError, ProofError
 from edgeticket.graph.naming import parameter_names
-from edgeticket.graph.proving import verify
 from edgeticket.graph.proving.rounding import relative_tolerances
 from edgeticket.graph.proving.source_proof import prove_source
+from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.reading.source import Source, ports, read_source, stamp
+from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified, simplify
 from edgeticket.graph.storing import storage
 from edgeticket.graph.storing.encoding import Weights
@@ -143,9 +144,9 @@ def _convert(source: Source, kind: storage.Storage, weights: Weights) -> Convert
     stored = storage.store(simplified.model, storage=kind, weights=weights)
     model = stored.serialized()
     rounded = any(tensor.weights != "fp32" for tensor in stored.tensors)
-    unchecked = verify.check_plan(model, simplified.layers, lossy=rounded)
-    fp32 = storage.serialize(simplified.model) if rounded else None
-    return Converted(simplified, stored, model, fp32, storage.serialize(source.dense), unchecked)
+    unchecked = check_stored_weights(model, simplified.layers, lossy=rounded)
+    fp32 = serialize(simplified.model) if rounded else None
+    return Converted(simplified, stored, model, fp32, serialize(source.dense), unchecked)
 
 
 def _seal(source: Source, converted: Converted, feeds: list[checks.Feed], *, bench: bool) -> Sealed:
@@ -157,7 +158,7 @@ def _seal(source: Source, converted: Converted, feeds: list[checks.Feed], *, ben
     files = {GOLDEN: golden.data}
     cut = None
     if source.ticket is not None:
-        masked = LoadedModel.load(storage.serialize(source.masked))
+        masked = LoadedModel.load(serialize(source.masked))
         cut = labelled_slice(source.ticket, exported, masked, shares[outputs[0].name])
         files |= {SLICE: cut.data} if cut.data is not None else {}
     about = {"golden": asdict(golden.about), "inputs": [asdict(port) for port in inputs]}

@@ -117,16 +117,16 @@ class ProofInfo:
     """What running the exported file beside the masked network found; graph/proving/proof.py derives the tolerance.
 
     verdict: 'proved', 'refuted' (an output moved too far), 'not proved' (nothing could be compared), or 'measured'
-        (values rest as fp16 or int8: outputs move on purpose, and no tolerance applies to the file).
+        (values are stored as fp16 or int8: outputs move on purpose, and no tolerance applies to the file).
     max_abs_delta: largest |exported - original| over all finite float outputs; tolerance and float64_error (how far
         float32 lies from float64) belong to the output and batch that came nearest to its tolerance, as does delta.
     top1_agreement: share of rows with the same argmax over axis 1, for the first two-dimensional float output.
     nonfinite: outputs of the original that are NaN or infinite; nonfinite_differ of them are not the same in the
         exported one (a removed zero no longer passes on a NaN or an infinity).
     discrete: outputs that are no floats (class numbers, flags); discrete_differ of them changed, which only rounding
-        at rest may do.
-    graph: where values rest rounded, the proof of the same graph with its values in fp32; None where the file itself
-        was held to the tolerance.
+        of stored values may do.
+    graph: where values are stored rounded, the proof of the same graph with its values in fp32; None where the file
+        itself was held to the tolerance.
     """
 
     verdict: Verdict

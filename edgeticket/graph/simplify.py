@@ -17,9 +17,9 @@ from edgeticket.graph.passes.flush_denormals import flush_denormals
 from edgeticket.graph.passes.fold_batchnorm import fold_batchnorm
 from edgeticket.graph.passes.fold_constants import fold_constants
 from edgeticket.graph.passes.inline_functions import inline_functions
+from edgeticket.graph.passes.note import Note
 from edgeticket.graph.passes.remove_dead import remove_dead
 from edgeticket.graph.passes.remove_unused import remove_unused
-from edgeticket.graph.plan import Note
 from edgeticket.graph.shapes import forget_shapes, name_dimensions, unname_dimensions
 from edgeticket.graph.values import is_constant, layer_weights, nonzeros, opset
 from edgeticket.text import listing

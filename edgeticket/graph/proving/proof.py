@@ -1,9 +1,10 @@
-"""Proof, not hope: the exported file beside the model it came from, on the runtime that will run it.
+"""The proof of outputs: the exported file and its source both run on ONNX Runtime, and their outputs are compared.
 
-The tolerance for fp32 at rest. Removal and folding are exact in real arithmetic, so the two models differ by rounding
-alone: each lies within its own rounding error of the real value. How large that error is for this network is measured,
-not assumed: e = max |y32 - y64| over samples, the original in float32 on the runtime against the same model in
-float64, and r = e / s with s the largest |y64| of those samples. For a batch whose largest |output| is s
+This is the tolerance where values are stored as fp32. Removal and folding are exact in real arithmetic, so the two
+models differ by rounding alone: each lies within its own rounding error of the real value. How large that error is for
+this network is measured, not assumed: e = max |y32 - y64| over samples, the original in float32 on the runtime against
+the same model in float64, and r = e / s with s the largest |y64| of those samples. For a batch whose largest |output|
+is s
     tolerance = 8 r s + 16 * 2**-23 s.
 8 = 2 x 4: two evaluations that round in their own order, and the largest error over all inputs exceeds the largest
 over the samples (for errors with normal tails by 1.9 from 64 outputs to a million; 4 leaves room for heavier ones).
@@ -23,8 +24,8 @@ from edgeticket import runtime
 from edgeticket.artifact.manifest import ProofInfo, Verdict
 from edgeticket.errors import InputError, ModelError
 from edgeticket.graph.proving import reference as float64
-from edgeticket.graph.proving.comparison import ULPS_WITHOUT_REFERENCE, Tally, Yardstick, add, is_float, same
-from edgeticket.graph.storing.storage import serialize
+from edgeticket.graph.proving.comparison import ULPS_WITHOUT_REFERENCE, Tally, Yardstick, is_float, same
+from edgeticket.graph.serialize import serialize
 from edgeticket.text import listing
 
 Array = NDArray[np.generic]
@@ -32,7 +33,7 @@ Feed = Mapping[str, Array]
 
 
 def of_rounded(graph: ProofInfo, rounded: ProofInfo) -> ProofInfo:
-    """What is said of a file whose values rest rounded: its `graph` was proved in fp32, and the file then measured."""
+    """The proof of a file whose values are stored rounded: `graph` was proved in fp32, then the file was measured."""
     if rounded.verdict != "measured":
         return rounded
     moved = "" if rounded.max_abs_delta is None else f" by up to {rounded.max_abs_delta:.3g}"
@@ -98,7 +99,7 @@ def prove_feeds(
             except InputError as error:
                 return ProofInfo("refuted", f"the original runs, the exported model does not: {error}")
             tally.samples += float64.rows(feed)
-            add(tally, expected, found, yardstick, exact=exact)
+            tally.add_batch(expected, found, yardstick, exact=exact)
     except InputError as error:
         return ProofInfo("not proved", str(error))
     return _judge(tally, yardstick, exact, count)

@@ -1,4 +1,7 @@
-"""Hold the stored file to the plan: its constants, rebuilt, have the planned shapes and numbers of nonzeros."""
+"""The check of stored weights: rebuilt by onnx.reference, they have the planned shapes and numbers of nonzeros.
+
+Nothing of the network is run here; proof.py compares outputs.
+"""
 
 from __future__ import annotations
 
@@ -43,10 +46,10 @@ def _evaluated(model_bytes: bytes, where: str) -> tuple[dict[str, Array], frozen
     return constants, frozenset(fixed - set(constants))
 
 
-def check_plan(model_bytes: bytes, layers: Sequence[LayerInfo], *, lossy: bool = False) -> tuple[str, ...]:
+def check_stored_weights(model_bytes: bytes, layers: Sequence[LayerInfo], *, lossy: bool = False) -> tuple[str, ...]:
     """Compare every layer of the plan with what the file holds.
 
-    With `lossy` (fp16 or int8 at rest) small weights may have become zero: fewer nonzeros are then as planned, more
+    With `lossy` (stored as fp16 or int8) small weights may have become zero: fewer nonzeros are then as planned, more
     are not. Returns the weights that could not be checked: those so large that what rebuilds them is beyond the
     limit of evaluate.py (2**27 elements, of bits where positions are packed). The proof runs them all the same.
 
