@@ -23,7 +23,7 @@ DOCUMENT = DOCS / "evidence.md"
 
 
 def simulation_section() -> str:
-    """The whole of it."""
+    """Return the section about the simulation, or nothing where it was not made."""
     if not SIMULATED.exists():
         return ""
     cells = json.loads(SIMULATED.read_text(encoding="utf-8"))
@@ -47,7 +47,7 @@ is ten times as wide. A cell shows the per cent of trials that ended as pass · 
 
 
 def void_section(void: Sequence[Entry]) -> str:
-    """What is in the file and not in the document."""
+    """Return the paragraph about the comparisons that are in the file and not counted."""
     if not void:
         return ""
     five = [entry for entry in void if entry["effect"] == 0.05]
@@ -59,7 +59,7 @@ That is mended, and those comparisons are made again. What they said at 5 %: {ve
 
 
 def document(entries: Sequence[Entry]) -> str:
-    """docs/evidence.md, from everything in the file."""
+    """Return docs/evidence.md, made of everything in the file."""
     kept = counted(entries)
     injected = [entry for entry in kept if entry["kind"] == "injected"]
     quiet = [entry for entry in injected if entry["hogs"] == 0]

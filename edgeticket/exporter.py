@@ -19,6 +19,7 @@ from edgeticket.artifact.golden import LoadedModel, record_outputs
 from edgeticket.artifact.labelled_slice import Slice, labelled_slice
 from edgeticket.artifact.manifest import GOLDEN, MANIFEST, MODEL, SLICE, Budget, GoldenInfo, Manifest, ProofInfo
 from edgeticket.errors import Exit, InputError, ProofError
+from edgeticket.graph.naming import parameter_names
 from edgeticket.graph.proving.rounding import relative_tolerances
 from edgeticket.graph.proving.source_proof import prove_source
 from edgeticket.graph.proving.stored_weights import check_stored_weights
@@ -208,6 +209,7 @@ def _content(source: Source, converted: Converted, sealed: Sealed, manifest: Man
         host=bench.host if bench else None,
         remarks=(*converted.stored.notes, *_remarks(source, sealed.slice, converted.unchecked)),
         engine=asdict(sealed.engine) if sealed.engine else None,
+        names=parameter_names(source.masked, converted.simplified.model),
     )
 
 

@@ -71,7 +71,7 @@ FENCES = {
     "onnx_ir": ("edgeticket.graph",),
     "onnxscript": (),
     "onnxruntime": ("edgeticket.runtime", "edgeticket.artifact.checks"),
-    "matplotlib": ("edgeticket.report.plots", "edgeticket.lottery.plot"),
+    "matplotlib": ("edgeticket.lottery.plot",),
     "jinja2": ("edgeticket.report",),
     "ruptures": ("edgeticket.benchmark.history",),
     "sklearn": ("edgeticket.lottery.data",),

@@ -24,6 +24,7 @@ from edgeticket.artifact.manifest import (
 )
 from edgeticket.measure.measurement import Measurement
 from edgeticket.report import Content, Score, view
+from edgeticket.report.parts import Section, rows_of
 
 NASTY = '<script>alert("x")</script> | `a` $x$'
 
@@ -142,22 +143,159 @@ def test_the_page_is_whole_and_asks_nobody_for_anything() -> None:
     assert not re.search(r"@import|url\((?!#)", report.html(content()))
 
 
-def test_ids_are_unique_across_the_plots() -> None:
-    ids = [value for _, name, value in parsed(report.html(content())).attributes if name == "id"]
-    assert len(ids) == len(set(ids)) > 20
+def test_ids_are_unique_and_every_section_has_one() -> None:
+    attributes = parsed(report.html(content())).attributes
+    ids = [value for _, name, value in attributes if name == "id"]
+    assert len(ids) == len(set(ids)) == len(view.sections(content())) > 5
+    assert set(ids) == {value for tag, name, value in attributes if (tag, name) == ("section", "aria-labelledby")}
+    assert "loading-and-memory" in ids
 
 
-def test_on_a_phone_a_plot_scrolls_rather_than_shrinks() -> None:
+def sizes_of_letters(page: str) -> list[float]:
+    """Every font size of the page in pixels, as a browser has it by default."""
+    found = re.findall(r"font(?:-size)?: ([\d.]+)(rem|px)", page)
+    return [float(number) * (16 if unit == "rem" else 1) for number, unit in found]
+
+
+def test_letters_keep_their_size_on_a_phone() -> None:
     page = report.html(content())
-    assert re.search(r"\.plot \{[^}]*overflow-x: auto", page)
-    assert re.search(r"@media \(max-width: 40rem\) \{.*\.plot svg \{ width: 30rem; \}", page, re.DOTALL)
+    assert len(sizes_of_letters(page)) > 10
+    assert min(sizes_of_letters(page)) >= 12
+    assert 'name="viewport" content="width=device-width' in page
+    assert "<svg" not in page  # a drawing in one piece shrinks, and its letters with it
+
+
+def test_a_table_wider_than_a_phone_scrolls_by_itself() -> None:
+    page = report.html(content())
+    assert re.search(r"\.wide \{[^}]*overflow-x: auto", page)
+    inside = re.findall(r'<div class="wide" role="region" tabindex="0" aria-label="[^"]+"><table>', page)
+    assert len(inside) == page.count("<table>")
 
 
 def test_plots_take_their_colours_from_the_page() -> None:
     page = report.html(content())
-    assert page.count("<svg") == 3
+    assert page.count("<figure") == 3
     assert {"var(--ink)", "var(--plain)", "var(--strong)"} <= set(re.findall(r"var\(--\w+\)", page))
-    assert not re.search(r"#0102\d\d", page)
+    assert not re.search(r"style=\"[^\"]*(#|rgb|color)", page)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of '#rrggbb' (WCAG 2.2)."""
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+              for value in (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))]  # fmt: skip
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_letters_and_bars_stand_out_in_light_dark_and_print() -> None:
+    palettes = [
+        dict(re.findall(r"--(\w+): (#[0-9a-f]{6})\b", block))
+        for block in re.findall(r":root \{(.*?)\}", report.html(content()), re.DOTALL)
+    ]
+    assert len(palettes) == 3
+    for palette in palettes:
+        for ground in ("page", "card"):
+            for letters in ("ink", "soft", "strong"):
+                assert contrast(palette[letters], palette[ground]) >= 4.5, (letters, ground)
+        assert contrast(palette["plain"], palette["card"]) >= 3
+
+
+def test_paper_is_white_shows_what_is_folded_and_cuts_no_plot() -> None:
+    [rules] = re.findall(r"@media print \{\n(.*?)\n\}", report.html(content()), re.DOTALL)
+    assert "--page: #ffffff; --card: #ffffff" in rules
+    assert "details::details-content { display: block; content-visibility: visible" in rules
+    assert re.search(r"\.plot[^{]*\{ break-inside: avoid; \}", rules)
+
+
+@pytest.mark.parametrize("width", ["wide", "medium", "narrow"])
+def test_tiles_fill_every_row(width: str) -> None:
+    without = dataclasses.replace(content(metric=None), measurements=(), scores=())
+    counts = set()
+    for given in (with_engine(), content(), content(metric=None), without):
+        shares = [int(n) for n in re.findall(rf"--{width}: (\d)", report.html(given))]
+        counts.add(len(shares))
+        while shares:
+            row = shares[: shares[0]]
+            assert row == [shares[0]] * shares[0], "a row that is not full"
+            assert len(row) > 1 or width == "narrow", "a tile alone"
+            shares = shares[shares[0] :]
+    assert counts == {2, 3, 4, 5}
+
+
+def size_section(**changes: Any) -> Section:
+    """The section of sizes, for an artifact whose files are those of a real export."""
+    names = ("original", "dense", "sparse-initializer", "gaps", "gaps-fp16", "gaps-int8")
+    sizes = {f"{name}{end}": 1_000 - 100 * at - len(end) for at, name in enumerate(names) for end in ("", ".gz")}
+    sizes |= {"exported": 700, "exported.gz": 690, **changes}
+    return view.sections(dataclasses.replace(content(), sizes=sizes))[0]
+
+
+def test_six_sizes_stand_open_and_all_behind_a_fold() -> None:
+    section = size_section()
+    assert section.table is not None
+    assert section.fold is not None
+    assert len(section.table.rows) == 6
+    assert len(section.fold.table.rows) == 14
+    assert section.table.strong is not None
+    assert section.table.rows[section.table.strong] == (
+        "this artifact: values and gaps, fp32",
+        "700 B",
+        "1.43× smaller",
+    )
+    page = report.html(content())
+    assert page.index("<details><summary>All 5 files in bytes") < page.index("dense network, gzip")
+
+
+def test_an_artifact_like_no_other_storage_has_a_row_of_its_own() -> None:
+    section = size_section(exported=650)
+    assert section.table is not None
+    assert len(section.table.rows) == 7
+    assert section.table.rows[-1][:2] == ("this artifact", "650 B")
+
+
+def test_long_tables_are_folded_and_whole() -> None:
+    many = tuple(dataclasses.replace(content().manifest.layers[0], name=f"conv{at}.weight") for at in range(20))
+    section = next(s for s in view.sections(content(layers=many)) if s.title == "Sparsity per layer")
+    assert section.table is None
+    assert section.fold is not None
+    assert (section.fold.summary, len(section.fold.table.rows)) == ("20 layers in numbers", 20)
+    text = report.markdown(content(layers=many))
+    assert "<details" not in text
+    assert text.count("| conv") == 20
+
+
+def test_the_network_names_its_tensors() -> None:
+    tensor = dataclasses.replace(content().manifest.tensors[0], name="val_40", note="")
+    given = content(layers=first_layer(name="val_40"), tensors=(tensor,))
+    named = dataclasses.replace(given, names={"val_40": "blocks.1.conv1.bias"})
+    titles = {section.title: section for section in view.sections(named)}
+    layers, tensors = titles["Sparsity per layer"], titles["Storage per tensor"]
+    assert layers.table is not None
+    assert tensors.table is not None
+    assert layers.plot is not None
+    assert layers.table.rows[0][0] == tensors.table.rows[0][0] == layers.plot.rows[0].label == "blocks.1.conv1.bias"
+    assert tensors.table.rows[0][-1] == "val_40 in the file"
+    assert json.loads(report.json_document(named))["names"] == {"val_40": "blocks.1.conv1.bias"}
+
+
+def test_one_slow_sample_in_a_hundred_leaves_the_medians_readable() -> None:
+    slow = tuple(8.0 if at % 50 == 0 else 0.02 for at in range(2_000))
+    struck = Measurement("latency", "dense", 1, "ms", slow, "in blocks", "host")
+    quick = Measurement("latency", "exported", 1, "ms", (0.016,) * 2_000, "in blocks", "host")
+    section = next(
+        s
+        for s in view.sections(dataclasses.replace(content(), measurements=(struck, quick)))
+        if s.title.startswith("Latency")
+    )
+    assert section.plot is not None
+    first, second = section.plot.rows
+    assert (first.value, first.beyond, second.beyond) == ("20.0 µs", "p99 8.00 ms", "")
+    assert next(mark for mark in first.marks if mark.kind == "bar").end > 60
+    assert [shown for _, shown in section.plot.ticks] == ["0", "10 µs", "20 µs", "30 µs"]
 
 
 @pytest.mark.parametrize("form", [report.html, report.markdown])
@@ -304,6 +442,16 @@ def test_not_proved_is_the_headline() -> None:
     unproved = content(proof=proof)
     assert view.cards(unproved)[-1].value == "not proved"
     assert "no operator Foo" in report.markdown(unproved)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 5])
+@pytest.mark.parametrize("count", range(1, 12))
+def test_rows_of_tiles_differ_by_one_at_most(count: int, most: int) -> None:
+    shares = rows_of(count, most)
+    assert len(shares) == count
+    assert max(shares) <= most
+    assert max(shares) - min(shares) <= 1
+    assert sum(1 / share for share in shares) == pytest.approx(-(-count // most))
 
 
 def test_the_same_content_gives_the_same_page() -> None:
