@@ -47,7 +47,7 @@ class Measured:
         return worst(given) if given else SHOWN
 
     def document(self) -> dict[str, Any]:
-        """For JSON: every block median of every process, and why blocks were dropped."""
+        """Give for JSON every block median of every process, and why blocks were dropped."""
         about = {"label": self.label, "provider": self.provider, "baseline_provider": self.baseline_provider}
         found = {arm: self.duel.latency_ms(arm) for arm in self.duel.arms if arm != AGAIN}
         return about | {
@@ -110,11 +110,11 @@ class Comparison:
         return int(Exit.USAGE if self.baseline_failed else EXITS[self.verdict])
 
     def to_json(self) -> str:
-        """The document as text; infinity, which JSON has not, becomes a string."""
+        """Give the document as text; infinity, which JSON has not, becomes a string."""
         return json.dumps(checks.finite(self.document()), indent=1) + "\n"
 
     def document(self) -> dict[str, Any]:
-        """For JSON: see comparison.schema.json."""
+        """Give the document, as comparison.schema.json describes it."""
         return {
             "format": FORMAT,
             "version": VERSION,

@@ -18,7 +18,7 @@ _MARKS = {PASS: "✅", REGRESSION: "❌", INCONCLUSIVE: "⚠️"}
 
 
 def junit(found: Comparison) -> str:
-    """One test case for each gate that was judged: a regression is a failure, an open one is skipped."""
+    """Write a test case for each gate that was judged: a regression is a failure, an open one is skipped."""
     judged = [gate for gate in found.gates if gate.verdict in (PASS, REGRESSION, INCONCLUSIVE)]
     suite = ElementTree.Element(
         "testsuite",
@@ -43,12 +43,12 @@ def junit(found: Comparison) -> str:
 
 
 def _xml(text: str) -> str:
-    """XML 1.0 has no control characters, not even escaped ones."""
+    """Replace control characters, which XML 1.0 has not, not even escaped."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def github_annotations(found: Comparison) -> Iterator[str]:
-    """GitHub's workflow commands: an error for each regression, a warning for each open gate, else one notice."""
+    """Write GitHub's workflow commands: an error for each regression, a warning for each open gate, else a notice."""
     for gate in found.gates:
         if gate.verdict in _ANNOTATIONS:
             title = f"{found.name}: {gate.name}, {gate.verdict}"
@@ -66,7 +66,7 @@ def _property(text: str) -> str:
 
 
 def summary(found: Comparison) -> str:
-    """Markdown for $GITHUB_STEP_SUMMARY."""
+    """Write Markdown for $GITHUB_STEP_SUMMARY."""
     rows = [
         f"### {_MARKS[found.verdict]} {_cell(found.name)}: {found.verdict}",
         "",
@@ -83,7 +83,7 @@ def _cell(text: str) -> str:
 
 
 def _figures(found: Comparison) -> Iterator[tuple[str, str, float, str, tuple[float, float] | None]]:
-    """(measure, label, value, unit, interval): the candidate's figures that a tracker may keep."""
+    """Give the candidate's figures that a tracker may keep: (measure, label, value, unit, interval)."""
     for each in found.measured:
         ms = each.duel.latency_ms(CANDIDATE)
         if ms:
@@ -98,7 +98,7 @@ def _figures(found: Comparison) -> Iterator[tuple[str, str, float, str, tuple[fl
 
 
 def bencher(found: Comparison) -> str:
-    """Bencher Metric Format: latency in nanoseconds with the range over processes; sizes and counts as they are."""
+    """Write Bencher Metric Format: latency in ns with the range over processes; sizes and counts as they are."""
     benchmarks: dict[str, dict[str, Any]] = {}
     for measure, label, value, unit, interval in _figures(found):
         scale = 1e6 if unit == "ms" else 1.0
@@ -115,7 +115,7 @@ def _finite(value: float) -> bool:
 
 
 def action_benchmark(found: Comparison) -> str:
-    """github-action-benchmark's customSmallerIsBetter."""
+    """Write github-action-benchmark's customSmallerIsBetter."""
     entries = []
     for measure, label, value, unit, interval in _figures(found):
         if measure == "latency-change":  # may be negative, and the action divides by it

@@ -28,7 +28,8 @@ from edgeticket.measure.protocol import Arm
 from edgeticket.measure.stats import ERROR
 from edgeticket.measure.verdict import INCONCLUSIVE
 from edgeticket.subject.providers import provider, short
-from edgeticket.subject.subject import Subject, open_subject, require_alike, shared_feed
+from edgeticket.subject.shared_feed import shared_feed
+from edgeticket.subject.subject import Subject, open_subject, require_alike
 
 Watch = Callable[[str, Duel], None]
 Pairing = tuple[str, Arm, Arm | None, int]  # label, candidate, baseline if there is one, threads

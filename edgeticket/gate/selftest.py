@@ -23,7 +23,8 @@ from edgeticket.measure.protocol import Arm
 from edgeticket.measure.sample_model import SIZES, sample_model
 from edgeticket.measure.stats import standard_error
 from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION, resolvable
-from edgeticket.subject.subject import open_subject, shared_feed
+from edgeticket.subject.shared_feed import shared_feed
+from edgeticket.subject.subject import open_subject
 
 SLOWDOWN = 0.05
 SECONDS = (30, 60, 120)
@@ -31,7 +32,7 @@ SECONDS = (30, 60, 120)
 
 @dataclass(frozen=True)
 class SelfTest:
-    """Both duels, and what they say about this host."""
+    """The result of both duels, and what they say about this host."""
 
     model: str
     host: dict[str, Any]
@@ -46,7 +47,7 @@ class SelfTest:
 
     @property
     def interrupted(self) -> bool:
-        """By Ctrl-C."""
+        """Whether Ctrl-C ended one of them."""
         return self.same.interrupted or self.slowed.interrupted
 
     @property
@@ -56,7 +57,7 @@ class SelfTest:
         return stdev(differences) if len(differences) > 1 else None
 
     def resolves(self, seconds: float) -> float | None:
-        """The smallest slow-down that, given as the tolerance, is caught with 95 % in this time, by the spread seen."""
+        """Give the smallest slow-down that is caught with 95 % in this time as the tolerance, by the spread seen."""
         differences = self.same.differences()
         if len(differences) < 12:
             return None
@@ -69,7 +70,7 @@ class SelfTest:
 
     @property
     def verdict(self) -> str:
-        """Pass where both came out right, regression where one came out wrong, else inconclusive."""
+        """The verdict: pass where both came out right, regression where one came out wrong, else inconclusive."""
         found = (self.same.verdict, self.slowed.verdict)
         if self.interrupted:
             return INCONCLUSIVE
@@ -79,12 +80,12 @@ class SelfTest:
 
     @property
     def exit_code(self) -> int:
-        """0 both right, 1 one wrong, 3 open, 130 interrupted."""
+        """The exit code: 0 both right, 1 one wrong, 3 open, 130 interrupted."""
         codes = {PASS: Exit.YES, REGRESSION: Exit.NO, INCONCLUSIVE: Exit.INCONCLUSIVE}
         return 130 if self.interrupted else int(codes[self.verdict])
 
     def sentences(self) -> list[str]:
-        """What is printed."""
+        """Give the sentences to be printed."""
         said = [f"{self.model} twice: {_told(self.same)} (wanted: pass)"]
         realised = "" if self.realised is None else f", of its own time {text.percent(self.realised)} were spun"
         said.append(f"slowed down by {SLOWDOWN:.0%}{realised}: {_told(self.slowed)} (wanted: regression)")
@@ -100,7 +101,7 @@ class SelfTest:
         return said + duel.used_summary(self.same) + duel.used_summary(self.slowed)
 
     def document(self) -> dict[str, Any]:
-        """For JSON."""
+        """Give the document for JSON."""
         judged = {name: each.judgement.to_dict() if each.judgement else None for name, each in self._duels().items()}
         return {
             "format": "edgeticket-selftest",

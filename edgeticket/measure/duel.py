@@ -42,7 +42,7 @@ class Plan:
     error: float = ERROR  # one-sided, this comparison's share
 
     def looks(self) -> tuple[Look, ...]:
-        """When a verdict may fall: looks whose share of the error is too small for any bound are not taken."""
+        """Say when a verdict may fall: looks whose share of the error is too small for any bound are not taken."""
         return tuple(look for look in look_plan(self.error) if look.k)
 
 
@@ -67,23 +67,23 @@ class Duel:
         return [process for process in self.processes if process.usable]
 
     def differences(self) -> list[float]:
-        """ln(candidate / baseline), one a process."""
+        """Give ln(candidate / baseline), one a process."""
         return [process.log_ratio(CANDIDATE, BASELINE) for process in self.used]
 
     def controls(self) -> list[float]:
-        """ln(baseline again / baseline), one a process."""
+        """Give ln(baseline again / baseline), one a process."""
         return [process.log_ratio(AGAIN, BASELINE) for process in self.used]
 
     def latency_ms(self, arm: str) -> list[float]:
-        """The latency of an arm in ms, one a process."""
+        """Give the latency of an arm in ms, one a process."""
         return [process.latency_ms(arm) for process in self.used]
 
     def dropped(self) -> dict[str, int]:
-        """How many blocks were dropped, by reason."""
+        """Count the blocks that were dropped, by reason."""
         return dict(Counter(fault for process in self.processes for fault in process.faults if fault))
 
     def dropped_share(self) -> float:
-        """The share of all blocks that were dropped."""
+        """Give the share of all blocks that were dropped."""
         blocks = sum(len(process.faults) for process in self.processes)
         return sum(self.dropped().values()) / blocks if blocks else 0.0
 
@@ -103,7 +103,7 @@ class Duel:
         return tuple(name for name in (CANDIDATE, BASELINE, AGAIN) if name in found)
 
     def look(self) -> Look | None:
-        """The look to be taken now, if one is due."""
+        """Give the look to be taken now, if one is due."""
         return next((look for look in self.plan.looks() if look.processes == len(self.used)), None)
 
     def judge_now(self, look: Look) -> None:

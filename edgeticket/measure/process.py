@@ -35,7 +35,7 @@ class Process:
         return cls(ms, faults, seconds, answer.pinned, answer.slowdown, answer.instructions, answer.not_counted)
 
     def kept(self, arm: str) -> list[float]:
-        """The medians in ms of the undisturbed blocks."""
+        """Give the medians in ms of the undisturbed blocks."""
         return [ms for ms, fault in zip(self.ms[arm], self.faults, strict=True) if fault is None]
 
     @property
@@ -45,9 +45,9 @@ class Process:
         return kept >= max(FEWEST_BLOCKS, FEWEST_SHARE * len(self.faults))
 
     def log_ratio(self, arm: str, to: str) -> float:
-        """ln(arm / to): the Hodges-Lehmann estimate over blocks, in each of which the models lay elsewhere."""
+        """Estimate ln(arm / to) by Hodges and Lehmann over blocks, in each of which the models lay elsewhere."""
         return hodges_lehmann([math.log(a / b) for a, b in zip(self.kept(arm), self.kept(to), strict=True)])
 
     def latency_ms(self, arm: str) -> float:
-        """The median over blocks in ms."""
+        """Give the median over blocks in ms."""
         return median(self.kept(arm))

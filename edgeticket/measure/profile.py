@@ -62,7 +62,7 @@ class _Series:
 
 
 def _series(paths: Mapping[str, str], sparse: Sequence[str]) -> dict[str, _Series]:
-    """All series by the name that a failure gives them."""
+    """Make all series, by the name that a failure gives them."""
     found = {name: _Series(name, "cpu", Arm(path)) for name, path in paths.items()}
     return found | {
         f"{name} on the sparse engine": _Series(name, "sparse", Arm(paths[name], EP_NAME)) for name in sparse
@@ -111,7 +111,7 @@ def measure(
 
 
 def _fed(feed: checks.Feed) -> str:
-    """On what was measured, as in: input 'x' of 1×784."""
+    """Say on what was measured, as in: input 'x' of 1×784."""
     shown = [f"{name!r} of {'×'.join(map(str, array.shape)) or 'one value'}" for name, array in feed.items()]
     return f"{'input' if len(shown) == 1 else 'inputs'} {text.listing(shown, 4)}" if shown else "no inputs"
 
@@ -119,7 +119,7 @@ def _fed(feed: checks.Feed) -> str:
 def _loads(
     host: Host, series: Mapping[str, _Series], inputs: str, fingerprint: str, seed: int, failures: list[str]
 ) -> list[Measurement]:
-    """Load time, first inference and peak memory of every series, each from LOADS fresh processes in random order."""
+    """Measure load time, first inference and peak memory of every series in LOADS fresh processes, in random order."""
     order = list(series) * LOADS
     random.Random(seed).shuffle(order)  # noqa: S311
     answers: dict[str, list[LoadAnswer]] = {name: [] for name in series}

@@ -27,7 +27,7 @@ LOAD_SHARE = 0.5  # of the time spent on timing may go into loading anew
 
 
 def cpus_for(threads: int) -> list[int] | None:
-    """The last CPUs this process may use, as many as threads; None where they cannot be chosen."""
+    """Choose the last CPUs this process may use, as many as threads; None where they cannot be chosen."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     return sorted(os.sched_getaffinity(0))[-threads:]
@@ -80,7 +80,7 @@ def blocks(request: BlocksRequest) -> BlocksAnswer:
 
 
 def _load_all(models: list[TimedModel], chance: random.Random) -> None:
-    """Every old session goes before the first new one comes, so that all memory is dealt out again."""
+    """Drop every old session before the first new one is made, so that all memory is dealt out again."""
     for model in models:
         model.unload()
     chance.shuffle(models)
@@ -89,7 +89,7 @@ def _load_all(models: list[TimedModel], chance: random.Random) -> None:
 
 
 def _loading_s(models: list[TimedModel]) -> float:
-    """The seconds spent on loading so far."""
+    """Sum the seconds spent on loading so far."""
     return sum(sum(model.loads_ms) + sum(model.firsts_ms) for model in models) / 1e3
 
 
@@ -98,7 +98,7 @@ def _affinity() -> bool:
 
 
 def _instructions(models: list[TimedModel]) -> tuple[dict[str, int], str | None]:
-    """The instructions of one inference by arm, or the reason why nobody counts them."""
+    """Count the instructions of one inference by arm, or give the reason why nobody can."""
     try:
         return {each.name: instructions.count(each.run) for each in sorted(models, key=lambda each: each.name)}, None
     except instructions.NotCountedError as error:
@@ -122,7 +122,7 @@ def load(request: LoadRequest) -> LoadAnswer:
 
 
 def _memory(field: str) -> int | None:
-    """A figure of /proc/self/status in bytes; None where the system has no such file."""
+    """Read a figure of /proc/self/status in bytes; None where the system has no such file."""
     try:
         found = re.search(rf"^{field}:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"), re.MULTILINE)
     except OSError:

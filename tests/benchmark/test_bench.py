@@ -292,3 +292,47 @@ def test_a_full_disk_is_told(document: Document) -> None:
 def test_the_documents_say_which_commit(document: Document, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_SHA", "abc")
     assert {each["commit"] for each in history.records(document)} == {"abc"}
+
+
+# --- What 0.1.0 wrote ---
+
+OLD = Path(__file__).resolve().parents[1] / "fixtures" / "0.1.0"
+
+
+def test_a_bench_of_0_1_0_is_compared() -> None:
+    done = run("compare", OLD / "bench.json", OLD / "bench.json")
+    assert done.exit_code == 0
+    for name in ("fixture", "model"):
+        assert f"{name}: the same file in both, 1,623 bytes." in done.stdout
+        assert f"{name}, cpu, 1 thread: +0.0 % [" in done.stdout
+    assert len(re.findall(r"warm load: .* not told apart", done.stdout)) == 2
+
+
+def test_a_bench_of_0_1_0_is_compared_with_one_of_today(document: Document) -> None:
+    """Its figures are found under today's names; a slow-down put into a copy of it is seen."""
+    old = compare.read(OLD / "bench.json")
+    assert old.keys() == document.keys()
+    assert old["host"].keys() == document["host"].keys()
+    assert {key for each in old["measurements"] for key in each} == set(document["measurements"][0])
+    later = {**document, **{key: copy.deepcopy(old[key]) for key in ("host", "models", "measurements")}}
+    for each in later["measurements"]:
+        each["samples_ms"] = [[[2 * ms for ms in block] for block in blocks] for blocks in each["samples_ms"]]
+    said, comparable = compare.conclusions(old, later)
+    assert comparable
+    assert len(re.findall(r", cpu, 1 thread: \+100\.0 % .*: the two runs differ", "\n".join(said))) == 2
+
+
+def test_a_history_of_0_1_0_goes_on(document: Document, tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_bytes((OLD / "history.jsonl").read_bytes())
+    before = {(each.name, each.host): each for each in history.trends(history.read(path))}
+    assert {name for name, _ in before} == {"fixture", "model"}
+    assert all(len(each.values_ms) == 2 for each in before.values())
+    assert history.read(path)[0].keys() == history.records(document)[0].keys()
+    for name in ("bench", "check"):
+        history.append(path, json.loads((OLD / f"{name}.json").read_text()))
+    after = {(each.name, each.host): each.values_ms for each in history.trends(history.read(path))}
+    (host,) = {host for _, host in before}
+    assert after["fixture", host][:2] == before["fixture", host].values_ms
+    assert (len(after["fixture", host]), len(after["model", host])) == (4, 3)
+    assert run("trend", path).exit_code == 0

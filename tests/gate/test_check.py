@@ -539,6 +539,22 @@ def test_ctrl_c_keeps_the_measurements_and_exits_130(model: Path, tmp_path: Path
     assert len(found["measurements"][0]["processes"]) >= 3
 
 
+# --- What 0.1.0 wrote ---
+
+
+def test_a_comparison_of_0_1_0_is_as_todays_schema_and_todays_is_as_it_was(
+    model: Path, tmp_path: Path, play: Play
+) -> None:
+    old = document(Path(__file__).resolve().parents[1] / "fixtures" / "0.1.0" / "check.json")
+    play()
+    run("check", model, "--baseline", model, "--json", tmp_path / "r.json")
+    new = document(tmp_path / "r.json")
+    assert old.keys() == new.keys()
+    for part in ("gates", "measurements"):
+        assert old[part][0].keys() == new[part][0].keys()
+    assert old["measurements"][0]["processes"][0].keys() == new["measurements"][0]["processes"][0].keys()
+
+
 # --- The self-test ---
 
 

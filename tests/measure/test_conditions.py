@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from edgeticket.measure import conditions, instructions
-from edgeticket.measure.conditions import Reading
+from edgeticket.measure.conditions import Snapshot
 
 CLOCKS = {"monotonic": 10.0, "CLOCK_MONOTONIC_RAW": 20.0, "CLOCK_BOOTTIME": 30.0}
-BEFORE = Reading(5, 1.0, 2, CLOCKS)
+BEFORE = Snapshot(5, 1.0, 2, CLOCKS)
 
 
 def later(seconds: float = 0.1, **clocks: float) -> dict[str, float]:
@@ -24,19 +24,19 @@ def later(seconds: float = 0.1, **clocks: float) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("after", "reason"),
     [
-        (Reading(5, 1.0, 2, later()), None),
-        (Reading(6, 1.0, 2, later()), conditions.STOLEN),
-        (Reading(5, 1.0, 3, later()), conditions.THROTTLED),
-        (Reading(5, 1.0019, 2, later()), None),  # 1.9 % of the time: an idle kernel's own doings
-        (Reading(5, 1.003, 2, later()), conditions.WAITED),
-        (Reading(5, 1.0, 2, later(CLOCK_BOOTTIME=60.0)), conditions.CLOCK),  # suspended for a minute
-        (Reading(5, 1.0, 2, later(monotonic=0.2)), conditions.CLOCK),  # set forward
-        (Reading(5, 1.0, 2, later(monotonic=-0.1)), conditions.CLOCK),  # and back
-        (Reading(5, 1.0, 2, later(CLOCK_MONOTONIC_RAW=0.1001)), None),  # slewed by NTP
-        (Reading(None, None, None, later()), None),  # a system that tells nothing
+        (Snapshot(5, 1.0, 2, later()), None),
+        (Snapshot(6, 1.0, 2, later()), conditions.STOLEN),
+        (Snapshot(5, 1.0, 3, later()), conditions.THROTTLED),
+        (Snapshot(5, 1.0019, 2, later()), None),  # 1.9 % of the time: an idle kernel's own doings
+        (Snapshot(5, 1.003, 2, later()), conditions.WAITED),
+        (Snapshot(5, 1.0, 2, later(CLOCK_BOOTTIME=60.0)), conditions.CLOCK),  # suspended for a minute
+        (Snapshot(5, 1.0, 2, later(monotonic=0.2)), conditions.CLOCK),  # set forward
+        (Snapshot(5, 1.0, 2, later(monotonic=-0.1)), conditions.CLOCK),  # and back
+        (Snapshot(5, 1.0, 2, later(CLOCK_MONOTONIC_RAW=0.1001)), None),  # slewed by NTP
+        (Snapshot(None, None, None, later()), None),  # a system that tells nothing
     ],
 )
-def test_why_a_block_is_dropped(after: Reading, reason: str | None) -> None:
+def test_why_a_block_is_dropped(after: Snapshot, reason: str | None) -> None:
     assert conditions.fault(BEFORE, after) == reason
 
 
