@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from edgeticket.cli.options import density, standard_output_kept_for_json, write_json
+from edgeticket.lottery.criteria import CRITERIA
+from edgeticket.lottery.criteria import DEFAULT as DEFAULT_CRITERION
 
 
 @click.command()
@@ -21,6 +23,13 @@ from edgeticket.cli.options import density, standard_output_kept_for_json, write
     "--rewind", default="init", show_default=True, metavar="init|K|lr", help="To θ0, to iteration K, or the rate only."
 )
 @click.option("--one-shot", is_flag=True, help="Prune each round from the dense network, in one cut.")
+@click.option(
+    "--criterion",
+    type=click.Choice(list(CRITERIA)),
+    default=DEFAULT_CRITERION,
+    show_default=True,
+    help="What ranks the weights; those of smallest score are pruned.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of trial 0; trial N has seed + N.")
 @click.option(
     "--trials", type=click.IntRange(min=1), default=1, show_default=True, help="Side by side, each with its seed."
@@ -69,6 +78,7 @@ def find(
     until: float | None,
     rewind: str,
     one_shot: bool,
+    criterion: str,
     seed: int,
     trials: int,
     controls: tuple[str, ...],
@@ -103,6 +113,7 @@ def find(
             until=until,
             rewind=rewind,
             one_shot=one_shot,
+            criterion=criterion,
             seed=seed,
             trials=trials,
             controls=controls,

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgeticket.errors import Exit
 from edgeticket.files import write_atomic
-from edgeticket.lottery import run
+from edgeticket.lottery import criteria, run
 from edgeticket.lottery.load import default_folder, load_task
 from edgeticket.lottery.plot import picture
 from edgeticket.lottery.settings import Goal, Settings
@@ -80,6 +80,7 @@ def request(
     until: float | None = None,
     rewind: str | int = "init",
     one_shot: bool = False,
+    criterion: str = criteria.DEFAULT,
     seed: int = 0,
     trials: int = 1,
     controls: Sequence[str] = (),
@@ -99,6 +100,7 @@ def request(
         out: the run's folder; by default runs/TASK. The same folder goes on where it was.
         until: a density, 0.036 for 3.6 %.
         rewind: 'init' (θ0), an iteration K (θK), or 'lr' (learning-rate rewinding).
+        criterion: what ranks the weights when a round is pruned, a name in edgeticket.lottery.criteria.CRITERIA.
         controls: of 'reinit' and 'random-mask'.
         tolerance: how far below dense, in points of the metric, a ticket may be on validation; by default 0.5 for a
             metric in percent, and to be given for any other.
@@ -109,7 +111,7 @@ def request(
         folder=out or default_folder(task, load_task(task)),
         changes=dict(changes or {}),
         data_dirs=tuple(data_dirs),
-        settings=Settings(seed=seed, rewind=str(rewind), one_shot=one_shot, device=device),
+        settings=Settings(seed=seed, rewind=str(rewind), one_shot=one_shot, device=device, criterion=criterion),
         threads=threads,
         trials=trials,
         goal=Goal(

@@ -26,6 +26,7 @@ import torch
 
 from edgeticket import errors
 from edgeticket.errors import EdgeticketError, FolderError, InputError, TaskError
+from edgeticket.lottery.criteria import CRITERIA
 from edgeticket.lottery.load import load_task
 from edgeticket.lottery.settings import CONTROLS, Goal, Settings
 from edgeticket.lottery.task import Data, Task
@@ -86,6 +87,8 @@ def check(request: Request, task: Task) -> None:
         raise InputError(f"--keep-test {goal.keep_test}: keep at least 1 example")
     if unknown := set(goal.controls) - set(CONTROLS):
         raise InputError(f"--control {', '.join(sorted(unknown))}: choose from {', '.join(CONTROLS)}")
+    if request.settings.criterion not in CRITERIA:
+        raise InputError(f"--criterion {request.settings.criterion}: choose from {', '.join(CRITERIA)}")
     if request.settings.device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: this PyTorch sees no GPU; use --device cpu, or install a CUDA build of torch")
 

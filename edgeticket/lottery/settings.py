@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgeticket.files import sha256
+from edgeticket.lottery import criteria
 from edgeticket.lottery.fingerprint import code_of_task
 from edgeticket.lottery.network import digest
 from edgeticket.lottery.task import Data, Task
@@ -32,6 +33,7 @@ class Settings:
     """What decides the numbers of a trial, besides the task.
 
     `rewind` is 'init', 'lr' or an iteration. `threads` 0: the cores at hand where a batch is worth them, else 1.
+    `criterion` is a name in criteria.CRITERIA.
     """
 
     seed: int = 0
@@ -39,6 +41,7 @@ class Settings:
     one_shot: bool = False
     threads: int = 1
     device: str = "cpu"
+    criterion: str = criteria.DEFAULT
 
     @property
     def rewind_iteration(self) -> int:

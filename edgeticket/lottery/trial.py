@@ -1,4 +1,4 @@
-"""Iterative magnitude pruning, one trial (Frankle & Carbin 2019, section 2; late resetting: 1903.01611;
+"""Iterative pruning, by default by magnitude: one trial (Frankle & Carbin 2019, section 2; late resetting: 1903.01611;
 learning-rate rewinding: Renda 2020).
 
     θ = θ0;  m = 1
@@ -25,6 +25,7 @@ from edgeticket.errors import EdgeticketError, FolderError, InputError, Integrit
 from edgeticket.files import clean_temporaries, sha256, write_atomic
 from edgeticket.lottery import trace
 from edgeticket.lottery.checkpoint import Checkpoints, interval
+from edgeticket.lottery.criteria.scores import TrainedRound, scores
 from edgeticket.lottery.network import (
     derived_seed,
     make_network,
@@ -299,8 +300,15 @@ class Lottery:
         if number == 0:
             return Mask.ones({layer.name: layer.shape for layer in self.layers})
         source = 0 if self.settings.one_shot else number - 1
-        trained = store.read_arrays(self.folder, record, store.round_file(source, "end"))
-        return prune(store.read_mask(self.folder, record, source), trained, self.layers, self.task.scope, number)
+        trained = TrainedRound(
+            mask=store.read_mask(self.folder, record, source),
+            weights=store.read_arrays(self.folder, record, store.round_file(source, "end")),
+            initial=self.theta0,
+            seed=derived_seed(self.settings.seed, "criterion", number),
+            trainer=self.trainer,
+        )
+        ranked = scores(self.settings.criterion, trained)
+        return prune(trained.mask, ranked, self.layers, self.task.scope, number)
 
     def _rewound(self, record: Record, number: int) -> Snapshot:
         """Where a round starts: θ0, θk with its optimiser and schedule, or the trained weights at iteration 0."""

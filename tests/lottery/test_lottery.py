@@ -67,6 +67,11 @@ def arrays(folder: Path, record: Record, number: int, name: str) -> dict[str, np
     return store.read_arrays(folder, record, store.round_file(number, name))
 
 
+def absolute(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The scores of pruning by magnitude."""
+    return {name: np.abs(array) for name, array in weights.items()}
+
+
 def starts_of(found: Lottery) -> list[Snapshot]:
     """Where every training starts from, recorded as it happens."""
     seen: list[Snapshot] = []
@@ -116,7 +121,7 @@ def test_every_round_starts_from_theta0_and_prunes_the_trained_weights(tmp_path:
         before = store.read_mask(tmp_path, record, number - 1)
         mask = store.read_mask(tmp_path, record, number)
         trained = arrays(tmp_path, record, number - 1, "end")
-        assert mask == prune(before, trained, found.layers, "layer", number)
+        assert mask == prune(before, absolute(trained), found.layers, "layer", number)
         counts = kept_counts(found.layers, "layer", number)
         assert {name: int(array.sum()) for name, array in mask.items()} == counts
         assert (record.rounds[number].kept, record.rounds[number].total) == (mask.kept, mask.total)
@@ -174,7 +179,7 @@ def test_one_shot_prunes_every_round_from_the_dense_network(tmp_path: Path) -> N
     record = found.run()
     dense, ones = arrays(tmp_path, record, 0, "end"), store.read_mask(tmp_path, record, 0)
     for number in (1, 2, 3):
-        assert store.read_mask(tmp_path, record, number) == prune(ones, dense, found.layers, "layer", number)
+        assert store.read_mask(tmp_path, record, number) == prune(ones, absolute(dense), found.layers, "layer", number)
 
 
 def test_the_invariant_holds_in_every_file_with_momentum_and_a_global_scope(tmp_path: Path) -> None:

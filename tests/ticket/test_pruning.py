@@ -25,6 +25,11 @@ def layers_of(name: str) -> tuple[Layer, ...]:
     return tuple(prunable_layers(TASKS[name], make_network(TASKS[name], 0), example))
 
 
+def absolute(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The scores of pruning by magnitude."""
+    return {name: np.abs(array) for name, array in weights.items()}
+
+
 # lottery-tickets.md: round -> % of weights left, to the last digit printed
 TABLE = {
     "lenet-mnist": "1 80.04 2 64.06 3 51.28 4 41.05 5 32.87 6 26.32 7 21.07 8 16.88 9 13.52 10 10.83 12 6.95 15 3.58 "
@@ -98,7 +103,7 @@ def test_rounds_are_exact_nested_and_keep_the_largest(
     layers, weights, scope = network
     mask = Mask.ones({layer.name: layer.shape for layer in layers})
     for number in (rounds, rounds + step):
-        before, mask = mask, prune(mask, weights, layers, scope, number)
+        before, mask = mask, prune(mask, absolute(weights), layers, scope, number)
         counts = kept_counts(layers, scope, number)
         assert mask.kept == sum(counts.values())
         assert all(np.count_nonzero(mask[name]) == count for name, count in counts.items() if name != "*")
@@ -114,7 +119,7 @@ def test_rounds_are_exact_nested_and_keep_the_largest(
 @given(st.integers(1, 60), st.integers(0, 12), st.sampled_from([0.1, 0.2, 0.5]))
 def test_ties_are_cut_by_position(size: int, rounds: int, rate: float) -> None:
     layers = [Layer("w", "linear", (size,), rate)]
-    mask = prune(Mask.ones({"w": (size,)}), {"w": np.full(size, -1.0)}, layers, "layer", rounds)
+    mask = prune(Mask.ones({"w": (size,)}), absolute({"w": np.full(size, -1.0)}), layers, "layer", rounds)
     assert np.flatnonzero(mask["w"]).tolist() == list(range(kept_after(size, rate, rounds)))
 
 
@@ -123,7 +128,7 @@ def test_a_random_mask_has_the_same_counts(
     network: tuple[list[Layer], dict[str, np.ndarray], str], rounds: int, seed: int
 ) -> None:
     layers, weights, scope = network
-    mask = prune(Mask.ones({layer.name: layer.shape for layer in layers}), weights, layers, scope, rounds)
+    mask = prune(Mask.ones({layer.name: layer.shape for layer in layers}), absolute(weights), layers, scope, rounds)
     other = random_like(mask, seed)
     assert [np.count_nonzero(other[name]) for name in mask] == [np.count_nonzero(mask[name]) for name in mask]
     assert list(other) == list(mask)
@@ -137,14 +142,14 @@ def test_two_seeds_give_two_random_masks() -> None:
 
 def test_negative_weights_are_ranked_by_magnitude() -> None:
     layers = [Layer("w", "linear", (4,), 0.5)]
-    mask = prune(Mask.ones({"w": (4,)}), {"w": np.array([-5.0, 0.1, -0.2, 3.0])}, layers, "layer", 1)
+    mask = prune(Mask.ones({"w": (4,)}), absolute({"w": np.array([-5.0, 0.1, -0.2, 3.0])}), layers, "layer", 1)
     assert mask["w"].tolist() == [True, False, False, True]
 
 
 def test_a_global_cut_may_take_all_from_one_layer_but_none_from_a_kept_one() -> None:
     layers = [Layer("small", "conv", (4,), 0.5), Layer("big", "conv", (4,), 0.5), Layer("out", "output", (2,), 0.0)]
     weights = {"small": np.full(4, 0.01), "big": np.ones(4), "out": np.zeros(2)}
-    mask = prune(Mask.ones({"small": (4,), "big": (4,), "out": (2,)}), weights, layers, "global", 1)
+    mask = prune(Mask.ones({"small": (4,), "big": (4,), "out": (2,)}), absolute(weights), layers, "global", 1)
     assert {name: int(array.sum()) for name, array in mask.items()} == {"small": 0, "big": 4, "out": 2}
 
 
@@ -153,8 +158,8 @@ def test_one_shot_is_one_cut_to_the_same_count() -> None:
     weights = {"w": np.random.default_rng(0).normal(size=1000)}
     step = Mask.ones({"w": (1000,)})
     for number in range(1, 6):
-        step = prune(step, weights, layers, "layer", number)
-    assert prune(Mask.ones({"w": (1000,)}), weights, layers, "layer", 5) == step
+        step = prune(step, absolute(weights), layers, "layer", number)
+    assert prune(Mask.ones({"w": (1000,)}), absolute(weights), layers, "layer", 5) == step
 
 
 @given(st.integers(1, 40), st.sampled_from([0.01, 0.05, 0.2]), st.floats(0.0005, 1.0))
