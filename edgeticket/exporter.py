@@ -30,6 +30,7 @@ from edgeticket.graph.storing.encoding import Weights
 from edgeticket.measure import latency
 from edgeticket.report import Content, Score
 from edgeticket.text import listing
+from edgeticket.ticket.kinds import At
 from edgeticket.version import __version__
 
 Known = TypeVar("Known", bound=str)
@@ -117,7 +118,7 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
         dense_size_bytes=len(dense),
         inputs=inputs,
         outputs=outputs,
-        preprocessing=source.ticket.record.input["preprocessing"] if source.ticket else None,
+        preprocessing=source.ticket.record.input.preprocessing if source.ticket else None,
         metric=cut.metric if cut else None,
         slice=cut.about if cut else None,
         golden=golden_about,
@@ -219,13 +220,12 @@ def _scores(source: Source, cut: Slice | None) -> tuple[Score, ...]:
     if source.ticket is None or cut is None:
         return ()
     record, chosen = source.ticket.record, source.ticket.round
-    compared = record.choice["at"]
     scores = []
-    for at, name in (("early-stop", "early stopping"), ("end", "end")):
+    for at in At:
         for network, numbers in (("dense", record.dense()), ("ticket", chosen)):
             point = numbers.at(at)
             metrics = (point.validation_metric, point.test_metric)
-            scores.append(Score(network, name, at == compared, *metrics, source.ticket.test.of))
+            scores.append(Score(network, at.label, at == record.choice.at, *metrics, source.ticket.test.of))
     scores.sort(key=lambda score: not score.compared)
     if cut.metric["builtin"] and cut.metric["whole_value"] is not None:
         value, samples = cut.metric["whole_value"], cut.metric["whole_samples"]

@@ -158,7 +158,7 @@ def labelled_slice(ticket: Ticket, exported: Model, masked: Model, share: float)
     `share` is the first output's (graph/proving/rounding.py). For a metric of the task's own the slice carries the
     masked network's outputs, to be compared with.
     """
-    test, metric = ticket.test, ticket.record.metric
+    test, metric = ticket.test, asdict(ticket.record.metric)
     picked = spread(len(test.inputs), SLICE_SAMPLES)
     inputs, targets = test.inputs[picked], test.targets[picked]
     stored, coding = _coded(ticket, picked)

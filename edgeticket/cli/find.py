@@ -9,6 +9,7 @@ import click
 from edgeticket.cli.options import density, standard_output_kept_for_json, write_json
 from edgeticket.lottery.criteria import CRITERIA
 from edgeticket.lottery.criteria import DEFAULT as DEFAULT_CRITERION
+from edgeticket.ticket.kinds import At, ControlKind
 
 
 @click.command()
@@ -37,7 +38,7 @@ from edgeticket.lottery.criteria import DEFAULT as DEFAULT_CRITERION
 @click.option(
     "--control",
     "controls",
-    type=click.Choice(["reinit", "random-mask"]),
+    type=click.Choice([kind.value for kind in ControlKind]),
     multiple=True,
     help="Also train a control; repeatable.",
 )
@@ -52,8 +53,8 @@ from edgeticket.lottery.criteria import DEFAULT as DEFAULT_CRITERION
 )
 @click.option(
     "--at",
-    type=click.Choice(["early-stop", "end"]),
-    default="early-stop",
+    type=click.Choice([at.value for at in At]),
+    default=At.EARLY_STOP.value,
     show_default=True,
     help="Where networks are compared.",
 )

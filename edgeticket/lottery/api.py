@@ -13,10 +13,11 @@ from edgeticket.files import write_atomic
 from edgeticket.lottery import criteria, run
 from edgeticket.lottery.load import default_folder, load_task
 from edgeticket.lottery.plot import picture
-from edgeticket.lottery.settings import Goal, Settings
+from edgeticket.lottery.settings import Goal, Settings, one_of
 from edgeticket.lottery.summary import Row, as_json, rows, verdict
 from edgeticket.lottery.task import Task
 from edgeticket.lottery.watcher import Silent, Watcher
+from edgeticket.ticket.kinds import At, ControlKind
 from edgeticket.ticket.record import Record
 
 PICTURE = "rounds.png"
@@ -87,7 +88,7 @@ def request(
     control_trials: int = 3,
     control_rounds: Sequence[int] | None = None,
     tolerance: float | None = None,
-    at: str = "early-stop",
+    at: str = At.EARLY_STOP,
     changes: Mapping[str, float] | None = None,
     keep_test: int | None = None,
     threads: int | None = None,
@@ -118,8 +119,8 @@ def request(
             rounds=rounds,
             until=until,
             tolerance=tolerance,
-            at=at,
-            controls=tuple(dict.fromkeys(controls)),
+            at=one_of("--at", at, At),
+            controls=tuple(dict.fromkeys(one_of("--control", kind, ControlKind) for kind in controls)),
             control_trials=control_trials,
             control_rounds=None if control_rounds is None else tuple(control_rounds),
             keep_test=keep_test,

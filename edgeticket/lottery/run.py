@@ -28,7 +28,7 @@ from edgeticket import errors
 from edgeticket.errors import EdgeticketError, FolderError, InputError, TaskError
 from edgeticket.lottery.criteria import CRITERIA
 from edgeticket.lottery.load import load_task
-from edgeticket.lottery.settings import CONTROLS, Goal, Settings
+from edgeticket.lottery.settings import Goal, Settings
 from edgeticket.lottery.task import Data, Task
 from edgeticket.lottery.trial import Lottery
 from edgeticket.lottery.watcher import Silent, Watcher
@@ -76,8 +76,6 @@ def check(request: Request, task: Task) -> None:
         raise InputError(f"--until {goal.until}: give a density above 0 and up to 1 (100 %)")
     if goal.tolerance is not None and not 0 <= goal.tolerance < math.inf:
         raise InputError(f"--tolerance {goal.tolerance}: give points, 0 or more")
-    if goal.at not in ("early-stop", "end"):
-        raise InputError(f"--at {goal.at}: choose from early-stop, end")
     if goal.control_trials < 1 or min(goal.control_rounds or (0,)) < 0:
         raise InputError(
             f"--control-trials {goal.control_trials} --control-rounds {goal.control_rounds}: "
@@ -85,8 +83,6 @@ def check(request: Request, task: Task) -> None:
         )
     if goal.keep_test is not None and goal.keep_test < 1:
         raise InputError(f"--keep-test {goal.keep_test}: keep at least 1 example")
-    if unknown := set(goal.controls) - set(CONTROLS):
-        raise InputError(f"--control {', '.join(sorted(unknown))}: choose from {', '.join(CONTROLS)}")
     if request.settings.criterion not in CRITERIA:
         raise InputError(f"--criterion {request.settings.criterion}: choose from {', '.join(CRITERIA)}")
     if request.settings.device == "cuda" and not torch.cuda.is_available():

@@ -8,22 +8,25 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 from torch import nn
 
+from edgeticket.errors import InputError
 from edgeticket.files import sha256
 from edgeticket.lottery import criteria
 from edgeticket.lottery.fingerprint import code_of_task
 from edgeticket.lottery.network import digest
 from edgeticket.lottery.task import Data, Task
+from edgeticket.ticket.kinds import At, ControlKind
 from edgeticket.ticket.metrics import Metric
 from edgeticket.version import __version__
 
 Array = NDArray[Any]
-CONTROLS = ("reinit", "random-mask")
+Word = TypeVar("Word", bound=StrEnum)
 # Fields of a task that decide nothing, or are compared in other ways: by the weights, the code and the data they give.
 _NOT_DECIDING = frozenset({"name", "model", "data", "until", "description"})
 
@@ -56,11 +59,23 @@ class Goal:
     rounds: int | None = None
     until: float | None = None
     tolerance: float | None = None  # 0.5 points, where the metric is in percent
-    at: str = "early-stop"
-    controls: tuple[str, ...] = ()
+    at: At = At.EARLY_STOP
+    controls: tuple[ControlKind, ...] = ()
     control_trials: int = 3
     control_rounds: tuple[int, ...] | None = None
     keep_test: int | None = None
+
+
+def one_of(option: str, word: str, kind: type[Word]) -> Word:
+    """The member of `kind` that `word` names.
+
+    Raises:
+        InputError: there is none.
+    """
+    try:
+        return kind(word)
+    except ValueError as error:
+        raise InputError(f"{option} {word}: choose from {', '.join(kind)}") from error
 
 
 def deciding(

@@ -39,10 +39,22 @@ from edgeticket.lottery.task import Data, Task
 from edgeticket.lottery.train import Evaluation, Snapshot, Tensors, Trainer, network_inputs, split
 from edgeticket.lottery.watcher import Watcher
 from edgeticket.ticket import store
+from edgeticket.ticket.kinds import At, ControlKind
 from edgeticket.ticket.mask import Mask
 from edgeticket.ticket.metrics import METRICS
-from edgeticket.ticket.pruning import Layer, densities, prune, random_like, rounds_until
-from edgeticket.ticket.record import FORMAT, VERSION, Control, Point, Record, Round
+from edgeticket.ticket.pruning import PrunableLayer, densities, prune, random_like, rounds_until
+from edgeticket.ticket.record import (
+    FORMAT,
+    VERSION,
+    Choice,
+    Control,
+    Point,
+    Record,
+    RecordedInput,
+    RecordedMetric,
+    RecordedOutput,
+    Round,
+)
 from edgeticket.version import __version__
 
 Array = NDArray[Any]
@@ -69,7 +81,7 @@ class Lottery:
         network = make_network(task, derived_seed(settings.seed, "init"))
         self.theta0 = weights_of(network)
         example = torch.from_numpy(network_inputs(data, data.train[0][:2]).copy())  # a network may work in place
-        self.layers: list[Layer] = prunable_layers(task, network, example)
+        self.layers: list[PrunableLayer] = prunable_layers(task, network, example)
         if settings.threads == 0:
             worth = multiplications(network, example) * task.batch_size >= WORTH_THREADS
             settings = dataclasses.replace(settings, threads=cores if worth else 1)
@@ -220,7 +232,7 @@ class Lottery:
             version=VERSION,
             task=task.name,
             settings=deciding(self.settings, self.task, self.data, self.theta0, self.trainer.network),
-            choice={"tolerance": self.tolerance, "at": self.goal.at},
+            choice=Choice(self.tolerance, self.goal.at),
             provenance={
                 "versions": versions(),
                 "machine": platform.machine(),
@@ -228,23 +240,23 @@ class Lottery:
                 "not covered by the mask": self.uncovered,
                 "created": _now(),
             },
-            metric={
-                "name": metric.name,
-                "unit": metric.unit,
-                "higher_is_better": metric.higher_is_better,
-                "builtin": METRICS.get(metric.name) is metric,
-            },
-            input={
-                "name": trace.INPUT,
-                "dtype": str(network_inputs(data, data.test[0][:1]).dtype),
-                "shape": list(data.test[0].shape[1:]),
-                "scale": None if data.scale is None else data.scale.tolist(),
-                "offset": None if data.offset is None else data.offset.tolist(),
-                "preprocessing": data.preprocessing,
-                "test_size": len(data.test[0]),
-            },
-            output={"name": trace.OUTPUT, "shape": trace.output_shape(self.graph)},
-            layers=[{**dataclasses.asdict(layer), "shape": list(layer.shape)} for layer in self.layers],
+            metric=RecordedMetric(
+                name=metric.name,
+                unit=metric.unit,
+                higher_is_better=metric.higher_is_better,
+                builtin=METRICS.get(metric.name) is metric,
+            ),
+            input=RecordedInput(
+                name=trace.INPUT,
+                dtype=str(network_inputs(data, data.test[0][:1]).dtype),
+                shape=tuple(data.test[0].shape[1:]),
+                scale=_numbers(data.scale),
+                offset=_numbers(data.offset),
+                preprocessing=data.preprocessing,
+                test_size=len(data.test[0]),
+            ),
+            output=RecordedOutput(trace.OUTPUT, tuple(trace.output_shape(self.graph))),
+            layers=self.layers,
             files=files,
         )
         store.write_record(self.folder, record)
@@ -281,8 +293,8 @@ class Lottery:
         early, end = self._points(final)
         arrays = {
             "mask": dict(mask),
-            "early_stop": final.best,
-            "end": final.weights,
+            At.EARLY_STOP.file: final.best,
+            At.END.file: final.weights,
             "curve": {"curve": np.array(final.curve, np.float64)},
         }
         files = dict(
@@ -302,7 +314,7 @@ class Lottery:
         source = 0 if self.settings.one_shot else number - 1
         trained = TrainedRound(
             mask=store.read_mask(self.folder, record, source),
-            weights=store.read_arrays(self.folder, record, store.round_file(source, "end")),
+            weights=store.read_arrays(self.folder, record, store.round_file(source, At.END.file)),
             initial=self.theta0,
             seed=derived_seed(self.settings.seed, "criterion", number),
             trainer=self.trainer,
@@ -317,7 +329,9 @@ class Lottery:
             return self.trainer.start(self.theta0, seed)
         if self.settings.rewind == "lr":
             source = 0 if self.settings.one_shot else number - 1
-            return self.trainer.start(store.read_arrays(self.folder, record, store.round_file(source, "end")), seed)
+            return self.trainer.start(
+                store.read_arrays(self.folder, record, store.round_file(source, At.END.file)), seed
+            )
         snapshot = self.trainer.start(store.read_arrays(self.folder, record, "rewind.safetensors"), seed, k)
         if k:
             arrays = store.read_arrays(self.folder, record, "rewind-optimizer.safetensors")
@@ -373,7 +387,7 @@ class Lottery:
 
     def _choose(self, record: Record, write: bool = False) -> Record:
         """The ticket: the sparsest round within the tolerance of dense on validation; never round 0."""
-        choice = {"tolerance": self.tolerance, "at": self.goal.at}
+        choice = Choice(self.tolerance, self.goal.at)
         metric, dense, chosen = self.task.metric_of, record.rounds[0].at(self.goal.at).validation_metric, None
         for result in record.rounds[1:]:
             # a hair above the tolerance is the rounding of a percentage, not a worse network
@@ -386,7 +400,7 @@ class Lottery:
 
     # -- controls ------------------------------------------------------------------------------------------------------
 
-    def _control_jobs(self, record: Record, last: int) -> list[tuple[str, int, int]]:
+    def _control_jobs(self, record: Record, last: int) -> list[tuple[ControlKind, int, int]]:
         """What is left to run: (kind, round, trial)."""
         there = {(control.kind, control.round, control.trial) for control in record.controls}
         rounds = self.goal.control_rounds or tuple(range(1, last + 1))
@@ -398,15 +412,15 @@ class Lottery:
             if number <= last and (kind, number, trial) not in there
         ]
 
-    def _control(self, record: Record, kind: str, number: int, trial: int) -> Record:
+    def _control(self, record: Record, kind: ControlKind, number: int, trial: int) -> Record:
         """The paper's controls: the round's mask on fresh weights, or a random mask of the same counts."""
         mask = store.read_mask(self.folder, record, number)
         seed = derived_seed(self.settings.seed, kind, number, trial)
-        if kind == "random-mask":
+        if kind == ControlKind.RANDOM_MASK:
             mask = random_like(mask, derived_seed(seed, "mask"))
         label = f"{kind}-{number}-{trial}"
         snapshot = self._checkpoints.resume(label)
-        if snapshot is None and kind == "random-mask" and self.settings.rewind != "lr":
+        if snapshot is None and kind == ControlKind.RANDOM_MASK and self.settings.rewind != "lr":
             snapshot = self._rewound(record, number)
         elif snapshot is None:
             snapshot = self.trainer.start(weights_of(make_network(self.task, derived_seed(seed, "init"))), seed)
@@ -422,6 +436,13 @@ class Lottery:
         store.clear_checkpoints(self.folder)
         self.watcher.finished_control(record, result)
         return record
+
+
+def _numbers(value: Array | None) -> float | tuple[float, ...] | None:
+    """A scale or an offset of edgeticket.Data as plain numbers."""
+    if value is None:
+        return None
+    return tuple(value.tolist()) if value.ndim else float(value)
 
 
 def _now() -> str:

@@ -21,7 +21,7 @@ FloatArray = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
-class Layer:
+class PrunableLayer:
     """A weight the mask covers. `rate` is the share of its remaining weights pruned per round; 0 leaves it alone."""
 
     name: str
@@ -40,13 +40,13 @@ def kept_after(total: int, rate: float, rounds: int) -> int:
     return max(1, round(total * (1.0 - rate) ** rounds)) if total else 0
 
 
-def densities(layers: Sequence[Layer], scope: str, rounds: int) -> list[float]:
+def densities(layers: Sequence[PrunableLayer], scope: str, rounds: int) -> list[float]:
     """P_m of rounds 0 ... `rounds`: the share of all weights in `layers` that is left."""
     total = sum(layer.size for layer in layers)
     return [sum(kept_counts(layers, scope, n).values()) / total for n in range(rounds + 1)]
 
 
-def rounds_until(layers: Sequence[Layer], scope: str, density: float) -> int:
+def rounds_until(layers: Sequence[PrunableLayer], scope: str, density: float) -> int:
     """The first round whose density is at most `density`, give or take 0.005 points (half of the last digit typed).
 
     Below 1 % the last digit typed is a smaller one, so it is 0.5 % of `density` there. Where `density` is out of reach,
@@ -65,7 +65,7 @@ def rounds_until(layers: Sequence[Layer], scope: str, density: float) -> int:
     return n
 
 
-def kept_counts(layers: Sequence[Layer], scope: str, rounds: int) -> dict[str, int]:
+def kept_counts(layers: Sequence[PrunableLayer], scope: str, rounds: int) -> dict[str, int]:
     """Weights left after `rounds` rounds, by pool: a layer's own name, or '*' for the pool of a global scope."""
     if scope == "layer":
         return {layer.name: kept_after(layer.size, layer.rate, rounds) for layer in layers}
@@ -76,7 +76,9 @@ def kept_counts(layers: Sequence[Layer], scope: str, rounds: int) -> dict[str, i
     return counts
 
 
-def prune(mask: Mask, scores: Mapping[str, FloatArray], layers: Sequence[Layer], scope: str, rounds: int) -> Mask:
+def prune(
+    mask: Mask, scores: Mapping[str, FloatArray], layers: Sequence[PrunableLayer], scope: str, rounds: int
+) -> Mask:
     """The mask of round `rounds`: of the weights `mask` keeps, those of largest score, by exact rank.
 
     Args:

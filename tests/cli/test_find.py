@@ -19,6 +19,8 @@ from click.testing import CliRunner, Result
 from edgeticket.cli import main
 from edgeticket.lottery import data as sets
 from edgeticket.ticket import store
+from edgeticket.ticket.kinds import At
+from edgeticket.ticket.record import Choice
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = f"{tiny_task.__file__}:tiny"
@@ -143,7 +145,7 @@ def test_controls_and_numbers_are_taken(tmp_path: Path) -> None:
     record = store.read_record(tmp_path / "trial-0")
     assert record.settings["task.lr"] == 0.03
     assert record.settings["--seed"] == -3
-    assert record.choice == {"tolerance": 90.0, "at": "end"}
+    assert record.choice == Choice(90.0, At.END)
     assert [(control.kind, control.round) for control in record.controls] == [("reinit", 1), ("random-mask", 1)]
     assert len(store.read_ticket(tmp_path).test.inputs) == 7
     assert "reinit 1 " in result.stdout

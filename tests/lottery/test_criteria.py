@@ -22,7 +22,7 @@ from edgeticket.lottery.task import Task
 from edgeticket.lottery.train import Trainer, network_inputs, split
 from edgeticket.ticket import store
 from edgeticket.ticket.mask import Mask
-from edgeticket.ticket.pruning import FloatArray, Layer, prune
+from edgeticket.ticket.pruning import FloatArray, PrunableLayer, prune
 
 pytestmark = pytest.mark.usefixtures("traced_once")
 
@@ -62,8 +62,8 @@ def test_every_criterion_scores_every_prunable_weight_the_same_each_time(criteri
 def test_magnitude_is_the_default_and_gives_the_masks_that_0_1_0_wrote() -> None:
     assert DEFAULT == "magnitude"
     record = store.read_record(FIXTURE)
-    layers = [Layer("0.weight", "conv", (3, 1, 3, 3), 0.2), Layer("5.weight", "linear", (6, 27), 0.4),
-              Layer("7.weight", "output", (2, 6), 0.2)]  # fmt: skip
+    layers = [PrunableLayer("0.weight", "conv", (3, 1, 3, 3), 0.2), PrunableLayer("5.weight", "linear", (6, 27), 0.4),
+              PrunableLayer("7.weight", "output", (2, 6), 0.2)]  # fmt: skip
     trainer = a_round(tiny).trainer
     for number in (1, 2):
         before = store.read_mask(FIXTURE, record, number - 1)
@@ -111,7 +111,7 @@ def test_a_criterion_reaches_the_gradients_of_the_loss(tmp_path: Path, snip: str
 
 def test_the_weights_of_smallest_score_go(snip: str) -> None:
     trained = a_round(tiny, density=1.0)
-    layers = [Layer(name, "linear", kept.shape, 0.25) for name, kept in trained.mask.items()]
+    layers = [PrunableLayer(name, "linear", kept.shape, 0.25) for name, kept in trained.mask.items()]
     mask = prune(trained.mask, scores(snip, trained), layers, "global", 1)
     kept = np.concatenate([score(trained)[name][mask[name]] for name in mask])
     gone = np.concatenate([score(trained)[name][~mask[name]] for name in mask])

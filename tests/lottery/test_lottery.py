@@ -22,10 +22,11 @@ from edgeticket.lottery.train import Snapshot
 from edgeticket.lottery.trial import Lottery
 from edgeticket.lottery.watcher import Silent
 from edgeticket.ticket import store
+from edgeticket.ticket.kinds import At
 from edgeticket.ticket.mask import Mask
 from edgeticket.ticket.metrics import Metric
 from edgeticket.ticket.pruning import kept_counts, prune
-from edgeticket.ticket.record import Record
+from edgeticket.ticket.record import Choice, Record, RecordedMetric, RecordedOutput
 
 pytestmark = pytest.mark.usefixtures("traced_once")
 
@@ -282,7 +283,7 @@ def test_less_is_better_for_an_error(tmp_path: Path) -> None:
     task = dataclasses.replace(tiny, metric=Metric("error rate", wrong, higher_is_better=False, unit=""))
     record = lottery(tmp_path, task, goal={"tolerance": 1.0}).run()
     assert record.ticket == 2
-    assert record.metric == {"name": "error rate", "unit": "", "higher_is_better": False, "builtin": False}
+    assert record.metric == RecordedMetric("error rate", "", higher_is_better=False, builtin=False)
     assert lottery(tmp_path, task, goal={"tolerance": 1.0}).run() == record
 
 
@@ -314,7 +315,7 @@ def test_the_tolerance_may_change_without_training(tmp_path: Path) -> None:
     spy = Spy()
     record = lottery(tmp_path, spy=spy, goal={"tolerance": 100.0, "at": "end"}).run()
     assert spy.trained == []
-    assert (record.ticket, record.choice) == (2, {"tolerance": 100.0, "at": "end"})
+    assert (record.ticket, record.choice) == (2, Choice(100.0, At.END))
     assert store.read_record(tmp_path) == record
 
 
@@ -513,8 +514,8 @@ def test_the_ticket_is_read_back_for_export(tmp_path: Path) -> None:
     assert ticket.test.inputs.dtype == np.float32
     assert ticket.test.stored["inputs"].dtype == np.uint8
     assert ticket.test.of == 100
-    assert record.input["scale"] == 1 / 128
-    assert record.output == {"name": "output", "shape": [3]}
+    assert record.input.scale == 1 / 128
+    assert record.output == RecordedOutput("output", (3,))
 
 
 # -- a task that was edited, or built in a way that numbers would hide ------------------------------------------------
@@ -568,7 +569,7 @@ def test_half_a_point_means_nothing_for_a_metric_that_is_not_in_percent(tmp_path
     with pytest.raises(InputError, match="--tolerance"):
         lottery(tmp_path, task)
     assert not list(tmp_path.iterdir())
-    assert lottery(tmp_path, task, goal={"tolerance": 0.05, "rounds": 0}).run().choice["tolerance"] == 0.05
+    assert lottery(tmp_path, task, goal={"tolerance": 0.05, "rounds": 0}).run().choice.tolerance == 0.05
 
 
 def test_a_metric_that_does_not_fit_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -593,7 +594,7 @@ def test_subclasses_are_pruned_and_what_is_not_is_said(tmp_path: Path) -> None:
     task = dataclasses.replace(tiny, name="own", model=lambda: nn.Sequential(Own(6, 8), Scaled(), nn.Linear(8, 3)))
     spy = Spy()
     record = lottery(tmp_path, task, spy=spy, goal={"rounds": 0}).run()
-    assert [layer["name"] for layer in record.layers] == ["0.weight", "2.weight"]
+    assert [layer.name for layer in record.layers] == ["0.weight", "2.weight"]
     assert any("1.matrix" in note for note in spy.notes)
     assert record.provenance["not covered by the mask"] == ["1.matrix"]
 
