@@ -27,6 +27,7 @@ import torch
 from edgeticket import errors
 from edgeticket.errors import EdgeticketError, FolderError, InputError, TaskError
 from edgeticket.lottery.criteria import CRITERIA
+from edgeticket.lottery.data import folders
 from edgeticket.lottery.load import load_task
 from edgeticket.lottery.settings import Goal, Settings
 from edgeticket.lottery.task import Data, Task
@@ -192,7 +193,7 @@ def _trial(request: Request, task: Task, number: int, watcher: Watcher) -> Lotte
     """Trial `number`: its own folder and its own seed."""
     settings = replace(request.settings, seed=request.settings.seed + number)
     try:
-        data = task.data(request.data_dirs)
+        data = task.data(folders(request.data_dirs))
     except EdgeticketError:
         raise
     except Exception as error:

@@ -160,6 +160,45 @@ def test_tasks_are_listed() -> None:
     assert "(the default)" in result.stdout
 
 
+FOLDERS_TASK = """
+import json
+from pathlib import Path
+from dataclasses import replace
+from tiny_task import blobs, tiny
+
+def data(folders):
+    Path(__file__).with_name("seen.json").write_text(json.dumps([str(folder) for folder in folders]))
+    assert all(isinstance(folder, Path) for folder in folders)
+    return blobs()
+
+task = replace(tiny, data=data)
+"""
+
+
+@pytest.mark.parametrize("dry_run", [True, False], ids=["dry run", "search"])
+def test_a_tasks_own_data_get_the_folders_of_the_option_and_of_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dry_run: bool
+) -> None:
+    (tmp_path / "task_of_folders.py").write_text(FOLDERS_TASK)
+    monkeypatch.setenv("EDGETICKET_DATA", os.pathsep.join(["/there", "", "/both"]))
+    result = find(
+        f"{tmp_path / 'task_of_folders.py'}:task", "--out", tmp_path / "run", "--rounds", 0, "--threads", 1,
+        "--data-dir", "/here", "--data-dir", "/both", *(["--dry-run"] if dry_run else []),
+    )  # fmt: skip
+    assert result.exit_code == (0 if dry_run else 1), result.output
+    assert json.loads((tmp_path / "seen.json").read_text()) == ["/here", "/both", "/there"]
+
+
+def test_without_the_variable_a_tasks_own_data_get_the_folders_of_the_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "task_of_folders.py").write_text(FOLDERS_TASK)
+    monkeypatch.delenv("EDGETICKET_DATA")
+    reference = f"{tmp_path / 'task_of_folders.py'}:task"
+    assert find(reference, "--out", tmp_path / "run", "--rounds", 0, "--threads", 1).exit_code == 1
+    assert json.loads((tmp_path / "seen.json").read_text()) == []
+
+
 # -- bad input ---------------------------------------------------------------------------------------------------------
 
 
