@@ -24,6 +24,7 @@ from edgeticket import text
 from edgeticket.errors import EdgeticketError, FolderError, InputError, IntegrityError, TaskError
 from edgeticket.files import clean_temporaries, sha256, write_atomic
 from edgeticket.lottery import trace
+from edgeticket.lottery.batches import Tensors, network_inputs, split
 from edgeticket.lottery.checkpoint import Checkpoints, interval
 from edgeticket.lottery.criteria.scores import TrainedRound, scores
 from edgeticket.lottery.network import (
@@ -35,8 +36,9 @@ from edgeticket.lottery.network import (
     weights_of,
 )
 from edgeticket.lottery.settings import Goal, Settings, completed, deciding, defaults, unknown, versions
+from edgeticket.lottery.snapshot import Snapshot
 from edgeticket.lottery.task import Data, Task
-from edgeticket.lottery.train import Evaluation, Snapshot, Tensors, Trainer, network_inputs, split
+from edgeticket.lottery.train import Evaluation, Trainer
 from edgeticket.lottery.watcher import Watcher
 from edgeticket.ticket import store
 from edgeticket.ticket.kinds import At, ControlKind

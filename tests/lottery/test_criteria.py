@@ -15,11 +15,12 @@ from tiny_task import rich, tiny
 from edgeticket.cli import main
 from edgeticket.errors import FolderError, InputError, TrainingError
 from edgeticket.lottery import api
+from edgeticket.lottery.batches import network_inputs, split
 from edgeticket.lottery.criteria import CRITERIA, DEFAULT
 from edgeticket.lottery.criteria.scores import TrainedRound, score_of, scores
 from edgeticket.lottery.network import load_weights, make_network, prunable_layers, weights_of
 from edgeticket.lottery.task import Task
-from edgeticket.lottery.train import Trainer, network_inputs, split
+from edgeticket.lottery.train import Trainer
 from edgeticket.ticket import store
 from edgeticket.ticket.mask import Mask
 from edgeticket.ticket.pruning import FloatArray, PrunableLayer, prune

@@ -12,7 +12,7 @@ import pytest
 
 from edgeticket.errors import DataError
 from edgeticket.lottery import data as sets
-from edgeticket.lottery.train import network_inputs
+from edgeticket.lottery.batches import network_inputs
 
 
 def idx(array: np.ndarray) -> bytes:

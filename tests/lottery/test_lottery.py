@@ -16,9 +16,9 @@ from torch import nn
 from edgeticket.errors import FolderError, InputError, IntegrityError, TaskError, TrainingError
 from edgeticket.lottery.network import derived_seed
 from edgeticket.lottery.settings import Goal, Settings
+from edgeticket.lottery.snapshot import Snapshot
 from edgeticket.lottery.summary import verdict
 from edgeticket.lottery.task import Task
-from edgeticket.lottery.train import Snapshot
 from edgeticket.lottery.trial import Lottery
 from edgeticket.lottery.watcher import Silent
 from edgeticket.ticket import store
