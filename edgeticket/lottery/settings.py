@@ -78,6 +78,23 @@ def one_of(option: str, word: str, kind: type[Word]) -> Word:
         raise InputError(f"{option} {word}: choose from {', '.join(kind)}") from error
 
 
+def tolerance_of(goal: Goal, task: Task) -> float:
+    """How far below dense, in points of the task's metric, a ticket may be.
+
+    Raises:
+        InputError: the goal does not say, and the default of 0.5 points means something in percent only.
+    """
+    if goal.tolerance is not None:
+        return goal.tolerance
+    metric = task.metric_of
+    if metric.unit != "%":
+        raise InputError(
+            f"task {task.name!r}: its metric {metric.name!r} is not in percent, so 0.5 points mean nothing "
+            "for it: say with --tolerance, in the metric's own unit, how much worse than dense a ticket may be"
+        )
+    return 0.5
+
+
 def deciding(
     settings: Settings, task: Task, data: Data, theta0: Mapping[str, Array], network: nn.Module
 ) -> dict[str, Any]:

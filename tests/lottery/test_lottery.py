@@ -469,7 +469,7 @@ def test_killed_at_every_checkpoint_and_every_write_it_ends_the_same(
     monkeypatch.setenv("EDGETICKET_CHECKPOINT_SECONDS", "0")
     goal = {"rounds": 1, "controls": ("random-mask",), "control_trials": 1}
     whole = lottery(tmp_path / "whole", rich, rewind=rewind, goal=goal).run()
-    from edgeticket.lottery import trial as module
+    from edgeticket.lottery import opening as module
 
     write, left = store.write_atomic, 0
 

@@ -18,8 +18,7 @@ import torch
 from tiny_task import tiny
 
 from edgeticket.errors import DataError, FolderError, InputError, IntegrityError, StorageError, TaskError
-from edgeticket.lottery import api, run
-from edgeticket.lottery import trial as lottery
+from edgeticket.lottery import api, prepared, run
 from edgeticket.lottery.watcher import Silent
 from edgeticket.ticket import store
 from edgeticket.ticket.record import Record
@@ -140,7 +139,7 @@ def test_threads_are_remembered_by_the_folder(tmp_path: Path) -> None:
 
 def test_cores_are_shared_by_the_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)), raising=False)
-    monkeypatch.setattr(lottery, "WORTH_THREADS", 1)
+    monkeypatch.setattr(prepared, "WORTH_THREADS", 1)
     monkeypatch.setattr(torch, "set_num_threads", lambda _threads: None)
     threads = {
         n: api.forecast(request(tmp_path, task=REFERENCE, threads=None, trials=n)).threads for n in (1, 2, 3, 8, 20)
