@@ -13,6 +13,7 @@ from edgeticket.files import write_atomic
 from edgeticket.lottery import criteria, run
 from edgeticket.lottery.load import default_folder, load_task
 from edgeticket.lottery.plot import picture
+from edgeticket.lottery.request import FindRequest, lanes
 from edgeticket.lottery.settings import Goal, Settings, one_of
 from edgeticket.lottery.summary import Row, as_json, rows, verdict
 from edgeticket.lottery.task import Task
@@ -93,7 +94,7 @@ def request(
     keep_test: int | None = None,
     threads: int | None = None,
     device: str = "auto",
-) -> run.Request:
+) -> FindRequest:
     """The arguments of `find`, as one value.
 
     Args:
@@ -107,7 +108,7 @@ def request(
             metric in percent, and to be given for any other.
         at: 'early-stop' or 'end': the iteration at which networks are compared.
     """
-    return run.Request(
+    return FindRequest(
         reference=task,
         folder=out or default_folder(task, load_task(task)),
         changes=dict(changes or {}),
@@ -128,7 +129,7 @@ def request(
     )
 
 
-def find(wanted: run.Request, watcher: Callable[[int], Watcher] = lambda _number: Silent()) -> Found:
+def find(wanted: FindRequest, watcher: Callable[[int], Watcher] = lambda _number: Silent()) -> Found:
     """Find the tickets of `request(...)`, or go on finding them.
 
     Raises:
@@ -139,7 +140,7 @@ def find(wanted: run.Request, watcher: Callable[[int], Watcher] = lambda _number
     return Found(wanted.folder, tuple(records))
 
 
-def forecast(wanted: run.Request) -> Forecast:
+def forecast(wanted: FindRequest) -> Forecast:
     """How long `find` would take here; nothing is written."""
     lottery, seconds = run.forecast(wanted)
     goal, last = wanted.goal, lottery.last_round()
@@ -153,5 +154,5 @@ def forecast(wanted: run.Request) -> Forecast:
         lottery.settings.device,
         last + 1 + controls,
         wanted.trials,
-        run.lanes(wanted, lottery.settings.threads),
+        lanes(wanted, lottery.settings.threads),
     )

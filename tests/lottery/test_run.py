@@ -19,6 +19,7 @@ from tiny_task import tiny
 
 from edgeticket.errors import DataError, FolderError, InputError, IntegrityError, StorageError, TaskError
 from edgeticket.lottery import api, prepared, run
+from edgeticket.lottery.request import FindRequest, resolve
 from edgeticket.lottery.watcher import Silent
 from edgeticket.ticket import store
 from edgeticket.ticket.record import Record
@@ -36,7 +37,7 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def request(folder: Path, **others: Any) -> run.Request:
+def request(folder: Path, **others: Any) -> FindRequest:
     return api.request(others.pop("task", tiny), **{"out": folder, "rounds": 1, "threads": 1, **others})
 
 
@@ -185,7 +186,7 @@ def test_what_is_out_of_range_is_refused_before_anything_is_written(
 def test_a_gpu_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="this PyTorch sees no GPU"):
         api.find(request(tmp_path, device="cuda"))
-    assert run.resolve(request(tmp_path, device="auto")).settings.device == "cpu"
+    assert resolve(request(tmp_path, device="auto")).settings.device == "cpu"
 
 
 def test_data_that_fail_are_a_sentence(tmp_path: Path) -> None:
