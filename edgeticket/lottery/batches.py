@@ -1,4 +1,4 @@
-"""The data of a training: split, on the device, and in an order that is a function of the seed and the iteration."""
+"""The data of a training. They are split, moved to the device, and ordered by the seed and the iteration."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def split(data: Data, task: Task, seed: int, device: torch.device) -> Tensors:
 
 
 def network_inputs(data: Data, inputs: Array) -> Array:
-    """What the network sees: `float32(inputs) * scale + offset`, or the inputs themselves."""
+    """Return what the network sees: `float32(inputs) * scale + offset`, or the inputs where the data have no scale."""
     return inputs if data.scale is None else scaled(inputs, data.scale, data.offset)
 
 
 class Batches:
-    """The order of the examples: a permutation an epoch, a function of (seed, epoch); a partial batch is dropped."""
+    """The order of the examples. Each epoch has a permutation that (seed, epoch) decides; partial batches drop."""
 
     def __init__(self, size: int, batch_size: int, seed: int) -> None:
         self._size, self._batch, self._seed = size, batch_size, seed
@@ -66,7 +66,7 @@ class Batches:
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
     def __call__(self, iteration: int, device: torch.device) -> Tensor:
-        """The indices of one iteration's batch, [batch]."""
+        """Return the indices of one iteration's batch, [batch]."""
         epoch, position = divmod(iteration, self._per_epoch)
         if epoch != self._epoch:
             rng = np.random.Generator(np.random.Philox(derived_seed(self._seed, "order", epoch)))

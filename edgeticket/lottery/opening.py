@@ -1,4 +1,4 @@
-"""A trial's folder when it is opened: begun where nothing was trained yet, else held against what is asked for."""
+"""Open a trial's folder: begin it where nothing was trained yet, else compare it with what is asked for."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def open_folder(folder: Path, trial: Prepared, goal: Goal, choice: Choice, watch
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """A folder without ticket.json may hold what a killed `_create` left, and nothing else."""
+    """Refuse a folder without ticket.json that holds more than a killed `_create` may have left."""
     if not folder.exists() or (folder / store.RECORD).exists():
         return
     begun = {"test.safetensors", "graph.onnx", "rewind.safetensors"}
@@ -160,12 +160,12 @@ def _create(folder: Path, trial: Prepared, goal: Goal, choice: Choice, watcher: 
 
 
 def _numbers(value: Array | None) -> float | tuple[float, ...] | None:
-    """A scale or an offset of edgeticket.Data as plain numbers."""
+    """Return a scale or an offset of edgeticket.Data as plain numbers."""
     if value is None:
         return None
     return tuple(value.tolist()) if value.ndim else float(value)
 
 
 def now() -> str:
-    """The date and time, UTC, as a record holds it."""
+    """Return the date and time in UTC, as a record holds them."""
     return datetime.now(UTC).isoformat(timespec="seconds")

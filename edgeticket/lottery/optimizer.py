@@ -1,4 +1,4 @@
-"""What a training carries beside its weights: the optimiser's moments and torch's random state, as numpy arrays."""
+"""A training carries more than weights: the optimiser's moments and torch's random state, here as numpy arrays."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def zero(masked: list[tuple[nn.Parameter, Tensor]], optimizer: torch.optim.Optim
 
 
 def arrays_of(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> dict[str, Array]:
-    """A copy of the optimiser's state, by '<parameter index>/<state name>'; a '=' ends the name of a plain number."""
+    """Copy the optimiser's state, by '<parameter index>/<state name>'; a '=' ends the name of a plain number."""
     arrays: dict[str, Array] = {}
     for number, parameter in enumerate(parameters):
         for name, value in sorted(optimizer.state.get(parameter, {}).items()):
@@ -61,7 +61,7 @@ def load_arrays(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]
 
 
 def random_state(device: torch.device) -> Array:
-    """torch's random state on the device (dropout draws from it)."""
+    """Return torch's random state on the device. Dropout draws from it."""
     state = torch.get_rng_state() if device.type == "cpu" else torch.cuda.get_rng_state(device)
     return state.numpy().copy()
 

@@ -21,7 +21,7 @@ _STYLE = {
 
 
 def picture(records: Sequence[Record]) -> bytes:
-    """Two panels over density (log scale, dense at the left), mean with minimum and maximum over trials. PNG."""
+    """Draw two panels over density (log scale, dense at the left) with mean, minimum and maximum of the trials. PNG."""
     table = rows(records)
     metric = records[0].metric
     figure = Figure(figsize=(10.5, 4.2), layout="constrained")

@@ -1,4 +1,4 @@
-"""A search as one value: what was asked for, whether it can be meant, and the trials that it stands for."""
+"""A search as one value: what was asked for, the checks of it, and the trials that it stands for."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def resolve(request: FindRequest) -> FindRequest:
 
 
 def _share(request: FindRequest) -> int:
-    """The cores that each trial may take."""
+    """Return how many cores each trial may take."""
     return max(1, _cores() // min(request.trials, _cores()))
 
 
@@ -92,12 +92,12 @@ def _cores() -> int:
 
 
 def lanes(request: FindRequest, threads: int) -> int:
-    """How many trials run side by side."""
+    """Return how many trials run side by side."""
     return max(1, min(request.trials, _cores() // (threads or _share(request))))
 
 
 def lottery_of(request: FindRequest, task: Task, number: int, watcher: Watcher) -> Lottery:
-    """Trial `number`: its own folder and its own seed."""
+    """Make trial `number`, with a folder and a seed of its own."""
     settings = replace(request.settings, seed=request.settings.seed + number)
     try:
         data = task.data(folders(request.data_dirs))

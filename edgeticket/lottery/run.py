@@ -91,7 +91,7 @@ def find(request: FindRequest, watcher: Callable[[int], Watcher]) -> list[Record
 
 
 def _leave_nothing(folder: Path) -> None:
-    """A search that was refused before its first file leaves no folder behind."""
+    """Remove the folder of a search that was refused before its first file."""
     with suppress(OSError):
         if [path.name for path in folder.iterdir()] == [".lock"]:
             (folder / ".lock").unlink()
@@ -99,7 +99,7 @@ def _leave_nothing(folder: Path) -> None:
 
 
 def forecast(request: FindRequest, iterations: int = 60) -> tuple[Lottery, float]:
-    """Seconds a whole training would take, from a few iterations and one validation; nothing is written."""
+    """Estimate the seconds of a whole training from a few iterations and one validation; nothing is written."""
     task = request.task()
     check(request, task)
     refuse_foreign(request.folder)

@@ -48,7 +48,7 @@ class Settings:
 
     @property
     def rewind_iteration(self) -> int:
-        """k of θk; 0 where the rewind is to θ0 or of the learning rate only."""
+        """Return k of θk, or 0 where the rewind is to θ0 or of the learning rate only."""
         return int(self.rewind) if self.rewind.isdigit() else 0
 
 
@@ -134,7 +134,7 @@ def completed(recorded: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[
 
 
 def unknown(recorded: Mapping[str, Any], wanted: Mapping[str, Any], task: Task) -> list[str]:
-    """The settings in a record that this edgeticket has no field for: a newer one wrote them."""
+    """Name the settings in a record that this edgeticket has no field for. A newer one wrote them."""
     known = {_field(key) for key in wanted} | {f"task.{item.name}" for item in dataclasses.fields(task)}
     return sorted(key for key in recorded if _field(key) not in known)
 
@@ -149,7 +149,7 @@ def _of_settings(settings: Settings) -> dict[str, Any]:
 
 
 def _of_task(task: Task) -> dict[str, Any]:
-    """Every field of the task that decides a result, functions by their names."""
+    """Return every field of the task that decides a result; functions stand as their names."""
     values: dict[str, Any] = {}
     for item in dataclasses.fields(task):
         value = getattr(task, item.name)
@@ -164,7 +164,7 @@ def _of_task(task: Task) -> dict[str, Any]:
 
 
 def _as_read_back(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as JSON gives them back: no tuples."""
+    """Return the values as JSON gives them back, with lists for tuples."""
     return dict(json.loads(json.dumps(values, default=str)))
 
 

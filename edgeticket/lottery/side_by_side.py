@@ -45,7 +45,7 @@ Event = tuple[int, _Told | _Done | _Failed]
 
 
 class _Forward:
-    """A Watcher in a child: sends every event to the parent, iterations at most five times a second."""
+    """The Watcher in a child. It sends every event to the parent, iterations at most five times a second."""
 
     def __init__(self, number: int, events: Queue[Event]) -> None:
         self._number, self._events, self._sent = number, events, 0.0
@@ -141,7 +141,7 @@ def side_by_side(request: FindRequest, count: int, watcher: Callable[[int], Watc
 
 
 def _drain(events: Queue[Event]) -> Sequence[Event]:
-    """All events at hand, waiting a moment for the first."""
+    """Return all events at hand; wait a moment for the first."""
     found: list[Event] = []
     try:
         found.append(events.get(timeout=0.2))

@@ -1,4 +1,4 @@
-"""Where a training stands, as values; and the proof that what was pruned stayed 0."""
+"""The state of a training as a value, and the check that pruned weights stayed 0."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 @dataclass
 class Snapshot:
-    """Where a training stands, before iteration `iteration` runs. Arrays are numpy copies, safe to write to disk."""
+    """The state of a training before iteration `iteration` runs. Its arrays are numpy copies, safe to write to disk."""
 
     iteration: int
     weights: dict[str, Array]
@@ -29,7 +29,7 @@ class Snapshot:
 
 
 def parameters_of(network: nn.Module) -> list[str]:
-    """Names of the parameters in the order the optimiser numbers them."""
+    """Return the names of the parameters in the order in which the optimiser numbers them."""
     return [name for name, _ in network.named_parameters()]
 
 

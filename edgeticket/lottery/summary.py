@@ -23,11 +23,11 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Of at least one value."""
+        """Take the spread of at least one value."""
         return cls(min(values), sum(values) / len(values), max(values))
 
     def shown(self, digits: int = 2) -> str:
-        """'97.90 (97.80-98.02)'; the mean alone where the three are one."""
+        """Format as '97.90 (97.80-98.02)', or as the mean alone where all values are equal."""
         if self.minimum == self.maximum:
             return f"{self.mean:,.{digits}f}"
         return f"{self.mean:,.{digits}f} ({self.minimum:,.{digits}f}-{self.maximum:,.{digits}f})"
@@ -49,7 +49,7 @@ class Row:
 
 
 def rows(records: Sequence[Record]) -> list[Row]:
-    """Tickets first, by round; then the controls."""
+    """Return the rows of the table: tickets first, by round, then the controls."""
     at = records[0].choice.at
     groups: dict[tuple[str, int], list[Round | Control]] = {}
     for record in records:
@@ -75,7 +75,7 @@ def rows(records: Sequence[Record]) -> list[Row]:
 
 
 def verdict(record: Record) -> str:
-    """One sentence: which round is the ticket, or that there is none."""
+    """Say in one sentence which round is the ticket, or that there is none."""
     at, metric, unit = record.choice.at, record.metric.name, record.metric.unit
     points = f"{record.choice.tolerance:g}" + (" points" if unit == "%" else "")
     dense = record.rounds[0].at(at)

@@ -164,7 +164,7 @@ class Task:
 
     @property
     def metric_of(self) -> Metric:
-        """The metric, looked up."""
+        """Return the metric; a name is looked up in METRICS."""
         return self.metric if isinstance(self.metric, Metric) else METRICS[self.metric]
 
     def lr_at(self, iteration: int) -> float:

@@ -56,7 +56,7 @@ class Trainer:
         self.task, self.network, self.data, self.device = task, network.to(device), data, device
 
     def start(self, weights: Mapping[str, Array], seed: int, iteration: int = 0) -> Snapshot:
-        """A fresh start from `weights`, at `iteration` of the schedule and of the data order."""
+        """Start afresh from `weights`, at `iteration` of the schedule and of the data order."""
         torch.manual_seed(derived_seed(seed, "torch"))
         return Snapshot(iteration, dict(weights), random_state=optimizers.random_state(self.device))
 
@@ -107,12 +107,12 @@ class Trainer:
         return Evaluation(loss, metric)
 
     def evaluate_weights(self, weights: Mapping[str, Array], part: tuple[Tensor, Tensor]) -> Evaluation:
-        """As `evaluate`, with other weights."""
+        """Load other weights, then evaluate."""
         load_weights(self.network, weights)
         return self.evaluate(part)
 
     def _masked(self, mask: Mask) -> list[tuple[nn.Parameter, Tensor]]:
-        """The parameters with a pruned weight, each with its mask as numbers on the device."""
+        """Return the parameters that have a pruned weight, each with its mask as numbers on the device."""
         named = dict(self.network.named_parameters())
         return [
             (named[name], torch.from_numpy(array.astype(np.float32)).to(self.device, named[name].dtype))
@@ -168,7 +168,7 @@ class _Training:
         return self._snapshot()
 
     def _run_chunk(self, stop: int) -> float:
-        """Some iterations, at most to `stop` and to the next evaluation; their mean loss."""
+        """Run some iterations, not beyond `stop` nor the next evaluation, and return their mean loss."""
         every, first, began = self._task.eval_every, self._iteration, time.perf_counter()
         end = min(stop, first + self._chunk, (first // every + 1) * every)
         total = torch.zeros((), device=self._device)
@@ -186,7 +186,7 @@ class _Training:
         return loss
 
     def _step(self, iteration: int) -> Tensor:
-        """One iteration; its loss, a scalar on the device."""
+        """Run one iteration and return its loss, a scalar on the device."""
         task, optimizer = self._task, self._optimizer
         if not self._constant:
             lr = task.lr_at(iteration)
@@ -210,7 +210,7 @@ class _Training:
         return loss.detach()
 
     def _evaluate_if_due(self) -> None:
-        """Every `eval_every` iterations and at the end: a point of the curve, and the best weights so far."""
+        """Every `eval_every` iterations and at the end, add a point to the curve and keep the best weights so far."""
         if self._iteration % self._task.eval_every and self._iteration != self._task.iterations:
             return
         point = self._trainer.evaluate(self._trainer.data.validation)
@@ -219,7 +219,7 @@ class _Training:
         self._curve.append((self._iteration, point.loss, point.metric))
 
     def _checkpoint_if_due(self) -> None:
-        """Where the last one is long ago; the slower the disk, the longer until the next."""
+        """Write a checkpoint where the last one is long ago. The slower the disk, the longer it is until the next."""
         now = time.perf_counter()
         if now - self._saved <= self._checkpoint_seconds:
             return

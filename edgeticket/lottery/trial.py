@@ -82,7 +82,7 @@ class Lottery:
         return record
 
     def last_round(self) -> int:
-        """The round the goal ends with."""
+        """Return the round that the goal ends with."""
         if self.goal.rounds is not None:
             by_rounds = self.goal.rounds
             if self.goal.until is None:
@@ -92,11 +92,11 @@ class Lottery:
         return rounds_until(self.layers, self.task.scope, until)
 
     def densities(self) -> list[float]:
-        """The planned density of every round."""
+        """Return the planned density of every round."""
         return densities(self.layers, self.task.scope, self.last_round())
 
     def _try_metric(self) -> None:
-        """Loss and metric on a few examples, before anything is trained or written."""
+        """Compute loss and metric on a few examples, before anything is trained or written."""
         inputs, targets = self.trainer.data.validation
         try:
             self.trainer.evaluate((inputs[:8], targets[:8]))
@@ -156,7 +156,7 @@ class Lottery:
         return prune(trained.mask, ranked, self.layers, self.task.scope, number)
 
     def _rewound(self, record: Record, number: int) -> Snapshot:
-        """Where a round starts: θ0, θk with its optimiser and schedule, or the trained weights at iteration 0."""
+        """Return where a round starts: θ0, θk with optimiser and schedule, or the trained weights at iteration 0."""
         seed, k = derived_seed(self.settings.seed, "train"), self.settings.rewind_iteration
         if number == 0:
             return self.trainer.start(self.theta0, seed)
@@ -208,7 +208,7 @@ class Lottery:
             ) from error
 
     def _points(self, final: Snapshot) -> tuple[Point, Point]:
-        """The network at early stopping and at the end, on validation and test."""
+        """Evaluate the network at early stopping and at the end, on validation and test."""
         curve = {iteration: Evaluation(loss, metric) for iteration, loss, metric in final.curve}
         early = min(curve, key=lambda iteration: (curve[iteration].loss, iteration))
         points = []
@@ -219,7 +219,7 @@ class Lottery:
         return points[0], points[1]
 
     def _choose(self, record: Record, write: bool = False) -> Record:
-        """The ticket: the sparsest round within the tolerance of dense on validation; never round 0."""
+        """Choose the ticket: the sparsest round within the tolerance of dense on validation, never round 0."""
         choice, metric, chosen = self.choice, self.task.metric_of, None
         dense = record.rounds[0].at(choice.at).validation_metric
         for result in record.rounds[1:]:
@@ -234,7 +234,7 @@ class Lottery:
     # -- controls ------------------------------------------------------------------------------------------------------
 
     def _control_jobs(self, record: Record, last: int) -> list[tuple[ControlKind, int, int]]:
-        """What is left to run: (kind, round, trial)."""
+        """Return the controls that are left to run, as (kind, round, trial)."""
         there = {(control.kind, control.round, control.trial) for control in record.controls}
         rounds = self.goal.control_rounds or tuple(range(1, last + 1))
         return [
@@ -246,7 +246,7 @@ class Lottery:
         ]
 
     def _control(self, record: Record, kind: ControlKind, number: int, trial: int) -> Record:
-        """The paper's controls: the round's mask on fresh weights, or a random mask of the same counts."""
+        """Train one of the paper's controls: the round's mask on fresh weights, or a random mask of the same counts."""
         mask = store.read_mask(self.folder, record, number)
         seed = derived_seed(self.settings.seed, kind, number, trial)
         if kind == ControlKind.RANDOM_MASK:

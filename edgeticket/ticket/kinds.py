@@ -1,4 +1,4 @@
-"""The words that stand both in ticket.json and on the command line. Light: a command's help loads it."""
+"""The words that stand both in ticket.json and on the command line. A command's help loads them, so nothing else."""
 
 from __future__ import annotations
 

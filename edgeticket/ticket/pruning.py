@@ -22,7 +22,7 @@ FloatArray = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class PrunableLayer:
-    """A weight the mask covers. `rate` is the share of its remaining weights pruned per round; 0 leaves it alone."""
+    """A layer whose weight the mask covers. `rate` is the share of its remaining weights that a round prunes, or 0."""
 
     name: str
     kind: str  # 'conv', 'linear' or 'output'
@@ -98,7 +98,7 @@ def prune(
 
 
 def _largest(mask: Mask, scores: Mapping[str, FloatArray], names: list[str], count: int) -> dict[str, BoolArray]:
-    """The `count` kept weights of largest score in one pool of tensors."""
+    """Keep the `count` weights of largest score in one pool of tensors."""
     if not names:
         return {}
     kept = np.concatenate([mask[name].ravel() for name in names])

@@ -76,7 +76,7 @@ def read_record(folder: Path) -> Record:
 
 
 def encode_arrays(arrays: Mapping[str, Array], note: Mapping[str, Any] | None = None) -> bytes:
-    """Arrays as safetensors, the same bytes every time (one metadata entry at most: their order is not fixed)."""
+    """Encode arrays as safetensors, the same bytes every time. Metadata hold one entry: several have no fixed order."""
     metadata = {"edgeticket": json.dumps(note, sort_keys=True)} if note is not None else None
     return safetensors.save({name: np.asarray(array, order="C") for name, array in arrays.items()}, metadata)
 
@@ -107,7 +107,7 @@ def read_arrays(folder: Path, record: Record, name: str) -> dict[str, Array]:
 
 
 def round_file(number: int, name: str) -> str:
-    """'rounds/03/mask.safetensors'."""
+    """Return a round's file, as 'rounds/03/mask.safetensors'."""
     return f"rounds/{number:02d}/{name}.safetensors"
 
 
@@ -154,7 +154,7 @@ def clear_checkpoints(folder: Path, keep: Path | None = None) -> None:
 
 
 def trials(folder: Path) -> list[Path]:
-    """The ticket folders in a run's folder, in order; or the folder itself where it is one."""
+    """Return the ticket folders in a run's folder, in order, or the folder itself where it is one."""
     if (folder / RECORD).exists():
         return [folder]
     found = [path for path in folder.glob("trial-*") if path.name[6:].isdigit() and (path / RECORD).exists()]
