@@ -32,10 +32,10 @@ def latency(content: Content) -> Section:
     where = "on the CPU provider and the sparse engine" if both else "on the stock CPU provider"
     return Section(
         f"Latency {where}",
-        (plain, *_gains(content), *engine),
+        (plain, *_gains(content), *engine, *content.failures),
         Table(("Model", "threads", "p50", "p90", "p99", "samples"), tuple(rows)),
         _plot(content),
-        notes=(f"How: {method}.", CAUTION, *content.failures),
+        notes=(f"How: {method}.", CAUTION),
     )
 
 
