@@ -20,7 +20,7 @@ PUBLIC = {"edgeticket", "edgeticket.__main__"}
 
 # A module imports only from layers of a smaller number, or from its own package.
 LAYERS = (
-    {"errors", "text", "version"},
+    {"arguments", "errors", "tables", "text", "version"},
     {"files", "engine"},
     {"ticket", "runtime"},
     {"artifact"},

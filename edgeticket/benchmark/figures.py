@@ -15,6 +15,7 @@ from edgeticket.measure.stats import median_bounds
 
 LEVEL = 0.005  # one-sided, of every interval: 99 % in all
 PERCENTS = (50, 90, 99)
+HEADER = ("model", "on", "p50", "p90", "p99", "cold load", "warm load", "first", "peak memory")  # of `rows`
 
 
 @dataclass
@@ -54,7 +55,7 @@ class Figures:
 
 
 def rows(found: Sequence[Figures]) -> list[tuple[str, ...]]:
-    """For a table: model, where, p50, p90, p99, cold load, warm load, first inference, peak memory."""
+    """For a table: the columns of HEADER; percentiles with their intervals."""
     made = []
     for each in found:
         cells = [_interval(each.percentile(percent)) for percent in PERCENTS]

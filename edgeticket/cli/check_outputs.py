@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from edgeticket.cli.options import written_or_kept
+from edgeticket.cli.output import written_or_kept
 from edgeticket.errors import StorageError
 
 

@@ -45,7 +45,7 @@ def _table(table: Sequence[Row]) -> Table:
         shown.add_column(header, justify="left" if number == 0 else "right", no_wrap=True)
     for row in table:
         shown.add_row(
-            f"{'round' if row.kind == 'ticket' else row.kind} {row.round}",
+            row.label,
             str(row.trials),
             text.percent(row.density),
             row.stop_iteration.shown(0),

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgeticket import text
 from edgeticket.gate.exact import SHOWN, Gate
-from edgeticket.gate.request import Request
+from edgeticket.gate.request import ComparisonRequest
 from edgeticket.measure.duel import AGAIN, CANDIDATE, Duel
 from edgeticket.measure.stats import standard_error
 from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION, Judgement, resolvable
@@ -19,7 +19,7 @@ from edgeticket.subject.subject import Subject
 class Budget:
     """The limit that was asked for, or the one an artifact carries; and whether it holds on this host."""
 
-    def __init__(self, request: Request, candidate: Subject, here: str) -> None:
+    def __init__(self, request: ComparisonRequest, candidate: Subject, here: str) -> None:
         carried = candidate.budget
         self.here = here
         self.threads: int | None = None
@@ -42,7 +42,7 @@ class Budget:
         return self.ms if self.threads in (None, threads) else None
 
 
-def judged(label: str, done: Duel, request: Request, budget: Budget, threads: int) -> Iterator[Gate]:
+def judged(label: str, done: Duel, request: ComparisonRequest, budget: Budget, threads: int) -> Iterator[Gate]:
     """What a duel answers: the comparison, and the budget."""
     if done.failed_arm is not None:
         verdict = REGRESSION if done.failed_arm == CANDIDATE else INCONCLUSIVE

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import KW_ONLY, dataclass, field
 
+from edgeticket.arguments import Place, several
 from edgeticket.artifact import checks
 from edgeticket.errors import InputError
 
 
 @dataclass(frozen=True)
-class Request:
+class ComparisonRequest:
     """Tolerances are shares (0.05 is 5 %), of accuracy points; None leaves a figure ungated.
 
     `max_latency` is the slow-down that must be caught, not one that is allowed: between half of it and all of it either
     verdict may come.
     """
 
-    candidate: Path
-    baseline: Path | None
+    candidate: Place
+    baseline: Place | None = None
+    _: KW_ONLY
     max_latency: float | None = 0.05
     max_size: float | None = 0.01
     max_accuracy_drop: float | None = 0.5
     accuracy_asked: bool = False
     max_memory: float | None = None
     max_counts: Mapping[str, float] = field(default_factory=dict)  # nonzeros, macs, nodes, instructions
-    providers: Sequence[str] = ("cpu",)
+    providers: str | Sequence[str] = ("cpu",)
     baseline_provider: str | None = None
-    threads: Sequence[int] = (1,)
+    threads: int | Sequence[int] = (1,)
     budget_ms: float | None = None
     budget_host: str = "any"
     seconds: float = 60.0
@@ -38,7 +39,7 @@ class Request:
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.providers or not self.threads:
+        if not self.providers or not self.thread_counts:
             raise InputError("--providers and --threads need one value at least")
         if self.baseline is None and self.budget_ms is None:
             raise InputError("give --baseline, a model to compare with, or --budget-ms, a limit")
@@ -48,8 +49,19 @@ class Request:
                 f"letters (here it is {checks.host()['fingerprint']})"
             )
         cores = checks.cores()
-        if max(self.threads) > cores:
+        most = max(self.thread_counts)
+        if most > cores:
             raise InputError(
-                f"--threads {max(self.threads)}: this process may use {checks.plural(cores, 'core')}, and threads that "
+                f"--threads {most}: this process may use {checks.plural(cores, 'core')}, and threads that "
                 "share one measure the scheduler"
             )
+
+    @property
+    def provider_names(self) -> tuple[str, ...]:
+        """The providers to measure on, in order."""
+        return several(self.providers)
+
+    @property
+    def thread_counts(self) -> tuple[int, ...]:
+        """The numbers of threads to measure at, in order."""
+        return several(self.threads)

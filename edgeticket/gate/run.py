@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from edgeticket import text
+from edgeticket.arguments import path_of
 from edgeticket.artifact import checks
 from edgeticket.gate import exact, memory
 from edgeticket.gate.accuracy import Samples, judge_accuracy
 from edgeticket.gate.exact import Gate
 from edgeticket.gate.latency import Budget, judged
 from edgeticket.gate.report import Measured, Report
-from edgeticket.gate.request import Request
+from edgeticket.gate.request import ComparisonRequest
 from edgeticket.measure import conditions, duel
 from edgeticket.measure.duel import BASELINE, CANDIDATE, SLOW_HINT, Arm, Duel, Plan
 from edgeticket.measure.process import NoAnswerError
@@ -30,7 +31,7 @@ Watch = Callable[[str, Duel], None]
 Pairing = tuple[str, Arm, Arm | None, int]  # label, candidate, baseline if there is one, threads
 
 
-def check(request: Request, watch: Watch = lambda *_: None) -> Report:
+def check(request: ComparisonRequest, watch: Watch = lambda *_: None) -> Report:
     """Measure and judge. `watch` is called with a label after every process.
 
     Ctrl-C, once both models are open, ends it with what was judged by then.
@@ -42,10 +43,10 @@ def check(request: Request, watch: Watch = lambda *_: None) -> Report:
     begin, load = time.monotonic(), _load_average()
     with tempfile.TemporaryDirectory(prefix="edgeticket-") as name:
         folder = Path(name)
-        candidate = open_subject(request.candidate, folder, CANDIDATE, request.process_s)
+        candidate = open_subject(path_of(request.candidate), folder, CANDIDATE, request.process_s)
         baseline = None
         if request.baseline is not None:
-            baseline = open_subject(request.baseline, folder, BASELINE, request.process_s)
+            baseline = open_subject(path_of(request.baseline), folder, BASELINE, request.process_s)
             require_alike(candidate, baseline)
         pairings = list(_pairings(request, candidate, baseline))
         run = _Run(request, candidate, baseline, pairings, folder, checks.host(), watch)
@@ -76,7 +77,7 @@ def check(request: Request, watch: Watch = lambda *_: None) -> Report:
 class _Run:
     """What was judged and measured so far."""
 
-    request: Request
+    request: ComparisonRequest
     candidate: Subject
     baseline: Subject | None
     pairings: list[Pairing]
@@ -159,9 +160,9 @@ class _Run:
     def _questions(self, budget: Budget) -> int:
         """How many statistical gates share the error of the run."""
         request, compared, count = self.request, self.baseline is not None, 0
-        for threads in request.threads:
+        for threads in request.thread_counts:
             judged_here = budget.holds_here and budget.limit_ms(threads) is not None
-            count += len(request.providers) * ((compared and request.max_latency is not None) + judged_here)
+            count += len(request.provider_names) * ((compared and request.max_latency is not None) + judged_here)
         return max(1, count + (compared and request.max_memory is not None))
 
 
@@ -172,11 +173,11 @@ def _load_average() -> float | None:
         return None
 
 
-def _pairings(request: Request, candidate: Subject, baseline: Subject | None) -> Iterator[Pairing]:
+def _pairings(request: ComparisonRequest, candidate: Subject, baseline: Subject | None) -> Iterator[Pairing]:
     other = provider(request.baseline_provider) if request.baseline_provider else None
-    for name in request.providers:
+    for name in request.provider_names:
         full = provider(name)
-        for threads in request.threads:
+        for threads in request.thread_counts:
             shown = short(full) if other in (None, full) else f"{short(full)} against {short(other or full)}"
             theirs = None if baseline is None else Arm(str(baseline.model), other or full)
             yield f"{shown}, {text.plural(threads, 'thread')}", Arm(str(candidate.model), full), theirs, threads

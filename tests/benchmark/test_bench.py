@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from edgeticket.benchmark import bench, compare, figures, history
 from edgeticket.cli import main
-from edgeticket.cli.options import write_json
+from edgeticket.cli.output import write_json
 from edgeticket.errors import InputError, StorageError
 from edgeticket.measure import duel
 from edgeticket.measure.process import NoAnswerError
