@@ -18,14 +18,18 @@ EXTRA_OF = {
     "ruptures": "trend",
     "safetensors": "export",
 }
+WHOLE_OF = {"find": "find", "tasks": "find"}  # commands that need all of an extra, whatever is missing first
 
 
 def explain(error: ModuleNotFoundError, command: str) -> MissingExtraError | None:
-    """The sentence for a package that an extra brings; None for any other module."""
+    """The sentence for a package that an extra brings, naming the extra with which the command works.
+
+    None for any other module.
+    """
     package = (error.name or "").partition(".")[0]
     if package not in EXTRA_OF:
         return None
-    extra = EXTRA_OF[package]
+    extra = EXTRA_OF[package] if package == "ruptures" else WHOLE_OF.get(command, EXTRA_OF[package])
     return MissingExtraError(
         f"`edgeticket {command}` needs the package {package!r}, which is not installed: "
         f"pip install -c requirements.lock '.[{extra}]' in edgeticket's folder, or pip install 'edgeticket[{extra}]'"
