@@ -8,7 +8,7 @@
 namespace edgeticket {
 namespace {
 
-// In cycles. Fitted to 1,400 measurements of tiles and blocks on fourteen layers (docs/performance.md, "The choice of tiles").
+// In cycles. Fitted to 1,400 measurements of tiles and blocks on fourteen layers (docs/performance/designs.md).
 constexpr double kTurn = 7;       // an output channel's turn: a branch that is not foreseen, and what surrounds the loop
 constexpr double kStore = 7;      // a vector of sums stored, with what is added and clipped
 constexpr double kReload = 1.1;   // a vector of sums put aside and taken up again

@@ -1,4 +1,7 @@
-"""Hold the stored file to the plan: its constants, rebuilt, have the planned shapes and numbers of nonzeros."""
+"""The check of stored weights: rebuilt by onnx.reference, they have the planned shapes and numbers of nonzeros.
+
+Nothing of the network is run here; proof.py compares outputs.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
+from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ProofError
 from edgeticket.graph import evaluate
 from edgeticket.graph.passes.fold_constants import FOLDABLE, fold_constants
 from edgeticket.graph.passes.inline_functions import inline_functions
-from edgeticket.graph.plan import Layer
 from edgeticket.graph.reading.load import parse_model
 from edgeticket.graph.values import Array, nonzeros
 
@@ -43,10 +46,10 @@ def _evaluated(model_bytes: bytes, where: str) -> tuple[dict[str, Array], frozen
     return constants, frozenset(fixed - set(constants))
 
 
-def check_plan(model_bytes: bytes, layers: Sequence[Layer], *, lossy: bool = False) -> tuple[str, ...]:
+def check_stored_weights(model_bytes: bytes, layers: Sequence[LayerInfo], *, lossy: bool = False) -> tuple[str, ...]:
     """Compare every layer of the plan with what the file holds.
 
-    With `lossy` (fp16 or int8 at rest) small weights may have become zero: fewer nonzeros are then as planned, more
+    With `lossy` (stored as fp16 or int8) small weights may have become zero: fewer nonzeros are then as planned, more
     are not. Returns the weights that could not be checked: those so large that what rebuilds them is beyond the
     limit of evaluate.py (2**27 elements, of bits where positions are packed). The proof runs them all the same.
 
@@ -79,6 +82,6 @@ def check_plan(model_bytes: bytes, layers: Sequence[Layer], *, lossy: bool = Fal
     return tuple(unchecked)
 
 
-def _too_large(layer: Layer) -> bool:
+def _too_large(layer: LayerInfo) -> bool:
     """Rebuilding takes up to 8 elements for each of the weight's: the bits of a byte of its positions."""
     return 8 * math.prod(layer.shape_after) > evaluate.MAX_ELEMENTS

@@ -12,7 +12,7 @@ from nets import Net, zero_rows
 from edgeticket.errors import ModelError, ProofError
 from edgeticket.graph import evaluate
 from edgeticket.graph.passes import fold_constants
-from edgeticket.graph.proving.verify import check_plan
+from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.simplify import Simplified, simplify
 from edgeticket.graph.storing.storage import store
 
@@ -30,7 +30,7 @@ def _simplified() -> Simplified:
 def test_what_storage_writes_is_as_planned(storage: str, weights: str) -> None:
     plan = _simplified()
     data = store(plan.model, storage=storage, weights=weights).model.SerializeToString()  # type: ignore[arg-type]
-    check_plan(data, plan.layers, lossy=weights != "fp32")
+    check_stored_weights(data, plan.layers, lossy=weights != "fp32")
 
 
 def test_an_exported_file_is_a_source_again() -> None:
@@ -54,12 +54,12 @@ def test_every_difference_is_named() -> None:
         replace(first, name="absent"),
     ):
         with pytest.raises(ProofError, match=f"{wrong.name!r}"):
-            check_plan(data, (wrong, second))
-    check_plan(data, (replace(first, nonzeros_after=first.nonzeros_after + 1),), lossy=True)
+            check_stored_weights(data, (wrong, second))
+    check_stored_weights(data, (replace(first, nonzeros_after=first.nonzeros_after + 1),), lossy=True)
     with pytest.raises(ProofError):
-        check_plan(data, (replace(first, nonzeros_after=first.nonzeros_after - 1),), lossy=True)
+        check_stored_weights(data, (replace(first, nonzeros_after=first.nonzeros_after - 1),), lossy=True)
     with pytest.raises(ModelError):
-        check_plan(data[:100], plan.layers)
+        check_stored_weights(data[:100], plan.layers)
 
 
 def test_a_weight_that_depends_on_the_input_is_no_constant() -> None:
@@ -72,20 +72,20 @@ def test_a_weight_that_depends_on_the_input_is_no_constant() -> None:
     model.graph.node.insert(0, onnx.helper.make_node("Mul", ["hidden", "sum"], ["a"]))
     model.graph.node.insert(0, total)
     with pytest.raises(ProofError, match="not as a constant"):
-        check_plan(model.SerializeToString(), plan.layers)
+        check_stored_weights(model.SerializeToString(), plan.layers)
 
 
 def test_what_is_too_large_to_rebuild_is_named_and_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = _simplified()
     data = store(plan.model, storage="gaps", weights="fp32").serialized()
-    assert check_plan(data, plan.layers) == ()
+    assert check_stored_weights(data, plan.layers) == ()
     monkeypatch.setattr(evaluate, "MAX_ELEMENTS", 1000)  # the first weight has 3,008 elements, the second 188
     first, second = plan.layers
-    assert first.name in check_plan(data, plan.layers)
+    assert first.name in check_stored_weights(data, plan.layers)
     with pytest.raises(ProofError, match="should be gone"):
-        check_plan(data, (replace(first, shape_after=(), nonzeros_after=0), second))
+        check_stored_weights(data, (replace(first, shape_after=(), nonzeros_after=0), second))
     with pytest.raises(ProofError, match="'absent'"):
-        check_plan(data, (replace(first, name="absent"),))
+        check_stored_weights(data, (replace(first, name="absent"),))
 
 
 def test_what_is_not_too_large_must_be_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,4 +93,4 @@ def test_what_is_not_too_large_must_be_evaluated(monkeypatch: pytest.MonkeyPatch
     data = store(plan.model, storage="gaps", weights="fp32").serialized()
     monkeypatch.setattr(fold_constants, "evaluate", lambda *_: None)
     with pytest.raises(ProofError, match="not as a constant"):
-        check_plan(data, plan.layers)
+        check_stored_weights(data, plan.layers)
