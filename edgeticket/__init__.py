@@ -78,7 +78,8 @@ def __getattr__(name: str) -> Any:
     try:
         found = getattr(importlib.import_module(_HOMES[name]), name)
     except ModuleNotFoundError as error:
-        error.add_note(f"edgeticket.{name} needs it: pip install 'edgeticket[find]'")
+        if name in _WITH_TORCH:
+            error.add_note(f"edgeticket.{name} needs it: pip install 'edgeticket[find]'")
         raise
     globals()[name] = found
     return found
@@ -86,5 +87,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The public names, as help() and completion show them; without torch, those that do not need it."""
-    here = set(__all__) if importlib.util.find_spec("torch") else set(__all__) - _WITH_TORCH
-    return sorted(here | {name for name in globals() if name.startswith("__")})
+    public = set(__all__) if importlib.util.find_spec("torch") else set(__all__) - _WITH_TORCH
+    told = {name for name in globals() if name.startswith("__")} - {"__dir__", "__getattr__"}
+    return sorted(public | told)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from edgeticket.text import plural
+
 MOST_ROWS = 24  # of one table; the rest is counted
 
 
@@ -38,7 +40,7 @@ class Table:
 
     def _below(self) -> list[str]:
         left = len(self.rows) - MOST_ROWS
-        return [*([f"... and {left} more rows"] if left > 0 else []), *self.sentences]
+        return [*([f"... and {plural(left, 'more row')}"] if left > 0 else []), *self.sentences]
 
 
 class ShowsTable:

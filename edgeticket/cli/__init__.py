@@ -1,4 +1,4 @@
-"""The command line: click, and no logic."""
+"""The command line holds click's commands and no logic: each hands its options on and shows what comes back."""
 
 from __future__ import annotations
 

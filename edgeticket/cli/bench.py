@@ -51,7 +51,7 @@ def bench(json_target: str | None, append: str | None, quiet: bool, **asked: Any
 
 
 def _print(done: Any) -> None:
-    """Models side by side, and the remarks."""
+    """Show the models side by side, and the remarks below."""
     from rich.table import Table
     from rich.text import Text
 
@@ -71,7 +71,7 @@ def _print(done: Any) -> None:
 @click.argument("first", type=click.Path(path_type=Path), metavar="A.json")
 @click.argument("second", type=click.Path(path_type=Path), metavar="B.json")
 def compare(first: Path, second: Path) -> None:
-    """What two results of `bench --json` allow one to conclude, and what not. Exits 3 where that is nothing."""
+    """Say what two results of `bench --json` allow one to conclude, and what not. Exits 3 where that is nothing."""
     from edgeticket import api
 
     found = api.compare(first, second)
@@ -84,7 +84,7 @@ def compare(first: Path, second: Path) -> None:
 @click.argument("history", type=click.Path(path_type=Path), metavar="history.jsonl")
 @options.json("the series and change points")
 def trend(history: Path, json_target: str | None) -> None:
-    """Where latency changed for good, in a history that --append wrote: a report, never a gate."""
+    """Say where latency changed for good in a history that --append wrote. This is a report, never a gate."""
     from dataclasses import asdict
 
     from edgeticket import api

@@ -106,7 +106,7 @@ SELFTEST = {"selftest", "candidate", "seconds", "process_s", "seed", "json_targe
 
 
 def _refuse(ctx: click.Context, given: dict[str, Any], effective: set[str], reason: str) -> None:
-    """A gate that was asked for is made or refused, never left out; what is 'off' was not asked for."""
+    """Refuse an option without effect: a gate that was asked for is never left out. What is 'off' was not asked for."""
     for parameter in ctx.command.params:
         name = parameter.name or ""
         if name not in effective and _asked(ctx, name) and given[name] is not None and given[name] is not False:
@@ -114,7 +114,7 @@ def _refuse(ctx: click.Context, given: dict[str, Any], effective: set[str], reas
 
 
 def _asked(ctx: click.Context, name: str) -> bool:
-    """Whether an option was given, and not left at its default."""
+    """Say whether an option was given, and not left at its default."""
     source = ctx.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 

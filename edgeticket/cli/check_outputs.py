@@ -1,4 +1,4 @@
-"""Where a comparison's result goes: files, GitHub, a history. Each is tried, so that one full disk loses one file."""
+"""A comparison's result goes to files, GitHub and a history. Each is tried, so that a full disk loses one file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgeticket.errors import StorageError
 
 @dataclass
 class Outputs:
-    """What was asked for; None where it was not. `on_stdout`: a document stands on standard output."""
+    """The targets that were asked for are set, the others None. `on_stdout`: a document stands on standard output."""
 
     json: str | None = None
     junit: str | None = None

@@ -1,4 +1,4 @@
-"""The group of all commands: errors become one sentence and an exit code here and nowhere else."""
+"""The group of all commands turns errors into one sentence and an exit code, here and nowhere else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RESUMED = {"find"}  # the commands that go on from what an earlier run left
 
 
 class Commands(click.Group):
-    """Maps our errors to exit codes: no traceback for anything a user can cause."""
+    """Maps our errors to exit codes, so that nothing a user can cause shows a traceback."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command; where whoever read its output has gone, it ends without a word and without a verdict."""

@@ -14,7 +14,7 @@ from edgeticket.lottery.builtin import DEFAULT, NAMES
 
 
 def _tasks(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
-    """What a shell offers for TASK: the built-in names that begin so, or files."""
+    """Offer a shell the built-in names that begin so, or else files."""
     return [CompletionItem(name) for name in NAMES if name.startswith(typed)] or [CompletionItem(typed, type="file")]
 
 

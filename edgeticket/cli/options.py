@@ -17,12 +17,12 @@ FILE = click.Path()
 
 
 def document(name: str, of: str, dest: str | None = None) -> Callable[[Command], Command]:
-    """An option that names a file for a document, or '-' for standard output."""
+    """Make an option that names a file for a document, or '-' for standard output."""
     return click.option(name, *([dest] if dest else []), type=FILE_OR_STDOUT, metavar="FILE|-", help=of)
 
 
 def json(what: str) -> Callable[[Command], Command]:
-    """`--json`: where the result goes as JSON; `what` says which result."""
+    """Make `--json`, which says where `what`, the result, goes as JSON."""
     return document("--json", f"Write {what} as JSON.", "json_target")
 
 
@@ -66,5 +66,5 @@ budget_host = click.option(
 
 
 def tolerance(name: str, dest: str, default: str = "off", **shown: Any) -> Callable[[Command], Command]:
-    """How much larger a figure may be than the baseline's, as a share, or off."""
+    """Make an option that says how much larger a figure may be than the baseline's: a share, or off."""
     return click.option(name, dest, type=values.share, default=default, metavar="SHARE|off", **shown)

@@ -1,4 +1,4 @@
-"""Where a command writes: a console as wide as its reader, and documents that no full disk and no print() spoils."""
+"""Commands write to a console as wide as its reader, and write documents that no full disk and no print() spoils."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def console(log_width: int = 200) -> Console:
-    """Standard output, as wide as the terminal; a log has no width to keep to and gets `log_width` columns."""
+    """Make a console as wide as the terminal; a log has no width to keep to and gets `log_width` columns."""
     from rich.console import Console
 
     return Console(highlight=False, width=None if sys.stdout.isatty() else log_width)
@@ -25,7 +25,7 @@ def console(log_width: int = 200) -> Console:
 
 @contextmanager
 def standard_output_kept_for_json(kept: bool) -> Iterator[None]:
-    """While this lasts, whatever a user's task or its processes print goes to standard error instead."""
+    """Send whatever a user's task or its processes print to standard error while this lasts."""
     if not kept:
         yield
         return
@@ -41,7 +41,7 @@ def standard_output_kept_for_json(kept: bool) -> Iterator[None]:
 
 
 def write_json(target: str, document: object) -> None:
-    """A document to a file, or to standard output for '-'.
+    """Write a document to a file, or to standard output for '-'.
 
     Raises:
         StorageError: the disk refused it; the sentence says where it is kept instead.
@@ -60,7 +60,7 @@ def write_json(target: str, document: object) -> None:
 
 
 def written_or_kept(target: str, data: bytes, *, stdout_taken: bool) -> tuple[str | None, bool]:
-    """Write a file; (None, False), or a sentence on where it is kept instead, and whether that is standard output.
+    """Write a file. Returns (None, False), or where it is kept instead and whether that is standard output.
 
     What the disk refuses goes where temporary files go; what is refused there too is printed, on standard output or,
     where that holds another document, on standard error, so that what took an hour to measure is not lost.

@@ -1,4 +1,4 @@
-"""What an option's text means: functions, as click's own class of types is generic in new versions only."""
+"""Functions say what an option's text means: click's own class of types is generic in new versions only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 
 
 def density(value: str) -> float:
-    """A share of the weights: '3.6%' or '0.036'."""
+    """Read a share of the weights: '3.6%' or '0.036'."""
     text = value.strip()
     try:
         share = float(text.rstrip("% ")) / (100 if text.endswith("%") else 1)
@@ -18,7 +18,7 @@ def density(value: str) -> float:
 
 
 def input_shape(value: str) -> tuple[str, tuple[int, ...]]:
-    """An input's name and its shape: 'x=1x3x32x32'."""
+    """Read an input's name and its shape: 'x=1x3x32x32'."""
     name, _, axes = value.rpartition("=")
     parts = axes.lower().split("x")
     if not name or not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
@@ -27,7 +27,7 @@ def input_shape(value: str) -> tuple[str, tuple[int, ...]]:
 
 
 def share(value: str) -> float | None:
-    """A tolerance: '5%' or '0.05' as a share; 'off' is None."""
+    """Read a tolerance, '5%' or '0.05', as a share; 'off' is None."""
     text = value.strip().lower()
     if text == "off":
         return None
@@ -41,7 +41,7 @@ def share(value: str) -> float | None:
 
 
 def points(value: str) -> float | None:
-    """A drop in the metric's unit: '0.5'; 'off' is None."""
+    """Read a drop in the metric's unit, '0.5'; 'off' is None."""
     if value.strip().lower() == "off":
         return None
     try:
@@ -54,7 +54,7 @@ def points(value: str) -> float | None:
 
 
 def numbers(value: str) -> tuple[int, ...]:
-    """Numbers of rounds: '3,7,9'."""
+    """Read numbers of rounds: '3,7,9'."""
     try:
         return tuple(int(part) for part in value.split(","))
     except ValueError as error:
@@ -62,7 +62,7 @@ def numbers(value: str) -> tuple[int, ...]:
 
 
 def counts(value: str) -> tuple[int, ...]:
-    """Numbers of threads: '1,2'."""
+    """Read numbers of threads: '1,2'."""
     parts = value.split(",")
     if not all(part.strip().isascii() and part.strip().isdigit() and int(part) > 0 for part in parts):
         raise click.BadParameter(f"{value!r} are no numbers of threads; write 1,2")
@@ -70,7 +70,7 @@ def counts(value: str) -> tuple[int, ...]:
 
 
 def names(value: str) -> tuple[str, ...]:
-    """Names with commas between them: 'cpu,sparse'."""
+    """Read names with commas between them: 'cpu,sparse'."""
     found = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
     if not found:
         raise click.BadParameter("give one name at least, as in cpu,sparse")

@@ -1,4 +1,4 @@
-"""Verdicts as a table on the screen."""
+"""Verdicts are printed as a table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COLOURS = {"pass": "green", "inconclusive": "yellow", "shown": "dim"}
 
 
 def print_rows(rows: Iterable[tuple[str, str, str]]) -> None:
-    """Name, verdict in its colour, sentence."""
+    """Print rows of a name, a verdict in its colour, and a sentence."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, verdict, sentence in rows:
         table.add_row(Text(name), Text(verdict, _COLOURS.get(verdict, "red")), Text(sentence))
@@ -22,7 +22,7 @@ def print_rows(rows: Iterable[tuple[str, str, str]]) -> None:
 
 
 def print_report(report: Any, quiet: bool) -> None:
-    """Every gate, the remarks, and the verdict of all."""
+    """Print every gate, the remarks, and the verdict of all."""
     if quiet:
         return
     print_rows((gate.name, gate.verdict, gate.sentence) for gate in report.gates)
