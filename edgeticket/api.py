@@ -178,8 +178,8 @@ def inspect(model: Place, *, threads: int = 1, isa: str | None = None, claim: st
     Args:
         model: an artifact's folder, a ticket's or run's folder with one inside, or an ONNX file.
         threads: threads to plan and time for.
-        isa: 'avx512', 'avx2', 'neon' or 'portable'; by default the best of this processor.
-        claim: 'auto', 'always' or 'timed'.
+        isa: the instructions to use, by a name of `edgeticket.engine.OPTIONS`; by default the best of this processor.
+        claim: 'auto' (what is predicted to be faster), 'timed' or 'always', as in `session`.
 
     Raises:
         EngineError: the engine's library was not built, or does not fit this ONNX Runtime.

@@ -9,6 +9,7 @@ import click
 
 from edgeticket.cli import options
 from edgeticket.cli.output import console, write_json
+from edgeticket.engine import OPTIONS
 
 
 @click.command()
@@ -18,15 +19,15 @@ from edgeticket.cli.output import console, write_json
 )
 @click.option(
     "--isa",
-    type=click.Choice(["avx512", "avx2", "neon", "portable"]),
+    type=click.Choice(OPTIONS["isa"][1].split("|")),
     help="The instructions to use.  [default: the best of this processor]",
 )
 @click.option(
     "--claim",
-    type=click.Choice(["auto", "always", "timed"]),
+    type=click.Choice(OPTIONS["claim"][1].split("|")),
     default="auto",
     show_default=True,
-    help="Take what is predicted to be faster, all that can be computed, or what was timed to be faster.",
+    help="Take what is predicted to be faster, what was timed to be faster, or all that can be computed.",
 )
 @options.json("the result")
 def inspect(json_target: str | None, **asked: Any) -> None:
