@@ -73,7 +73,7 @@ def test_a_public_name_is_what_it_is_in_every_order_of_imports() -> None:
         f"import {', '.join(modules)}; {take}{', '.join(names)}",
         "import edgeticket.lottery.api, edgeticket.runtime",
     ]
-    orders += ["from edgeticket import *; import edgeticket"]
+    orders += ["from edgeticket import *; import edgeticket", "import edgeticket; edgeticket.runtime.session"]
     done = subprocess.run(
         [sys.executable, "-c", f"NAMES = {names}\n{TRIAL}"],
         input="\n".join(orders),
