@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgeticket.benchmark.compare import Conclusions
     from edgeticket.benchmark.history import Trend
     from edgeticket.exporter import Exported
-    from edgeticket.gate.report import Report
+    from edgeticket.gate.comparison import Comparison
     from edgeticket.gate.selftest import SelfTest
     from edgeticket.inspection import Inspection
     from edgeticket.measure.duel import Duel
@@ -90,25 +90,27 @@ class Check(Protocol[P]):
     @overload  # both take a candidate alone; a comparison of nothing is refused
     def __call__(self, candidate: Place, *, threads: int = 1, engine: bool = False) -> Outcome: ...  # type: ignore[overload-overlap]
     @overload
-    def __call__(self, *given: P.args, **asked: P.kwargs) -> Report: ...
+    def __call__(self, *given: P.args, **asked: P.kwargs) -> Comparison: ...
 
 
 def _alone_or_compared(
     comparison: Callable[P, ComparisonRequest],
-) -> Callable[[Callable[..., Outcome | Report]], Check[P]]:
+) -> Callable[[Callable[..., Outcome | Comparison]], Check[P]]:
     """A decorator that gives `check` the arguments of a comparison beside those of an artifact alone."""
-    return cast("Callable[[Callable[..., Outcome | Report]], Check[P]]", takes_arguments_of(comparison, ENGINE))
+    return cast("Callable[[Callable[..., Outcome | Comparison]], Check[P]]", takes_arguments_of(comparison, ENGINE))
 
 
 @_alone_or_compared(ComparisonRequest)
-def check(candidate: Place, baseline: Place | None = None, *, engine: bool = False, **asked: Any) -> Outcome | Report:
+def check(
+    candidate: Place, baseline: Place | None = None, *, engine: bool = False, **asked: Any
+) -> Outcome | Comparison:
     """Check an artifact on this host, alone; or, with a baseline or a budget, measure a model beside it and judge.
 
     Alone: the artifact's hashes, bytes, golden outputs, accuracy and budget, with numpy and onnxruntime alone. What is
     wrong with it is a verdict in the Outcome, not an error.
 
     With `baseline` both models, and the baseline once more, run interleaved in fresh processes until the verdict is
-    certain; the Report holds every gate. `verdict` and `exit_code` of either result say how it came out.
+    certain; the Comparison holds every gate. `verdict` and `exit_code` of either result say how it came out.
 
     Args:
         candidate: an artifact, a ticket's or run's folder with one inside, or what `export` returned; for a comparison
@@ -146,7 +148,7 @@ def check(candidate: Place, baseline: Place | None = None, *, engine: bool = Fal
     return _check_alone(path_of(candidate), counts[0], engine)
 
 
-def check_against(request: ComparisonRequest, watch: Callable[[str, Duel], None] = lambda *_: None) -> Report:
+def check_against(request: ComparisonRequest, watch: Callable[[str, Duel], None] = lambda *_: None) -> Comparison:
     """`check` of a comparison; `watch` is told of every process that was measured.
 
     Raises: see check.

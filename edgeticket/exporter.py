@@ -28,7 +28,7 @@ from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified, simplify
 from edgeticket.graph.storing import storage
 from edgeticket.graph.storing.encoding import Weights
-from edgeticket.measure import latency
+from edgeticket.measure import profile
 from edgeticket.report import Content, Score, view
 from edgeticket.tables import ShowsTable, Table
 from edgeticket.text import listing
@@ -99,7 +99,7 @@ class Sealed:
     golden: GoldenInfo
     slice: Slice | None = None
     engine: parity.Parity | None = None
-    bench: latency.Bench | None = None
+    bench: profile.Profile | None = None
 
 
 def run(path: Path, out: Path | None, options: Options) -> Exported:
@@ -174,7 +174,7 @@ def _seal(source: Source, converted: Converted, feeds: list[checks.Feed], *, ben
     timed = None
     if bench:
         sparse = ("exported",) if engine.state == parity.RAN else ()
-        timed = latency.measure({"dense": converted.dense, "exported": converted.model}, golden.timed, sparse=sparse)
+        timed = profile.measure({"dense": converted.dense, "exported": converted.model}, golden.timed, sparse=sparse)
     return Sealed(files, golden.about, cut, engine, timed)
 
 

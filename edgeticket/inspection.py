@@ -34,7 +34,7 @@ class Inspection(ShowsTable):
 
     @property
     def totals(self) -> dict[str, float | int | None]:
-        """Counts of nodes and multiplications (an item), and times in µs over the claimed nodes; None: not known."""
+        """The counts of nodes and multiplications an item, and times in µs over the claimed nodes; None: not known."""
         ours = [record for record in self.records if record.claimed]
         times = {
             key: _sum([getattr(record, key) for record in ours]) for key in ("predicted_us", "measured_us", "cpu_us")
@@ -54,7 +54,7 @@ class Inspection(ShowsTable):
         return Table(self.subject.name, (*COLUMNS, *TIMES), self.rows(), self.sentences(), self.total_row())
 
     def document(self) -> dict[str, Any]:
-        """For JSON."""
+        """Give the document for JSON."""
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -67,11 +67,11 @@ class Inspection(ShowsTable):
         }
 
     def rows(self) -> list[tuple[str, ...]]:
-        """For a table: COLUMNS and TIMES."""
+        """Give rows of a table with COLUMNS and TIMES."""
         return [_row(record) for record in self.records]
 
     def total_row(self) -> tuple[str, ...]:
-        """The sums of the times over the claimed nodes."""
+        """Give the row of sums of the times over the claimed nodes."""
         totals = self.totals
         share = f"{totals['claimed']} of {text.plural(int(totals['nodes'] or 0), 'node')}"
         return (
@@ -86,7 +86,7 @@ class Inspection(ShowsTable):
         )
 
     def sentences(self) -> list[str]:
-        """What the table does not say."""
+        """Say what the table does not."""
         totals = self.totals
         macs, claimed, useful = (int(totals[key] or 0) for key in ("macs", "claimed_macs", "useful_macs"))
         found = []

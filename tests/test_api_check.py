@@ -19,7 +19,7 @@ from edgeticket.benchmark.request import BenchRequest
 from edgeticket.cli import main
 from edgeticket.errors import InputError
 from edgeticket.gate import run
-from edgeticket.gate.report import Report
+from edgeticket.gate.comparison import Comparison
 from edgeticket.gate.request import ComparisonRequest
 from edgeticket.lottery import api as lottery
 
@@ -29,9 +29,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[ComparisonRequest]:
     """The comparisons that were asked for; none is measured."""
     found: list[ComparisonRequest] = []
 
-    def check(request: ComparisonRequest, _watch: object) -> Report:
+    def check(request: ComparisonRequest, _watch: object) -> Comparison:
         found.append(request)
-        return Report("small", {}, None, {}, (), (), ("a <remark>",), 1.0, 0)
+        return Comparison("small", {}, None, {}, (), (), ("a <remark>",), 1.0, 0)
 
     monkeypatch.setattr(run, "check", check)
     return found
@@ -52,7 +52,7 @@ def test_what_an_outcome_shows_in_a_notebook_is_escaped(tmp_path: Path) -> None:
 
 def test_with_a_baseline_or_a_budget_it_is_a_comparison(artifact: Path, asked: list[ComparisonRequest]) -> None:
     report = edgeticket.check(artifact, baseline="old.onnx", max_latency=0.1, threads=1, providers="sparse")
-    assert isinstance(report, Report)
+    assert isinstance(report, Comparison)
     assert "a <remark>" in repr(report)
     assert "a &lt;remark&gt;" in report._repr_html_()
     edgeticket.check(artifact, "old.onnx")

@@ -44,7 +44,7 @@ class Conclusions(NamedTuple):
 
 
 def read(path: Path) -> Document:
-    """A document of `bench --json`.
+    """Read a document of `bench --json`.
 
     Raises:
         InputError: it cannot be read, or is something else.
@@ -62,7 +62,7 @@ def read(path: Path) -> Document:
 
 
 def conclusions(a: Document, b: Document) -> Conclusions:
-    """Sentences, and whether anything about latency could be compared.
+    """Conclude what can be: sentences, and whether anything about latency could be compared.
 
     Milliseconds of two hosts are not compared at all. Of one host at two times they are, with bounds that say how far
     the two runs differ; not why, as the host itself may have changed in between.
@@ -110,7 +110,7 @@ def conclusions(a: Document, b: Document) -> Conclusions:
 
 
 def _pairs(a: Document, b: Document) -> list[tuple[Document, Document, bool]]:
-    """What was measured in both, and whether on the same file."""
+    """Pair what was measured in both, and say whether on the same file."""
     later = {(each["model"], each["provider"], each["threads"]): each for each in b["measurements"]}
     found = []
     for each in a["measurements"]:
@@ -122,12 +122,12 @@ def _pairs(a: Document, b: Document) -> list[tuple[Document, Document, bool]]:
 
 
 def _change(one: Document, two: Document) -> tuple[float, float, float]:
-    """Bounds of ln(second / first), over medians of processes."""
+    """Bound ln(second / first), over medians of processes."""
     return shift_bounds(_logs(one), _logs(two), LEVEL)
 
 
 def _beside(one: Document, two: Document) -> list[str]:
-    """How far the two runs differ in what is measured once a process."""
+    """Say how far the two runs differ in what is measured once a process."""
     said = []
     for key, what in BESIDE.items():
         before, after = ([math.log(value) for value in each.get(key, ()) if value > 0] for each in (one, two))
