@@ -26,7 +26,9 @@ PUBLIC = {"edgeticket", "edgeticket.__main__"}
 # from its own part. They are written down here and nowhere else: DESIGN.md shows what `shown()` makes of them.
 LAYERS = (
     {
+        "arguments": "what public functions take, written once",
         "errors": "the tree of errors and their exit codes",
+        "tables": "how results show themselves",
         "text": "numbers as people read them",
         "version": "the version",
     },
