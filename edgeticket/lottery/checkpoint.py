@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeticket.errors import InputError
-from edgeticket.lottery.train import Snapshot
+from edgeticket.lottery.snapshot import Snapshot
 from edgeticket.ticket import store
 
 Array = NDArray[Any]

@@ -38,9 +38,9 @@ _CIFAR10_DEVIATION = np.array([0.2470, 0.2435, 0.2616])
 
 
 def folders(data_dirs: Sequence[Path]) -> list[Path]:
-    """Where to look: `--data-dir` first, then the folders of EDGETICKET_DATA."""
+    """Where to look: `data_dirs` (`--data-dir`) first, then the folders of EDGETICKET_DATA; each of them once."""
     listed = os.environ.get(VARIABLE, "")
-    return [*data_dirs, *(Path(part) for part in listed.split(os.pathsep) if part)]
+    return list(dict.fromkeys([*data_dirs, *(Path(part) for part in listed.split(os.pathsep) if part)]))
 
 
 def digits(_folders: Sequence[Path]) -> Data:

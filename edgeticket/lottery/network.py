@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from edgeticket.errors import TaskError
 from edgeticket.lottery.task import Task
-from edgeticket.ticket.pruning import Layer
+from edgeticket.ticket.pruning import PrunableLayer
 
 Array = NDArray[Any]
 _KINDS: dict[type[nn.Module], str] = {
@@ -54,7 +54,7 @@ def make_network(task: Task, seed: int) -> nn.Module:
     return network
 
 
-def prunable_layers(task: Task, network: nn.Module, example: Tensor) -> list[Layer]:
+def prunable_layers(task: Task, network: nn.Module, example: Tensor) -> list[PrunableLayer]:
     """Every Linear and Conv weight, in the order the network runs them; the last one run is the output layer.
 
     A weight that several modules share is one layer, under its first name.
@@ -100,13 +100,13 @@ def prunable_layers(task: Task, network: nn.Module, example: Tensor) -> list[Lay
             kind, rate = "output", float(task.rates.get("output", rate / 2))
         if any(fnmatch(name, pattern) for pattern in task.keep):
             rate = 0.0
-        layers.append(Layer(name, kind, tuple(weight.shape), rate))
+        layers.append(PrunableLayer(name, kind, tuple(weight.shape), rate))
     if not any(layer.rate for layer in layers):
         raise TaskError(f"task {task.name!r}: rates {dict(task.rates)} and keep {task.keep} leave nothing to prune")
     return layers
 
 
-def uncovered_weights(network: nn.Module, layers: list[Layer]) -> list[str]:
+def uncovered_weights(network: nn.Module, layers: list[PrunableLayer]) -> list[str]:
     """Parameters of two axes or more that are no layer's weight: embeddings, transposed convolutions, ..."""
     covered = {layer.name for layer in layers}
     return [name for name, value in network.named_parameters() if value.ndim >= 2 and name not in covered]

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from edgeticket import text
+from edgeticket.ticket.kinds import ControlKind
 from edgeticket.ticket.record import Control, Record, Round
 
 
@@ -36,7 +37,7 @@ class Spread:
 class Row:
     """One round, or one control of it, over all trials. Metrics in their own unit."""
 
-    kind: str  # 'ticket', 'reinit' or 'random-mask'
+    kind: str  # 'ticket', or a ControlKind
     round: int
     trials: int
     density: float
@@ -54,17 +55,14 @@ class Row:
 
 def rows(records: Sequence[Record]) -> list[Row]:
     """Tickets first, by round; then the controls."""
-    at = records[0].choice["at"]
+    at = records[0].choice.at
     groups: dict[tuple[str, int], list[Round | Control]] = {}
     for record in records:
         for result in record.rounds:
             groups.setdefault(("ticket", result.number), []).append(result)
-    for kind in ("reinit", "random-mask"):
-        for record in records:
-            for control in record.controls:
-                if control.kind == kind:
-                    groups.setdefault((kind, control.round), []).append(control)
-    order = {"ticket": 0, "reinit": 1, "random-mask": 2}
+        for control in record.controls:
+            groups.setdefault((control.kind.value, control.round), []).append(control)
+    order = ["ticket", *ControlKind]
     return [
         Row(
             kind=kind,
@@ -77,33 +75,29 @@ def rows(records: Sequence[Record]) -> list[Row]:
             test_metric_end=Spread.of([item.end.test_metric for item in group]),
             seconds=Spread.of([item.seconds for item in group]),
         )
-        for (kind, number), group in sorted(groups.items(), key=lambda item: (order[item[0][0]], item[0][1]))
+        for (kind, number), group in sorted(groups.items(), key=lambda item: (order.index(item[0][0]), item[0][1]))
     ]
 
 
 def verdict(record: Record) -> str:
     """One sentence: which round is the ticket, or that there is none."""
-    at, unit = record.choice["at"], record.metric["unit"]
-    points = f"{record.choice['tolerance']:g}" + (" points" if unit == "%" else "")
+    at, metric, unit = record.choice.at, record.metric.name, record.metric.unit
+    points = f"{record.choice.tolerance:g}" + (" points" if unit == "%" else "")
     dense = record.rounds[0].at(at)
     if record.ticket is None:
         return (
             f"No ticket: no round of {len(record.rounds) - 1} comes within {points} of dense on validation "
-            f"({record.metric['name']} {dense.validation_metric:.2f}{unit} {_where(at)}). "
+            f"({metric} {dense.validation_metric:.2f}{unit} {at.words}). "
             "A larger --tolerance, a later --rewind or more iterations may find one; all rounds are kept"
         )
     chosen = record.rounds[record.ticket]
     here = chosen.at(at)
     return (
         f"Ticket: round {chosen.number}, {text.percent(chosen.density)} of the weights; "
-        f"{record.metric['name']} {_where(at)}: "
+        f"{metric} {at.words}: "
         f"validation {here.validation_metric:.2f}{unit} (dense {dense.validation_metric:.2f}{unit}), "
         f"test {here.test_metric:.2f}{unit} (dense {dense.test_metric:.2f}{unit})"
     )
-
-
-def _where(at: str) -> str:
-    return "at early stopping" if at == "early-stop" else "at the end"
 
 
 def as_json(records: Sequence[Record]) -> dict[str, Any]:

@@ -195,9 +195,9 @@ def read_ticket(path: Path, number: int | None = None) -> Ticket:
                 f"{path}: no round is a ticket at this tolerance. Export one all the same with --round 1..{rounds}"
             )
         raise InputError(f"{path}: there is no round {number}; it holds rounds 0 to {rounds}")
-    sign = 1 if candidates[0][1].metric["higher_is_better"] else -1
-    folder, record, chosen = max(usable, key=lambda item: sign * item[2].at(item[1].choice["at"]).validation_metric)
-    at = "early_stop" if record.choice["at"] == "early-stop" else "end"
+    sign = 1 if candidates[0][1].metric.higher_is_better else -1
+    folder, record, chosen = max(usable, key=lambda item: sign * item[2].at(item[1].choice.at).validation_metric)
+    at = record.choice.at.file
     return Ticket(
         path=folder,
         record=record,
@@ -221,7 +221,7 @@ def _test_set(folder: Path, record: Record) -> TestSet:
     inputs = arrays["inputs"]
     if "scale" in arrays:
         inputs = scaled(inputs, arrays["scale"], arrays["offset"])
-    return TestSet(inputs, arrays["targets"], int(record.input["test_size"]), arrays)
+    return TestSet(inputs, arrays["targets"], record.input.test_size, arrays)
 
 
 def scaled(inputs: Array, scale: Array, offset: Array) -> Array:
