@@ -14,9 +14,9 @@
 #include <string>
 #include <vector>
 
-#include "../src/engine/kernels_of.h"
-#include "../src/engine/plan.h"
-#include "../src/engine/shape.h"
+#include "isa/isa.h"
+#include "engine/plan/plan.h"
+#include "engine/region/shape.h"
 
 using namespace edgeticket;
 

@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "../src/engine/choose.h"
-#include "../src/engine/cpu_cost.h"
-#include "../src/engine/machine.h"
-#include "../src/engine/select.h"
-#include "../src/engine/shape.h"
+#include "engine/choose/choose.h"
+#include "engine/cost/cpu_cost.h"
+#include "isa/machine.h"
+#include "engine/choose/select.h"
+#include "engine/region/shape.h"
 
 using namespace edgeticket;
 

@@ -8,10 +8,10 @@
 #include <random>
 #include <vector>
 
-#include "../src/kernels/cpu.h"
-#include "../src/kernels/fc.h"
-#include "../src/kernels/fc_layer.h"
-#include "../src/kernels/fc_pack.h"
+#include "isa/cpu.h"
+#include "kernels/fc.h"
+#include "kernels/fc_layer.h"
+#include "kernels/fc_pack.h"
 #include "fenced.h"
 
 namespace edgeticket {

@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "../src/ort/abi.h"
+#include "ort/abi.h"
 
 namespace edgeticket::abi {
 

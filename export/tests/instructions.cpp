@@ -7,8 +7,8 @@
 #include <random>
 #include <vector>
 
-#include "../src/engine/kernels_of.h"
-#include "../src/engine/plan.h"
+#include "isa/isa.h"
+#include "engine/plan/plan.h"
 
 using namespace edgeticket;
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "../src/engine/kernels_of.h"
+#include "isa/isa.h"
 #include "fenced.h"
 
 using namespace edgeticket;

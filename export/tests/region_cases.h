@@ -14,10 +14,10 @@
 #include <thread>
 #include <vector>
 
-#include "../src/engine/kernels_of.h"
-#include "../src/engine/plan.h"
-#include "../src/engine/reference.h"
-#include "../src/engine/shape.h"
+#include "isa/isa.h"
+#include "engine/plan/plan.h"
+#include "engine/region/reference.h"
+#include "engine/region/shape.h"
 #include "fenced.h"
 
 namespace edgeticket {

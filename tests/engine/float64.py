@@ -2,7 +2,7 @@
 
 A sum of n rounded terms in any order is off by at most n u / (1 - n u) times the sum of the terms' sizes, u = 2^-24
 (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). `tolerances` carries these sizes through the
-model as export/src/engine/reference.h does: weights, biases and inputs by their absolute values, activations by their
+model as export/src/engine/region/reference.h does: weights, biases and inputs by their absolute values, activations by their
 largest slope. A weight of 0 does not read its input.
 """
 

@@ -2,7 +2,7 @@
 //
 // For each output channel, the tile's vectors are accumulators; each nonzero weight is broadcast once and multiplied with the tile
 // shifted by that weight's tap. A tile of few vectors would wait for its own additions, so it sums entries in turns in several sets.
-#include "../simd/activation.h"
+#include "simd/activation.h"
 #include "maps.h"
 
 namespace edgeticket::ISA_NS {

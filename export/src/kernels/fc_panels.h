@@ -1,8 +1,8 @@
 // Many rows at a time, in panels, and the transposes there and back. Included by fc.isa.cpp only; see fc.h.
 #pragma once
 
-#include "../simd/activation.h"
-#include "../simd/fc_vec.h"
+#include "simd/activation.h"
+#include "simd/fc_vec.h"
 #include "fc.h"
 
 namespace edgeticket::ISA_NS {

@@ -1,6 +1,6 @@
 // What the kernels over feature maps are given: plain structures, the same for every instruction set.
 //
-// A map lies in lane-blocked layout (engine/layout.h): channels of `plane` floats; in a plane, vectors of VL lanes in rows `pitch` floats
+// A map lies in lane-blocked layout (engine/plan/maps/layout.h): channels of `plane` floats; in a plane, vectors of VL lanes in rows `pitch` floats
 // apart, each lane holding a block of the image of its own, with its halo. A tap of a convolution then is one constant, aligned distance for
 // all lanes. Distances are in floats unless a comment says vectors.
 #pragma once

@@ -2,7 +2,7 @@
 // of the smallest instruction set. They are named one by one: an array of them would lie on the stack.
 #include "peak.h"
 
-#include "../simd/vec.h"
+#include "simd/vec.h"
 
 namespace edgeticket::ISA_NS {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <thread>
 
-#include "../engine/shape.h"
+#include "engine/region/shape.h"
 #include "guard.h"
 
 namespace edgeticket {

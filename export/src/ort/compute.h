@@ -7,8 +7,8 @@
 #include <thread>
 #include <vector>
 
-#include "../engine/memory.h"
-#include "../engine/plan.h"
+#include "engine/plan/memory.h"
+#include "engine/plan/plan.h"
 #include "abi.h"
 #include "import.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "../engine/select.h"
+#include "engine/choose/select.h"
 #include "graph.h"
 
 namespace edgeticket {

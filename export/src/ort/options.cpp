@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "../engine/kernels_of.h"
+#include "isa/isa.h"
 
 namespace edgeticket {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "../engine/plan.h"
-#include "../engine/select.h"
+#include "engine/plan/plan.h"
+#include "engine/choose/select.h"
 #include "abi.h"
 
 namespace edgeticket {

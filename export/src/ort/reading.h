@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "../engine/shape.h"
+#include "engine/region/shape.h"
 #include "operators.h"
 
 namespace edgeticket {

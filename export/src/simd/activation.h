@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "../kernels/maps.h"
+#include "kernels/maps.h"
 #include "vec.h"
 
 namespace edgeticket::ISA_NS {

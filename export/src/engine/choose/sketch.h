@@ -1,0 +1,33 @@
+// A group of candidates as a region.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "engine/region/region.h"
+#include "select.h"
+
+namespace edgeticket {
+
+struct Sketch {
+    // To be looked at, not run: weights are only counted.
+    Sketch(const std::vector<Candidate>& candidates, const std::vector<int>& group, unsigned mode);
+
+    // With its weights, and zeros for what is added to them: to be timed. Throws std::invalid_argument where it can not be planned.
+    Region whole(const std::vector<Candidate>& candidates) const;
+
+    Region region;
+    std::vector<int> members;    // candidate of each node
+    std::vector<bool> computed;  // of each input of the region: whether another node computes it
+    std::int64_t items = 1;
+
+   private:
+    int value(int id, const std::vector<std::int64_t>& shape);
+    void find_border(const std::vector<Candidate>& candidates);
+
+    std::map<int, int> index_;  // of the graph's values
+    std::vector<bool> written_;
+};
+
+}  // namespace edgeticket

@@ -1,0 +1,181 @@
+#include "own_cost.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "engine/plan/maps/conv_step.h"
+#include "isa/isa.h"
+#include "isa/machine.h"
+#include "engine/region/shape.h"
+#include "engine/plan/maps/tiles.h"
+
+namespace edgeticket {
+namespace {
+
+// Cycles, fitted with cost_bench on AVX-512.
+constexpr double kCall = 90;         // a step's call
+constexpr double kMove = 12;         // a vector gathered, of the layout
+constexpr double kHalo = 2.5;        // a halo copy
+constexpr double kResidual = 1;      // a vector of a residual
+constexpr double kPoint = 4;         // a vector through an element-wise pass
+constexpr double kCurved = 16;       // more for a vector through a sigmoid
+constexpr double kTap = 2.6;         // a vector of a pool's tap
+constexpr double kPooled = 15;       // a pooled vector
+constexpr double kMeanPlane = 30;    // a plane's mean, beside its vectors
+constexpr double kFlat = 3;          // a vector of row-major values
+constexpr double kFarMapUs = 15e-6;  // a byte read or written by a step whose maps the second cache does not hold
+constexpr double kOverflow = 0.5;    // of a convolution's cycles more, where its maps overflow the second cache by as much as that holds
+constexpr double kFarWeightUs = 33e-6;  // a byte of packed weights from beyond the second cache
+constexpr double kSmallFloats = 1 << 20, kMostSwelling = 16;  // of a layout, and times the map's own floats
+constexpr double kSharedLeast = 15;  // microseconds from which a step is shared between threads
+constexpr double kSharing = 0.6;     // of what as many threads could do: each reads what the others wrote
+
+std::size_t at(int index) { return static_cast<std::size_t>(index); }
+
+// How the kernels of an instruction set keep to cycles fitted on AVX-512, whose vectors and gathers are the dearest: those of
+// convolutions, and those of all other steps.
+struct Factors {
+    double convolution, other;
+};
+Factors factors(Isa isa) {
+    switch (isa) {
+        case Isa::Avx512: return {1.0, 1.0};
+        case Isa::Avx2: return {0.82, 0.5};
+        case Isa::Portable: return {0.54, 0.3};
+        case Isa::Neon: break;
+    }
+    return {1.0, 1.0};  // never measured
+}
+
+// Places of a packed window for each nonzero: the sparser, the fewer there are to fill it.
+double window_fill(double density) { return 1.3 * (1 + 0.022 / std::max(density, 0.005)); }
+
+double pixels(const Layout& layout) { return static_cast<double>(layout.size[0]) * static_cast<double>(layout.size[1]); }
+double floats(const Layout& layout, std::int64_t channels) {
+    return static_cast<double>(channels) * static_cast<double>(layout.plane()) * static_cast<double>(layout.lanes());
+}
+// A layout whose halos are most of it: neither memory nor the tables of its halos are worth it.
+bool swells(const Layout& layout, std::int64_t channels) {
+    return floats(layout, channels) > kSmallFloats + kMostSwelling * static_cast<double>(channels) * pixels(layout);
+}
+double vectors(const Layout& layout) { return static_cast<double>(layout.block[0] * layout.block[1]); }
+double halos(const Layout& layout) { return static_cast<double>(layout.rows() * layout.pitch()) - vectors(layout); }
+
+}  // namespace
+
+double OwnCost::far_map_us(double bytes) const { return bytes > 0.8 * second_cache_bytes() ? kFarMapUs * bytes : 0; }
+
+OwnCost::OwnCost(const OwnMachine& machine)
+    : machine_(machine), kernels_(map_family_of(machine.isa)), products_(fc_kernels_of(machine.isa)),
+      cycle_us_(2 * kernels_.wide->lanes / (machine.peak_gmacs * 1e3)),
+      far_(std::clamp(machine.packed_bytes / second_cache_bytes() / 0.6 - 1, 0.0, 1.0)) {}
+
+double OwnCost::shared_us(double alone) const {
+    return alone < kSharedLeast || machine_.threads == 1 ? alone : alone / (kSharing * machine_.threads);
+}
+
+double OwnCost::other_us(double cycles, double bytes) const {
+    return shared_us(cycles * cycle_us_ * factors(machine_.isa).other + far_map_us(bytes));
+}
+
+double OwnCost::move_us(const Layout& layout, std::int64_t channels) const {
+    const double count = static_cast<double>(channels), plane = static_cast<double>(layout.plane());
+    return other_us(kCall + kMove * count * plane, 4 * count * (plane * static_cast<double>(layout.lanes()) + pixels(layout)));
+}
+
+double OwnCost::window_us(const Node& node, const Layout& in, const Layout& out, std::int64_t in_channels, std::int64_t out_channels) const {
+    const Window& w = node.window;
+    const double outputs = static_cast<double>(out_channels);
+    const double bytes = 4 * (floats(in, in_channels) + floats(out, out_channels));
+    if (swells(in, in_channels) || swells(out, out_channels)) return std::numeric_limits<double>::infinity();
+    if (node.op != Op::Conv) {
+        const double taps = static_cast<double>(w.kernel[0] * w.kernel[1]);
+        return other_us(kCall + outputs * ((kPooled + kTap * taps) * vectors(out) + kHalo * halos(out)), bytes);
+    }
+    if (!in_reach(w, in)) return std::numeric_limits<double>::infinity();
+    TileWork work;
+    work.rows = out.block[0], work.columns = out.block[1];
+    for (int d = 0; d < 2; ++d) work.stride[d] = w.stride[d], work.reach[d] = (w.kernel[d] - 1) * w.dilation[d];
+    work.channels_in = in_channels / node.groups, work.channels_out = out_channels / node.groups;
+    const double all = static_cast<double>(work.channels_in * out_channels * w.kernel[0] * w.kernel[1]), nonzeros = static_cast<double>(nonzeros_of(node));
+    work.dense = runs_dense(node.groups, out_channels, nonzeros / all);
+    work.entries = (work.dense ? all : nonzeros) / static_cast<double>(node.groups);
+    const double cycles = kCall + tile(kernels_.of(out.lanes()), work).cycles * static_cast<double>(node.groups) + kHalo * halos(out) * outputs;
+    const double weights = packed_bytes(all, nonzeros), overflow = std::clamp((bytes + std::min(weights, bytes)) / (0.8 * second_cache_bytes()) - 1, 0.0, 1.0);
+    return shared_us(cycles * (1 + kOverflow * overflow) * cycle_us_ * factors(machine_.isa).convolution + far_ * kFarWeightUs * weights);
+}
+
+// The kernel that is the cheapest while weights are near, as FcLayer chooses, and what it takes where they are.
+double OwnCost::product_us(const Node& node, double inputs, double outputs, std::int64_t items) const {
+    const double nonzeros = static_cast<double>(nonzeros_of(node)), lanes = products_.lanes, count = static_cast<double>(items);
+    double best = std::numeric_limits<double>::infinity(), best_us = best;
+    for (std::int32_t i = 0; i < products_.count; ++i) {
+        const FcKernel& kernel = products_.kernels[i];
+        if (inputs > kernel.max_inputs || (kernel.panel && items == 1)) continue;
+        double steps = nonzeros, bytes = 8 * nonzeros;
+        switch (kernel.format) {
+            case FcFormat::WindowNarrow:
+            case FcFormat::WindowWide:
+                steps = nonzeros / lanes * window_fill(nonzeros / (inputs * outputs));
+                bytes = steps * lanes * 4 * (1 + kernel.index_bits / 32.0);
+                break;
+            case FcFormat::Csr16: bytes = 6 * nonzeros; break;
+            case FcFormat::Csr32: break;
+            case FcFormat::DenseRow: steps = std::ceil(outputs / lanes) * inputs, bytes = 4 * inputs * outputs; break;
+            case FcFormat::DensePanel: steps = std::ceil(outputs / FC_DENSE_ROWS) * inputs, bytes = 4 * inputs * outputs; break;
+        }
+        const double runs = kernel.panel ? std::ceil(count / kernel.width) : count;
+        const double unit = cycle_us_ / 2;  // of FcKernel's costs: one vector's multiply-add at the peak
+        const double taken = unit * (60 + steps * kernel.cost_step + outputs * kernel.cost_output);
+        const double turned = kernel.panel ? unit * products_.cost_transpose * kernel.width * (inputs + outputs) : 0;
+        if (runs * (taken + turned) >= best) continue;
+        best = runs * (taken + turned);
+        best_us = runs * (std::max(taken, far_ * kFarWeightUs * bytes) + turned);
+    }
+    return shared_us(best_us);
+}
+
+double OwnCost::group_us(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement, std::size_t index, std::int64_t items) const {
+    const Fused& group = groups[index];
+    const Node& node = region.nodes[at(group.node)];
+    const int input = node.inputs[0];
+    const auto& from = region.values[at(input)].shape;
+    const auto& to = region.values[at(group.output)].shape;
+    const double count = static_cast<double>(items);
+    const auto curved = [&](double vectors) {
+        const Activation kind = group.epilogue.activation;
+        return kind == Activation::Sigmoid ? kCurved * vectors : kind == Activation::HardSwish || kind == Activation::LeakyRelu ? 2 * vectors : 0;
+    };
+    switch (node.op) {
+        case Op::Conv:
+        case Op::MaxPool:
+        case Op::AveragePool: {
+            const int read_as = arrangement.read_as[index];
+            const Layout& out = arrangement.home[at(group.output)];
+            const Layout& in = read_as >= 0 ? arrangement.copies[at(read_as)].layout : arrangement.home[at(input)];
+            const double written = vectors(out) * static_cast<double>(to[0]);
+            double us = window_us(node, in, out, from[0], to[0]) + other_us(curved(written) + (group.residual >= 0 ? kResidual * written : 0), 0);
+            const auto first = std::find(arrangement.read_as.begin(), arrangement.read_as.end(), read_as);
+            const bool copies = read_as >= 0 && first - arrangement.read_as.begin() == static_cast<std::ptrdiff_t>(index);
+            if (copies) us += move_us(in, from[0]);  // counts with the first group that reads it
+            return count * us;
+        }
+        case Op::Fc: return product_us(node, static_cast<double>(from.back()), static_cast<double>(to.back()), items);
+        case Op::GlobalAveragePool: {
+            const Layout& in = arrangement.home[at(input)];
+            return count * other_us(kCall + static_cast<double>(from[0]) * (vectors(in) + kMeanPlane), 0);
+        }
+        case Op::Reshape: return 0;
+        default: break;
+    }
+    if (arrangement.is_map[at(group.output)]) {
+        const Layout& out = arrangement.home[at(group.output)];
+        const double written = vectors(out) * static_cast<double>(to[0]);
+        return count * other_us(kCall + kPoint * written + curved(written) + kHalo * halos(out) * static_cast<double>(to[0]), 8 * written * static_cast<double>(out.lanes()));
+    }
+    const double written = static_cast<double>(elements(to)) / kernels_.wide->lanes;
+    return other_us(kCall + count * (kFlat * written + curved(written)), 0);
+}
+
+}  // namespace edgeticket

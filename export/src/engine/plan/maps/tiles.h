@@ -1,0 +1,39 @@
+// How the inside of a layout is cut into the tiles that kernels exist for.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/maps.h"
+
+namespace edgeticket {
+
+struct Tile {
+    const ConvKernel* kernel;
+    std::int64_t row, column;  // of its first vector
+};
+
+// What a convolution asks of its tiling. Counts are of one group.
+struct TileWork {
+    std::int64_t rows = 1, columns = 1;      // vectors of the output's inside
+    std::int64_t stride[2] = {1, 1};
+    std::int64_t reach[2] = {0, 0};          // vectors that a tile reads beyond its own, down and right
+    std::int64_t channels_in = 1, channels_out = 1;
+    double entries = 0;                      // weights that are multiplied
+    bool dense = false;                      // by the kernels that take every weight
+};
+
+struct Tiling {
+    std::vector<Tile> tiles;                 // never empty
+    std::int64_t block = 1;                  // input channels that a tile takes at a time
+    double cycles = 0;                       // for one group
+};
+
+// The cheapest tiling by a model of the first cache: a block of input channels under a tile should stay in it, every further block
+// reloads the sums.
+Tiling tile(const MapKernels& kernels, const TileWork& work);
+
+// Cycles that an output channel takes for one weight over `vectors` vectors.
+double entry_cycles(std::int64_t vectors, bool dense);
+
+}  // namespace edgeticket
