@@ -3,6 +3,7 @@
 //   map_kernel_tests [COUNT [SEED]]     COUNT random tasks a kernel; exit status 1 if a value was wrong
 //
 // Tolerances as in fc_tests.cpp. What a kernel should not write has to stay as it was, bit for bit.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -326,11 +327,10 @@ void test_flat(const MapKernels& isa) {
 
 std::vector<const MapKernels*> tables() {
     std::vector<const MapKernels*> found;
-    for (const Isa isa : {Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512})
-        if (has_isa(isa)) found.push_back(&map_kernels_of(isa));
-#if defined(__x86_64__)
-    if (has_isa(Isa::Avx2)) found.push_back(&fma4::map_kernels);
-#endif
+    for (const InstructionSet& set : kInstructionSets)
+        if (has_isa(set.isa))
+            for (const MapKernels* kernels : {set.maps, set.small_maps})
+                if (std::find(found.begin(), found.end(), kernels) == found.end()) found.push_back(kernels);
     return found;
 }
 

@@ -140,8 +140,8 @@ template <class Make>
 int test_regions(int count, unsigned first, int most_items, Make make) {
     int failed = 0, ran = 0;
     double closest = 0;
-    for (const Isa isa : {Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512}) {
-        if (!has_isa(isa)) continue;
+    for (const InstructionSet& set : kInstructionSets) {
+        if (!has_isa(set.isa)) continue;
         for (int i = 0; i < count; ++i) {
             const unsigned seed = first + static_cast<unsigned>(i);
             Chance chance(seed);
@@ -151,14 +151,14 @@ int test_regions(int count, unsigned first, int most_items, Make make) {
             for (const int value : test.region.inputs)
                 inputs.push_back(chance.reals(items * elements(test.region.values[static_cast<std::size_t>(value)].shape)));
             Settings settings;
-            settings.isa = isa;
+            settings.isa = set.isa;
             settings.threads = chance.number(1, 3);
             const double off = worst(test, settings, items, inputs, i % 2 == 0);
             closest = off > closest && off < 1e29 ? off : closest;
             ++ran;
             if (off <= 1) continue;
             ++failed;
-            std::printf("%s, seed %u, %lld items, %d threads: %.3g times the allowed error\n", isa_name(isa), seed, static_cast<long long>(items),
+            std::printf("%s, seed %u, %lld items, %d threads: %.3g times the allowed error\n", set.name, seed, static_cast<long long>(items),
                         settings.threads, off);
             if (failed <= 5) describe(test.region);
         }
