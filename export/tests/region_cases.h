@@ -53,8 +53,10 @@ class Chance {
     }
 
     void activation(Node& node) {
-        constexpr Op activations[] = {Op::Relu, Op::Clip, Op::LeakyRelu, Op::Sigmoid, Op::HardSwish};
-        node.op = activations[number(0, 4)];
+        std::vector<Op> activations;
+        for (const OpTraits& row : kOps)
+            if (row.is_activation()) activations.push_back(row.op);
+        node.op = activations[static_cast<std::size_t>(number(0, static_cast<int>(activations.size()) - 1))];
         node.low = static_cast<float>(number(-2, 0)) * 0.5F;
         node.high = static_cast<float>(number(1, 12)) * 0.5F;
         node.alpha = 0.1F;
@@ -69,14 +71,9 @@ inline int add_value(Region& region, const std::vector<std::int64_t>& shape) {
     return static_cast<int>(region.values.size()) - 1;
 }
 
-inline const char* op_name(Op op) {
-    constexpr const char* names[] = {"Conv", "Fc", "Add", "Relu", "Clip", "LeakyRelu", "Sigmoid", "HardSwish", "MaxPool", "AveragePool", "GlobalAveragePool", "Reshape"};
-    return names[static_cast<int>(op)];
-}
-
 inline void describe(const Region& region) {
     for (const Node& node : region.nodes) {
-        std::printf("    %s", op_name(node.op));
+        std::printf("    %s", node.traits().name);
         for (const std::int64_t s : region.values[static_cast<std::size_t>(node.inputs[0])].shape) std::printf(" %lld", static_cast<long long>(s));
         std::printf(" ->");
         for (const std::int64_t s : region.values[static_cast<std::size_t>(node.output)].shape) std::printf(" %lld", static_cast<long long>(s));

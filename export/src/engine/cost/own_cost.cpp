@@ -19,7 +19,6 @@ constexpr double kMove = 12;         // a vector gathered, of the layout
 constexpr double kHalo = 2.5;        // a halo copy
 constexpr double kResidual = 1;      // a vector of a residual
 constexpr double kPoint = 4;         // a vector through an element-wise pass
-constexpr double kCurved = 16;       // more for a vector through a sigmoid
 constexpr double kTap = 2.6;         // a vector of a pool's tap
 constexpr double kPooled = 15;       // a pooled vector
 constexpr double kMeanPlane = 30;    // a plane's mean, beside its vectors
@@ -128,10 +127,8 @@ double OwnCost::group_us(const Region& region, const std::vector<Fused>& groups,
     const auto& from = region.values[at(input)].shape;
     const auto& to = region.values[at(group.output)].shape;
     const double count = static_cast<double>(items);
-    const auto curved = [&](double vectors) {
-        const Activation kind = group.epilogue.activation;
-        return kind == Activation::Sigmoid ? kCurved * vectors : kind == Activation::HardSwish || kind == Activation::LeakyRelu ? 2 * vectors : 0;
-    };
+    const ActivationTraits* const activation = traits_of(group.epilogue.activation);
+    const auto curved = [&](double vectors) { return activation == nullptr ? 0 : activation->vector_cycles * vectors; };
     switch (node.op) {
         case Op::Conv:
         case Op::MaxPool:
