@@ -36,7 +36,7 @@ struct OrtMemoryInfo;
 
 // ORT_EP_FAIL (11) is never ours: Python answers it by building the session again on the CPU provider, in silence.
 enum ErrorCode : int { kFail = 1, kInvalidArgument = 2 };
-enum ElementType : int { kFloat = 1, kInt64 = 7 };
+enum ElementCode : int { kFloat = 1, kInt64 = 7 };
 enum AttributeType : int { kUndefined = 0, kInt = 1, kInts = 2, kFloatAttribute = 3, kFloats = 4, kString = 5, kStrings = 6 };
 enum DeviceType : int { kCpu = 0 };
 enum LoggingLevel : int { kWarning = 2 };
@@ -74,13 +74,13 @@ struct OrtApi {
     Status (*CreateSessionOptions)(OrtSessionOptions** out);
     Gap gap_11_48[38];
     Status (*CreateTensorWithDataAsOrtValue)(const OrtMemoryInfo*, void* data, std::size_t size_bytes, const std::int64_t* shape,
-                                             std::size_t rank, ElementType, OrtValue** out);
+                                             std::size_t rank, ElementCode, OrtValue** out);
     Gap gap_50;
     Status (*GetTensorMutableData)(OrtValue*, void** out);
     Gap gap_52_54[3];
     Status (*CastTypeInfoToTensorInfo)(const OrtTypeInfo*, const OrtTensorTypeAndShapeInfo** out);
     Gap gap_56_59[4];
-    Status (*GetTensorElementType)(const OrtTensorTypeAndShapeInfo*, ElementType* out);
+    Status (*GetTensorElementType)(const OrtTensorTypeAndShapeInfo*, ElementCode* out);
     Status (*GetDimensionsCount)(const OrtTensorTypeAndShapeInfo*, std::size_t* out);
     Status (*GetDimensions)(const OrtTensorTypeAndShapeInfo*, std::int64_t* out, std::size_t count);
     Status (*GetSymbolicDimensions)(const OrtTensorTypeAndShapeInfo*, const char** out, std::size_t count);

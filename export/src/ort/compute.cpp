@@ -162,8 +162,8 @@ void CompiledRegion::write_outputs(OrtKernelContext* context, Workspace& workspa
     for (std::size_t i = 0; i < import_.outputs.size(); ++i) {
         const OutputShape& output = import_.outputs[i];
         Shape& shape = workspace.shapes[import_.inputs.size() + i];
-        if (output.leads >= 0) {
-            const Shape& from = workspace.shapes[static_cast<std::size_t>(output.leads)];
+        if (output.leads_from >= 0) {
+            const Shape& from = workspace.shapes[static_cast<std::size_t>(output.leads_from)];
             for (std::size_t axis = 0; axis + 1 < shape.size(); ++axis) shape[axis] = from[axis];
         } else {
             std::int64_t known = 1;

@@ -7,10 +7,10 @@
 #include <thread>
 #include <vector>
 
+#include "abi.h"
 #include "engine/plan/memory.h"
 #include "engine/plan/plan.h"
-#include "abi.h"
-#include "import.h"
+#include "onnx/import.h"
 
 namespace edgeticket {
 

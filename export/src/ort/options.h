@@ -9,8 +9,6 @@
 
 namespace edgeticket {
 
-inline constexpr const char* kProviderName = "EdgeTicketExecutionProvider";
-
 struct Options {
     Claim claim = Claim::Auto;     // claim: auto | timed (open choices are measured) | always (every node that can be computed)
     Settings settings;             // isa: avx512 | avx2 | neon | portable; threads: of the session, 1 to 1024

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <stdexcept>
 
+#include "onnx/import.h"
+
 namespace edgeticket {
 namespace {
 
@@ -33,13 +35,6 @@ std::string list(const std::vector<std::int64_t>& sizes) {
     return out + "]";
 }
 
-// The shape of the constant that a layer multiplies by.
-std::vector<std::int64_t> weight_shape(const OnnxGraph& graph, const OnnxNode& node) {
-    if ((node.op != "Conv" && node.op != "Gemm" && node.op != "MatMul") || node.inputs.size() < 2 || node.inputs[1] < 0) return {};
-    const OnnxValue& weight = graph.values[static_cast<std::size_t>(node.inputs[1])];
-    return weight.constant ? weight.shape : std::vector<std::int64_t>{};
-}
-
 std::string line(const Record& r) {
     return "  {\"name\": " + quoted(r.name) + ", \"op\": " + quoted(r.op) + ", \"claimed\": " + (r.reason.empty() ? "true" : "false") +
            ", \"reason\": " + quoted(r.reason) + ", \"kernel\": " + quoted(r.kernel) + ", \"weight\": " + list(r.weight) +
@@ -50,7 +45,7 @@ std::string line(const Record& r) {
 
 }  // namespace
 
-void Report::judge(const OnnxGraph& graph, const std::vector<Candidate>& candidates, const Selection& selection) {
+void Report::judged(const OnnxGraph& graph, const std::vector<Candidate>& candidates, const Selection& selection) {
     records_.clear();
     index_.clear();
     for (std::size_t i = 0; i < candidates.size(); ++i) {

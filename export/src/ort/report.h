@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/choose/select.h"
-#include "graph.h"
+#include "onnx/graph.h"
 
 namespace edgeticket {
 
@@ -25,7 +25,8 @@ struct Record {
 class Report {
    public:
     explicit Report(std::string path) : path_(std::move(path)) {}
-    void judge(const OnnxGraph& graph, const std::vector<Candidate>& candidates, const Selection& selection);
+    // Begins anew, with a record for each node of the graph.
+    void judged(const OnnxGraph& graph, const std::vector<Candidate>& candidates, const Selection& selection);
     // `times` is empty or has one entry a node. `nodes` are those of the region, in its order.
     void compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nodes, const std::vector<double>& times);
     void write() const;  // Throws std::runtime_error where the file can not be written.
