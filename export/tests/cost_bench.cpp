@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <map>
 #include <memory>
 #include <new>
@@ -88,8 +87,11 @@ int main(int count, char** arguments) {
     const int layers = count > 1 ? std::atoi(arguments[1]) : 100;
     random_source.seed(count > 2 ? static_cast<unsigned>(std::atoi(arguments[2])) : 1U);
     Settings settings;
-    for (const Isa isa : {Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512})
-        if (count > 3 && std::strcmp(arguments[3], isa_name(isa)) == 0) settings.isa = isa;
+    if (count > 3) {
+        const InstructionSet* const set = isa_named(arguments[3]);
+        if (set == nullptr || !has_isa(set->isa)) return std::fprintf(stderr, "no instruction set %s here\n", arguments[3]), 2;
+        settings.isa = set->isa;
+    }
     std::map<std::string, std::vector<double>> ratios;
     for (int i = 0; i < layers; ++i) {
         std::string kind, text;

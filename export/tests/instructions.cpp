@@ -15,9 +15,9 @@ using namespace edgeticket;
 int main(int count, char** arguments) {
     constexpr std::int64_t channels = 64, size = 8;
     Settings settings;
-    for (const Isa isa : {Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512})
-        if (count > 2 && std::strcmp(arguments[1], isa_name(isa)) == 0) settings.isa = isa;
-    if (count != 3 || std::strcmp(arguments[1], isa_name(settings.isa)) != 0 || !has_isa(settings.isa)) return std::fprintf(stderr, "usage: see the source\n"), 2;
+    const InstructionSet* const set = count == 3 ? isa_named(arguments[1]) : nullptr;
+    if (set == nullptr || !has_isa(set->isa)) return std::fprintf(stderr, "usage: see the source\n"), 2;
+    settings.isa = set->isa;
     std::mt19937 random(1);
     std::vector<float> weight(static_cast<std::size_t>(channels * channels * 9));
     std::int64_t nonzeros = 0;

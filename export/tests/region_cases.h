@@ -53,8 +53,10 @@ class Chance {
     }
 
     void activation(Node& node) {
-        constexpr Op activations[] = {Op::Relu, Op::Clip, Op::LeakyRelu, Op::Sigmoid, Op::HardSwish};
-        node.op = activations[number(0, 4)];
+        std::vector<Op> activations;
+        for (const OpTraits& row : kOps)
+            if (row.is_activation()) activations.push_back(row.op);
+        node.op = activations[static_cast<std::size_t>(number(0, static_cast<int>(activations.size()) - 1))];
         node.low = static_cast<float>(number(-2, 0)) * 0.5F;
         node.high = static_cast<float>(number(1, 12)) * 0.5F;
         node.alpha = 0.1F;
@@ -69,14 +71,9 @@ inline int add_value(Region& region, const std::vector<std::int64_t>& shape) {
     return static_cast<int>(region.values.size()) - 1;
 }
 
-inline const char* op_name(Op op) {
-    constexpr const char* names[] = {"Conv", "Fc", "Add", "Relu", "Clip", "LeakyRelu", "Sigmoid", "HardSwish", "MaxPool", "AveragePool", "GlobalAveragePool", "Reshape"};
-    return names[static_cast<int>(op)];
-}
-
 inline void describe(const Region& region) {
     for (const Node& node : region.nodes) {
-        std::printf("    %s", op_name(node.op));
+        std::printf("    %s", node.traits().name);
         for (const std::int64_t s : region.values[static_cast<std::size_t>(node.inputs[0])].shape) std::printf(" %lld", static_cast<long long>(s));
         std::printf(" ->");
         for (const std::int64_t s : region.values[static_cast<std::size_t>(node.output)].shape) std::printf(" %lld", static_cast<long long>(s));
@@ -140,8 +137,8 @@ template <class Make>
 int test_regions(int count, unsigned first, int most_items, Make make) {
     int failed = 0, ran = 0;
     double closest = 0;
-    for (const Isa isa : {Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512}) {
-        if (!has_isa(isa)) continue;
+    for (const InstructionSet& set : kInstructionSets) {
+        if (!has_isa(set.isa)) continue;
         for (int i = 0; i < count; ++i) {
             const unsigned seed = first + static_cast<unsigned>(i);
             Chance chance(seed);
@@ -151,14 +148,14 @@ int test_regions(int count, unsigned first, int most_items, Make make) {
             for (const int value : test.region.inputs)
                 inputs.push_back(chance.reals(items * elements(test.region.values[static_cast<std::size_t>(value)].shape)));
             Settings settings;
-            settings.isa = isa;
+            settings.isa = set.isa;
             settings.threads = chance.number(1, 3);
             const double off = worst(test, settings, items, inputs, i % 2 == 0);
             closest = off > closest && off < 1e29 ? off : closest;
             ++ran;
             if (off <= 1) continue;
             ++failed;
-            std::printf("%s, seed %u, %lld items, %d threads: %.3g times the allowed error\n", isa_name(isa), seed, static_cast<long long>(items),
+            std::printf("%s, seed %u, %lld items, %d threads: %.3g times the allowed error\n", set.name, seed, static_cast<long long>(items),
                         settings.threads, off);
             if (failed <= 5) describe(test.region);
         }

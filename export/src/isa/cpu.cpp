@@ -5,10 +5,11 @@
 #endif
 
 namespace edgeticket {
+namespace {
 
 // Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, sections 14.7.1 and 15.2: the instructions count
 // only where the operating system saves the registers (OSXSAVE, then XCR0: 6 for ymm, 0xe6 for zmm and masks).
-Cpu this_cpu() {
+Cpu ask_cpu() {
     Cpu cpu;
 #if defined(__x86_64__)
     unsigned a = 0, b = 0, c = 0, d = 0;
@@ -24,6 +25,13 @@ Cpu this_cpu() {
     cpu.avx512 = cpu.avx2 && (b & (F | DQ | BW | VL)) == (F | DQ | BW | VL) && (low & 0xe6U) == 0xe6U;
 #endif
     return cpu;
+}
+
+}  // namespace
+
+const Cpu& this_cpu() {
+    static const Cpu found = ask_cpu();
+    return found;
 }
 
 }  // namespace edgeticket

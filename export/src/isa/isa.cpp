@@ -1,93 +1,55 @@
 #include "isa.h"
 
+#include <iterator>
 #include <stdexcept>
-#include <string>
-
-#include "cpu.h"
 
 namespace edgeticket {
-
-#if defined(__x86_64__)
 namespace {
 
-// Asked once: in a virtual machine each question leaves it, and takes tens of microseconds.
-const Cpu& cpu() {
-    static const Cpu found = this_cpu();
-    return found;
+constexpr bool rows_in_order() {
+    for (std::size_t i = 0; i < std::size(kInstructionSets); ++i)
+        if (kInstructionSets[i].isa != static_cast<Isa>(i)) return false;
+    return true;
+}
+static_assert(rows_in_order(), "instruction_set() finds a row by its place");
+
+const InstructionSet& required(Isa isa) {
+    if (!has_isa(isa)) throw std::invalid_argument(std::string("this processor or this build has no ") + isa_name(isa));
+    return instruction_set(isa);
 }
 
 }  // namespace
-#endif
+
+const InstructionSet* isa_named(const std::string& name) {
+    for (const InstructionSet& set : kInstructionSets)
+        if (name == set.name) return &set;
+    return nullptr;
+}
+
+std::string isa_names() {
+    std::string names;
+    for (std::size_t i = std::size(kInstructionSets); i-- > 0;) names += kInstructionSets[i].name + std::string(i > 0 ? ", " : "");
+    return names;
+}
 
 bool has_isa(Isa isa) {
-    switch (isa) {
-        case Isa::Portable: return true;
-#if defined(__x86_64__)
-        case Isa::Avx512: return cpu().avx512;
-        case Isa::Avx2: return cpu().avx2;
-#elif defined(__ARM_NEON)
-        case Isa::Neon: return true;
-#endif
-        default: return false;
-    }
+    const InstructionSet& set = instruction_set(isa);
+    return set.available != nullptr && set.available();
 }
 
 Isa best_isa() {
-    for (const Isa isa : {Isa::Avx512, Isa::Avx2, Isa::Neon})
-        if (has_isa(isa)) return isa;
+    for (std::size_t i = std::size(kInstructionSets); i-- > 0;)
+        if (has_isa(kInstructionSets[i].isa)) return kInstructionSets[i].isa;
     return Isa::Portable;
 }
 
-const char* isa_name(Isa isa) {
-    switch (isa) {
-        case Isa::Avx512: return "avx512";
-        case Isa::Avx2: return "avx2";
-        case Isa::Neon: return "neon";
-        case Isa::Portable: break;
-    }
-    return "portable";
-}
-
-namespace {
-
-void require(Isa isa) {
-    if (!has_isa(isa)) throw std::invalid_argument(std::string("this processor or this build has no ") + isa_name(isa));
-}
-
-}  // namespace
-
-const MapKernels& map_kernels_of(Isa isa) {
-    require(isa);
-    switch (isa) {
-#if defined(__x86_64__)
-        case Isa::Avx512: return avx512::map_kernels;
-        case Isa::Avx2: return avx2::map_kernels;
-#elif defined(__ARM_NEON)
-        case Isa::Neon: return neon::map_kernels;
-#endif
-        default: return portable::map_kernels;
-    }
-}
+const MapKernels& map_kernels_of(Isa isa) { return *required(isa).maps; }
 
 MapFamily map_family_of(Isa isa) {
-    const MapKernels& wide = map_kernels_of(isa);
-#if defined(__x86_64__)
-    if (isa == Isa::Avx512 || isa == Isa::Avx2) return {&wide, &fma4::map_kernels};
-#endif
-    return {&wide, &wide};
+    const InstructionSet& set = required(isa);
+    return {set.maps, set.small_maps};
 }
 
-const FcKernels& fc_kernels_of(Isa isa) {
-    require(isa);
-    switch (isa) {
-#if defined(__x86_64__)
-        case Isa::Avx512: return avx512::fc_kernels;
-        case Isa::Avx2: return avx2::fc_kernels;
-#elif defined(__ARM_NEON)
-        case Isa::Neon: return neon::fc_kernels;
-#endif
-        default: return portable::fc_kernels;
-    }
-}
+const FcKernels& fc_kernels_of(Isa isa) { return *required(isa).layers; }
 
 }  // namespace edgeticket

@@ -4,9 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
-
-#include "kernels/peak.h"
-#include "isa.h"
+#include <iterator>
+#include <mutex>
 
 namespace edgeticket {
 namespace {
@@ -34,28 +33,13 @@ double measure(const PeakKernel& kernel) {
 }  // namespace
 
 double peak_gmacs(Isa isa) {
+    static std::mutex mutex;
+    static double rates[std::size(kInstructionSets)] = {};  // 0 where not measured yet
     if (!has_isa(isa)) return 0;
-    switch (isa) {
-#if defined(__x86_64__)
-        case Isa::Avx512: {
-            static const double rate = measure(avx512::peak_kernel);
-            return rate;
-        }
-        case Isa::Avx2: {
-            static const double rate = measure(avx2::peak_kernel);
-            return rate;
-        }
-#elif defined(__ARM_NEON)
-        case Isa::Neon: {
-            static const double rate = measure(neon::peak_kernel);
-            return rate;
-        }
-#endif
-        default: {
-            static const double rate = measure(portable::peak_kernel);
-            return rate;
-        }
-    }
+    const std::lock_guard<std::mutex> lock(mutex);
+    double& rate = rates[static_cast<int>(isa)];
+    if (rate == 0) rate = measure(*instruction_set(isa).peak);
+    return rate;
 }
 
 double second_cache_bytes() {

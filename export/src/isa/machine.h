@@ -1,7 +1,7 @@
 // What this machine's processor does, measured.
 #pragma once
 
-#include "engine/plan/plan.h"
+#include "isa.h"
 
 namespace edgeticket {
 

@@ -256,6 +256,7 @@ const ConvKernel convs[] = {
 
 }  // namespace
 
+extern const MapKernels map_kernels;  // declared in isa/isa.h for everyone else
 const MapKernels map_kernels = {ET_TEXT(ISA_NS), VL, convs, sizeof convs / sizeof convs[0], point, pool, mean, move, flat};
 
 }  // namespace edgeticket::ISA_NS

@@ -49,6 +49,7 @@ constexpr FcKernel kernels[] = {
 
 }  // namespace
 
+extern const FcKernels fc_kernels;  // declared in isa/isa.h for everyone else
 const FcKernels fc_kernels = {
     ET_TEXT(ISA_NS),
     VL,

@@ -8,16 +8,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd/activation.h"
+
 namespace edgeticket {
-
-enum class Activation : std::uint8_t { None, Clip, LeakyRelu, Sigmoid, HardSwish };  // Relu is Clip from 0 to infinity
-
-struct Epilogue {
-    Activation activation = Activation::None;
-    float low = 0;    // Clip
-    float high = 0;   // Clip
-    float alpha = 0;  // LeakyRelu
-};
 
 // Vectors outside their lanes' blocks, in a line: permutations of vectors inside, 0 where the image ends.
 constexpr std::uint32_t NO_LANE = ~0U;
@@ -140,14 +133,5 @@ struct MapKernels {
     // y[i] = activation(a[i] + b[i]) over row-major values; b may be null
     void (*flat)(const float* a, const float* b, float* y, std::size_t count, const Epilogue&);
 };
-
-#if defined(__x86_64__)
-namespace avx512 { extern const MapKernels map_kernels; }
-namespace avx2 { extern const MapKernels map_kernels; }
-namespace fma4 { extern const MapKernels map_kernels; }  // four lanes with AVX2's instructions, for maps of a few pixels
-#elif defined(__ARM_NEON)
-namespace neon { extern const MapKernels map_kernels; }
-#endif
-namespace portable { extern const MapKernels map_kernels; }
 
 }  // namespace edgeticket

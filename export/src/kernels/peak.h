@@ -11,12 +11,4 @@ struct PeakKernel {
     float (*run)(float factor, float summand);
 };
 
-#if defined(__x86_64__)
-namespace avx512 { extern const PeakKernel peak_kernel; }
-namespace avx2 { extern const PeakKernel peak_kernel; }
-#elif defined(__ARM_NEON)
-namespace neon { extern const PeakKernel peak_kernel; }
-#endif
-namespace portable { extern const PeakKernel peak_kernel; }
-
 }  // namespace edgeticket

@@ -37,12 +37,10 @@ std::string entry(const abi::OrtApi& api, const abi::OrtSessionOptions* session,
 
 Isa isa(const std::string& value) {
     if (value.empty()) return best_isa();
-    for (Isa isa : {Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512})
-        if (value == isa_name(isa)) {
-            if (!has_isa(isa)) refuse("isa", value, "this processor or this build has not got it");
-            return isa;
-        }
-    refuse("isa", value, "one of avx512, avx2, neon, portable");
+    const InstructionSet* const set = isa_named(value);
+    if (set == nullptr) refuse("isa", value, ("one of " + isa_names()).c_str());
+    if (!has_isa(set->isa)) refuse("isa", value, "this processor or this build has not got it");
+    return set->isa;
 }
 
 }  // namespace

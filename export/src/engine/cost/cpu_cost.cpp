@@ -75,7 +75,7 @@ CpuCost::CpuCost(const CpuMachine& machine)
 
 bool CpuCost::fuses(Op head, Op follower, std::size_t rank) {
     if (head == Op::Conv) return follower != Op::Add || rank == 3;
-    return head == Op::Fc && (follower == Op::Relu || follower == Op::LeakyRelu || follower == Op::Sigmoid);
+    return head == Op::Fc && traits_of(follower).cpu_joins_product;
 }
 
 double CpuCost::shared_us(double us) const {
@@ -84,9 +84,8 @@ double CpuCost::shared_us(double us) const {
 }
 
 double CpuCost::pass_us(Op op, double elements) const {
-    const double each = op == Op::Sigmoid ? 0.27e-3 : op == Op::HardSwish ? 0.21e-3 : op == Op::LeakyRelu ? 0.16e-3 : 0.10e-3;
-    const double far = op == Op::Add && elements > 250e3 ? 0.4e-3 : each;
-    return slower_ * 0.3 + elements * (elements > 250e3 ? far : each * slower_);
+    const OpTraits& traits = traits_of(op);
+    return slower_ * 0.3 + elements * (elements > 250e3 ? traits.cpu_far_us : traits.cpu_us * slower_);
 }
 
 double CpuCost::product_us(double rows, double inputs, double outputs) const {

@@ -19,7 +19,6 @@ constexpr double kMove = 12;         // a vector gathered, of the layout
 constexpr double kHalo = 2.5;        // a halo copy
 constexpr double kResidual = 1;      // a vector of a residual
 constexpr double kPoint = 4;         // a vector through an element-wise pass
-constexpr double kCurved = 16;       // more for a vector through a sigmoid
 constexpr double kTap = 2.6;         // a vector of a pool's tap
 constexpr double kPooled = 15;       // a pooled vector
 constexpr double kMeanPlane = 30;    // a plane's mean, beside its vectors
@@ -32,21 +31,6 @@ constexpr double kSharedLeast = 15;  // microseconds from which a step is shared
 constexpr double kSharing = 0.6;     // of what as many threads could do: each reads what the others wrote
 
 std::size_t at(int index) { return static_cast<std::size_t>(index); }
-
-// How the kernels of an instruction set keep to cycles fitted on AVX-512, whose vectors and gathers are the dearest: those of
-// convolutions, and those of all other steps.
-struct Factors {
-    double convolution, other;
-};
-Factors factors(Isa isa) {
-    switch (isa) {
-        case Isa::Avx512: return {1.0, 1.0};
-        case Isa::Avx2: return {0.82, 0.5};
-        case Isa::Portable: return {0.54, 0.3};
-        case Isa::Neon: break;
-    }
-    return {1.0, 1.0};  // never measured
-}
 
 // Places of a packed window for each nonzero: the sparser, the fewer there are to fill it.
 double window_fill(double density) { return 1.3 * (1 + 0.022 / std::max(density, 0.005)); }
@@ -76,7 +60,7 @@ double OwnCost::shared_us(double alone) const {
 }
 
 double OwnCost::other_us(double cycles, double bytes) const {
-    return shared_us(cycles * cycle_us_ * factors(machine_.isa).other + far_map_us(bytes));
+    return shared_us(cycles * cycle_us_ * instruction_set(machine_.isa).other_cycles + far_map_us(bytes));
 }
 
 double OwnCost::move_us(const Layout& layout, std::int64_t channels) const {
@@ -103,7 +87,7 @@ double OwnCost::window_us(const Node& node, const Layout& in, const Layout& out,
     work.entries = (work.dense ? all : nonzeros) / static_cast<double>(node.groups);
     const double cycles = kCall + tile(kernels_.of(out.lanes()), work).cycles * static_cast<double>(node.groups) + kHalo * halos(out) * outputs;
     const double weights = packed_bytes(all, nonzeros), overflow = std::clamp((bytes + std::min(weights, bytes)) / (0.8 * second_cache_bytes()) - 1, 0.0, 1.0);
-    return shared_us(cycles * (1 + kOverflow * overflow) * cycle_us_ * factors(machine_.isa).convolution + far_ * kFarWeightUs * weights);
+    return shared_us(cycles * (1 + kOverflow * overflow) * cycle_us_ * instruction_set(machine_.isa).conv_cycles + far_ * kFarWeightUs * weights);
 }
 
 // The kernel that is the cheapest while weights are near, as FcLayer chooses, and what it takes where they are.
@@ -143,10 +127,8 @@ double OwnCost::group_us(const Region& region, const std::vector<Fused>& groups,
     const auto& from = region.values[at(input)].shape;
     const auto& to = region.values[at(group.output)].shape;
     const double count = static_cast<double>(items);
-    const auto curved = [&](double vectors) {
-        const Activation kind = group.epilogue.activation;
-        return kind == Activation::Sigmoid ? kCurved * vectors : kind == Activation::HardSwish || kind == Activation::LeakyRelu ? 2 * vectors : 0;
-    };
+    const ActivationTraits* const activation = traits_of(group.epilogue.activation);
+    const auto curved = [&](double vectors) { return activation == nullptr ? 0 : activation->vector_cycles * vectors; };
     switch (node.op) {
         case Op::Conv:
         case Op::MaxPool:

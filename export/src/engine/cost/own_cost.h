@@ -24,8 +24,6 @@ struct OwnMachine {
 // That a layer's weights take: as pairs of a tap and a weight, or dense.
 inline double packed_bytes(double weights, double nonzeros) { return std::min(6 * nonzeros, 4 * weights); }
 
-std::int64_t nonzeros_of(const Node& node);  // of the weight, or Node::nonzeros where the weight is not there
-
 class OwnCost {
    public:
     explicit OwnCost(const OwnMachine& machine);

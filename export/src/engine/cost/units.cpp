@@ -10,8 +10,6 @@ namespace {
 
 std::size_t at(int index) { return static_cast<std::size_t>(index); }
 
-bool windowed(Op op) { return op == Op::Conv || op == Op::MaxPool || op == Op::AveragePool; }
-
 // Of the first node of a group, then of its followers.
 std::vector<double> cpu_parts_of(const Region& region, const Fused& group, const CpuCost& cpu, std::int64_t items) {
     const auto us = [&](const Node& node) {
@@ -57,15 +55,15 @@ Units units_of(const Region& region, const std::vector<Fused>& groups, const Arr
         Unit unit;
         unit.node = group.node;
         unit.output = group.output;
-        unit.weighted = head.op == Op::Conv || head.op == Op::Fc;
+        unit.weighted = head.traits().has_weight;
         unit.own_us = own.group_us(region, groups, arrangement, g, items);
         unit.cpu_parts = cpu_parts_of(region, group, cpu, items);
         for (const double us : unit.cpu_parts) unit.cpu_us += us;
-        const bool as_map = windowed(head.op) || head.op == Op::GlobalAveragePool || (head.op != Op::Fc && head.op != Op::Reshape && arrangement.is_map[at(group.output)]);
+        const bool as_map = head.traits().has_window || head.op == Op::GlobalAveragePool || (head.op != Op::Fc && head.op != Op::Reshape && arrangement.is_map[at(group.output)]);
         std::vector<int> values = head.inputs;
         if (group.residual >= 0) values.push_back(group.residual);
         for (std::size_t i = 0; i < values.size(); ++i) {
-            const bool gathered = i == 0 && windowed(head.op) && arrangement.read_as[g] >= 0;
+            const bool gathered = i == 0 && head.traits().has_window && arrangement.read_as[g] >= 0;
             unit.reads.push_back({values[i], as_map, !gathered});
             ++result.values[at(values[i])].readers;
         }

@@ -8,14 +8,9 @@
 #include <vector>
 
 #include "engine/region/region.h"
+#include "isa/isa.h"
 
 namespace edgeticket {
-
-enum class Isa : std::uint8_t { Portable, Neon, Avx2, Avx512 };
-
-// The best instruction set that this processor has and this build holds.
-Isa best_isa();
-const char* isa_name(Isa isa);  // "portable", "neon", "avx2", "avx512"
 
 struct Settings {
     Isa isa = best_isa();

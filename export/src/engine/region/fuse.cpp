@@ -1,7 +1,6 @@
 #include "fuse.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace edgeticket {
 namespace {
@@ -22,27 +21,6 @@ std::vector<float> bias_with(const Region& region, const Fused& group, const Nod
 
 }  // namespace
 
-bool is_activation(Op op) {
-    return op == Op::Relu || op == Op::Clip || op == Op::LeakyRelu || op == Op::Sigmoid || op == Op::HardSwish;
-}
-
-std::int64_t nonzeros_of(const Node& node) {
-    if (node.nonzeros >= 0) return node.nonzeros;
-    return count_nonzeros(node.weight.data(), node.weight.size());
-}
-
-Epilogue epilogue_of(const Node& node) {
-    constexpr float infinity = std::numeric_limits<float>::infinity();
-    switch (node.op) {
-        case Op::Relu: return {Activation::Clip, 0, infinity, 0};
-        case Op::Clip: return {Activation::Clip, node.low, node.high, 0};
-        case Op::LeakyRelu: return {Activation::LeakyRelu, 0, 0, node.alpha};
-        case Op::Sigmoid: return {Activation::Sigmoid, 0, 0, 0};
-        case Op::HardSwish: return {Activation::HardSwish, 0, 0, 0};
-        default: return {};
-    }
-}
-
 std::vector<Fused> fuse(const Region& region) {
     std::vector<int> readers(region.values.size(), 0);
     for (const int value : region.outputs) readers[static_cast<std::size_t>(value)] += 2;  // must be written: never inside a group
@@ -60,12 +38,11 @@ std::vector<Fused> fuse(const Region& region) {
             const int group = group_of[static_cast<std::size_t>(value)];
             if (group < 0 || readers[static_cast<std::size_t>(value)] != 1) continue;
             const Fused& candidate = groups[static_cast<std::size_t>(group)];
-            const Op op = region.nodes[static_cast<std::size_t>(candidate.node)].op;
+            const OpTraits& head = region.nodes[static_cast<std::size_t>(candidate.node)].traits();
             if (candidate.epilogue.activation != Activation::None) continue;
-            const bool sums = op == Op::Conv || op == Op::Fc;
-            const bool adds = node.op == Op::Add && node.inputs.size() == 2 && node.inputs[0] != node.inputs[1] && sums && candidate.residual < 0;
-            if (node.op == Op::Add && !node.constant.empty() && sums && candidate.residual < 0) bias = bias_with(region, candidate, node);
-            const bool activates = is_activation(node.op) && (sums || op == Op::Add);
+            const bool adds = node.op == Op::Add && node.inputs.size() == 2 && node.inputs[0] != node.inputs[1] && head.has_weight && candidate.residual < 0;
+            if (node.op == Op::Add && !node.constant.empty() && head.has_weight && candidate.residual < 0) bias = bias_with(region, candidate, node);
+            const bool activates = node.traits().is_activation() && (head.has_weight || head.op == Op::Add);
             if ((adds || activates || !bias.empty()) && group > joined) joined = group;
         }
         if (joined >= 0 && node.op == Op::Add && bias.empty()) {  // the other operand must be there when the group runs
@@ -77,14 +54,14 @@ std::vector<Fused> fuse(const Region& region) {
             Fused group;
             group.node = static_cast<int>(i);
             group.output = node.output;
-            if (is_activation(node.op)) group.epilogue = epilogue_of(node);
+            group.epilogue = node.epilogue();
             groups.push_back(group);
             joined = static_cast<int>(groups.size()) - 1;
         } else {
             Fused& group = groups[static_cast<std::size_t>(joined)];
             if (!bias.empty()) group.bias = bias;
             else if (node.op == Op::Add) group.residual = node.inputs[node.inputs[0] == group.output ? 1 : 0];
-            else group.epilogue = epilogue_of(node);
+            else group.epilogue = node.epilogue();
             group.followers.push_back(static_cast<int>(i));
             group.output = node.output;
         }

@@ -3,7 +3,6 @@
 
 #include <vector>
 
-#include "kernels/maps.h"
 #include "region.h"
 
 namespace edgeticket {
@@ -19,10 +18,5 @@ struct Fused {
 
 // Every node lies in exactly one group; groups stand in an order that computes values before they are read.
 std::vector<Fused> fuse(const Region& region);
-
-bool is_activation(Op op);
-// Of the node's weight, counted where that has not been done.
-std::int64_t nonzeros_of(const Node& node);
-Epilogue epilogue_of(const Node& node);
 
 }  // namespace edgeticket

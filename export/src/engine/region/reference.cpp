@@ -107,27 +107,6 @@ void add(const Step& s, const double* a, const double* b, std::size_t count, dou
     for (std::size_t i = 0; i < count; ++i) out[i] = a[i] + (b != nullptr ? b[i] : s.size(s.node.constant.at(i)));
 }
 
-double value_of(const Node& node, double x) {
-    switch (node.op) {
-        case Op::Relu: return x < 0 ? 0 : x;
-        case Op::Clip: return x < node.low ? node.low : x > node.high ? node.high : x;
-        case Op::LeakyRelu: return x < 0 ? x * static_cast<double>(node.alpha) : x;
-        case Op::Sigmoid: return 1 / (1 + std::exp(-x));
-        case Op::HardSwish: return x * std::max(0.0, std::min(1.0, x / 6 + 0.5));
-        default: return x;
-    }
-}
-
-// How far an error of the input and the rounding of the result may go: the slope times the input's, and the result's own size.
-double magnitude_of(const Node& node, double x) {
-    switch (node.op) {
-        case Op::LeakyRelu: return x * std::max(1.0, std::abs(static_cast<double>(node.alpha)));
-        case Op::Sigmoid: return x + 1;
-        case Op::HardSwish: return x * 3;
-        default: return x;
-    }
-}
-
 Tensor apply(const Step& s, const std::vector<Tensor>& values, std::int64_t items) {
     const Node& node = s.node;
     const auto in_size = static_cast<std::size_t>(elements(s.in_shape()));
@@ -149,10 +128,14 @@ Tensor apply(const Step& s, const std::vector<Tensor>& values, std::int64_t item
                 add(s, in, other, out_size, out);
                 break;
             }
-            default:
+            default: {
                 if (in_size != out_size) throw std::invalid_argument(node.name + ": an element-wise node changes the size");
-                for (std::size_t i = 0; i < out_size; ++i)
-                    out[i] = s.sum == Sum::Values ? value_of(node, in[i]) : magnitude_of(node, in[i]);
+                const ActivationTraits& activation = node.traits().activation;
+                const auto function = s.sum == Sum::Values ? activation.value : activation.magnitude;
+                const Epilogue epilogue = node.epilogue();
+                if (function == nullptr) std::copy(in, in + in_size, out);  // Reshape
+                else std::transform(in, in + in_size, out, [&](double x) { return function(x, epilogue); });
+            }
         }
     }
     return output;

@@ -12,23 +12,9 @@
 #include <vector>
 
 #include "floats.h"
+#include "op_traits.h"
 
 namespace edgeticket {
-
-enum class Op : std::uint8_t {
-    Conv,               // item {C, H, W} or {C, L}; weight {M, C/groups, kernel...}; bias {M} or empty
-    Fc,                 // item {K} -> {N}; weight {N, K} (Gemm and MatMul are brought into this order); bias {N} or empty
-    Add,                // two values of one item shape, or a value and `constant`, expanded to the item's shape
-    Relu,
-    Clip,               // [low, high]
-    LeakyRelu,          // alpha
-    Sigmoid,
-    HardSwish,          // x * max(0, min(1, x / 6 + 0.5))
-    MaxPool,
-    AveragePool,        // count_include_pad
-    GlobalAveragePool,  // {C, ...} -> {C, 1, 1} or {C, 1} or, as ReduceMean without keepdims, {C}
-    Reshape,            // Flatten and Reshape: the item keeps its elements and their order
-};
 
 // Spatial attributes with two entries, height then width; a 1-d node has height 1, kernel 1, no padding in entry 0.
 struct Window {
@@ -50,11 +36,22 @@ struct Node {
     std::int64_t nonzeros = -1;  // of the weight, where they have been counted
     std::vector<float> bias;   // Conv, Fc
     std::vector<float> constant;  // Add with one value
-    float alpha = 0.01F;
-    float low = -std::numeric_limits<float>::infinity();
-    float high = std::numeric_limits<float>::infinity();
-    bool count_include_pad = false;
+    float alpha = 0.01F;  // LeakyRelu
+    float low = -std::numeric_limits<float>::infinity();  // Clip
+    float high = std::numeric_limits<float>::infinity();  // Clip
+    bool count_include_pad = false;  // AveragePool
+
+    const OpTraits& traits() const { return traits_of(op); }
+    // What kernels make of an activation; no activation of any other operator.
+    Epilogue epilogue() const {
+        return traits().is_activation() ? traits().activation.epilogue(low, high, alpha) : Epilogue{};
+    }
 };
+
+// Nonzero weights of the node, counted where that has not been done.
+inline std::int64_t nonzeros_of(const Node& node) {
+    return node.nonzeros >= 0 ? node.nonzeros : count_nonzeros(node.weight.data(), node.weight.size());
+}
 
 struct Value {
     std::string name;

@@ -29,8 +29,6 @@ struct Grid {
 
 std::int64_t round_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b * b; }
 
-bool windowed(const Node& node) { return node.op == Op::Conv || node.op == Op::MaxPool || node.op == Op::AveragePool; }
-
 // The layout of an input that a window reads when the output lies in `out`.
 Layout input_layout(const Window& window, const std::int64_t (&size)[2], const Grid& out) {
     Layout in;
@@ -113,7 +111,7 @@ class Chooser {
             if (!is_map[static_cast<std::size_t>(groups[g].output)]) continue;
             const std::size_t out = class_of(output);
             points_[out] += static_cast<double>(output.shape[0]);
-            if (!windowed(node)) continue;
+            if (!node.traits().has_window) continue;
             const Value& input = region.values[static_cast<std::size_t>(node.inputs[0])];
             const double channels = static_cast<double>(input.shape[0]);
             taps_[out] += work_of(node) * (node.op == Op::Conv ? 1 : static_cast<double>(output.shape[0]));
@@ -290,8 +288,8 @@ Arrangement arrange(const Region& region, const std::vector<Fused>& groups, cons
     result.read_as.assign(groups.size(), -1);
     for (const Fused& group : groups) {
         const Node& node = region.nodes[static_cast<std::size_t>(group.node)];
-        bool map = windowed(node);
-        if (node.op == Op::Add || is_activation(node.op))
+        bool map = node.traits().has_window;
+        if (node.traits().is_elementwise())
             for (const int value : node.inputs) map = map || result.is_map[static_cast<std::size_t>(value)];
         result.is_map[static_cast<std::size_t>(group.output)] = map;
     }
@@ -322,7 +320,7 @@ Arrangement arrange(const Region& region, const std::vector<Fused>& groups, cons
     }
     for (std::size_t g = 0; g < groups.size(); ++g) {
         const Node& node = region.nodes[static_cast<std::size_t>(groups[g].node)];
-        if (!windowed(node)) continue;
+        if (!node.traits().has_window) continue;
         const std::size_t input = static_cast<std::size_t>(node.inputs[0]);
         const Layout& out = result.home[static_cast<std::size_t>(groups[g].output)];
         const Layout needed = input_layout(node.window, result.home[input].size, {{out.grid[0], out.grid[1]}, {out.block[0], out.block[1]}});

@@ -254,8 +254,7 @@ std::vector<double> RowPlan::measure(float* workspace) const {
 }  // namespace
 
 bool is_row_region(const Region& region) {
-    return std::all_of(region.nodes.begin(), region.nodes.end(),
-                       [](const Node& node) { return node.op == Op::Fc || node.op == Op::Add || node.op == Op::Reshape || is_activation(node.op); });
+    return std::all_of(region.nodes.begin(), region.nodes.end(), [](const Node& node) { return node.traits().runs_on_rows; });
 }
 
 std::unique_ptr<Plan> build_row_plan(const Region& region, const Settings& settings) { return std::make_unique<RowPlan>(region, settings); }

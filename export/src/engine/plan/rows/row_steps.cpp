@@ -79,7 +79,7 @@ void RowProgram::add_step(const Region& region, const FcKernels& kernels, const 
         step.layer = std::make_unique<FcLayer>(kernels, node.weight.data(), bias.empty() ? nullptr : bias.data(), static_cast<std::int32_t>(out),
                                                static_cast<std::int32_t>(in), true);
         if (group.residual >= 0) step.b = holder(group.residual);
-    } else if (node.op == Op::Add || is_activation(node.op)) {
+    } else if (node.traits().is_elementwise()) {
         if (node.inputs.size() == 2) step.b = holder(node.inputs[1]);
         step.constant = node.constant;
     } else {
