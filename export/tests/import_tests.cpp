@@ -1,5 +1,5 @@
-// Reading ONNX without a runtime: graphs made by hand are judged, imported as regions and computed, by the reference and by plans
-// on every instruction set of this processor.
+// Reading ONNX without a runtime: graphs made by hand are judged, imported as regions and computed, by the reference
+// and by plans on every instruction set of this processor.
 //
 //   import_tests     one line a failure; exit status 1 if there was any
 #include <deque>
@@ -49,8 +49,8 @@ class Draft {
         hold(name, {static_cast<std::int64_t>(numbers.size())}, ElementType::Int64, integers_.back().data());
     }
     // An input of no name is left out.
-    void node(const std::string& op, const std::vector<std::string>& inputs, const std::string& output, const Shape& shape,
-              const Attributes& attributes = {}, int version = 13) {
+    void node(const std::string& op, const std::vector<std::string>& inputs, const std::string& output,
+              const Shape& shape, const Attributes& attributes = {}, int version = 13) {
         value(output, shape);
         OnnxNode node;
         node.name = output, node.op = op, node.version = version, node.attributes = attributes;
@@ -99,10 +99,10 @@ bool close_to(const std::vector<double>& found, const Numbers& expected) {
 // The worst error of a region's plans as a multiple of what is allowed (see region_cases.h).
 double worst_of_plans(const Region& region, std::int64_t items, const std::vector<Numbers>& inputs) {
     double most = 0;
-    for (const Isa isa : {Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512}) {
-        if (!has_isa(isa)) continue;
+    for (const InstructionSet& set : kInstructionSets) {
+        if (!has_isa(set.isa)) continue;
         Settings settings;
-        settings.isa = isa;
+        settings.isa = set.isa;
         most = std::max(most, worst({region, 64}, settings, items, inputs, true));
     }
     return most;
@@ -132,12 +132,15 @@ std::vector<Case> cases() {
     const auto axes = [](Draft& d) { d.constant_integers("axes", {2}); };
     const auto bounds = [](Draft& d) { d.constant("low", {}, {-1}), d.constant("high", {1}, {2}); };
     const Attributes pool{{"kernel_shape", ints({2})}, {"strides", ints({2})}};
+    const Attributes ceil{{"kernel_shape", ints({2})}, {"strides", ints({2})}, {"ceil_mode", ints({1})}};
+    const Attributes bounded{{"min", number(-1)}, {"max", number(2)}};
+    // clang-format off
     return {
         {"Relu", {}, {2, 2}, {-1, 2, 0, -3}, {2, 2}, {0, 2, 0, 0}},
         {"Sigmoid", {}, {2, 1}, {0, 100}, {2, 1}, {0.5F, 1}},
         {"HardSwish", {}, {2, 2}, {-3, 3, 0, 6}, {2, 2}, {0, 3, 0, 6}},
         {"LeakyRelu", {{"alpha", number(0.25F)}}, {2, 2}, {-4, 4, 8, -8}, {2, 2}, {-1, 4, 8, -2}},
-        {"Clip", {{"min", number(-1)}, {"max", number(2)}}, {2, 2}, {-9, 9, 0, 1}, {2, 2}, {-1, 2, 0, 1}, {"x"}, nullptr, 6},
+        {"Clip", bounded, {2, 2}, {-9, 9, 0, 1}, {2, 2}, {-1, 2, 0, 1}, {"x"}, nullptr, 6},
         {"Clip", {}, {2, 2}, {-9, 9, 0, 1}, {2, 2}, {-1, 2, 0, 1}, {"x", "low", "high"}, bounds},
         {"Clip", {}, {2, 2}, {-9, 9, 0, 1}, {2, 2}, {-9, 2, 0, 1}, {"x", "", "high"}, bounds},
         {"Add", {}, {2, 1, 2}, {1, 2, 3, 4}, {2, 1, 2}, {11, 22, 13, 24}, {"x", "a"},
@@ -147,12 +150,13 @@ std::vector<Case> cases() {
          {"x", "w", "b"}, [](Draft& d) { d.constant("w", {2, 3}, {1, 2, 3, 4, 5, 6}), d.constant("b", {}, {1}); }},
         {"Gemm", {{"transB", ints({1})}}, {2, 3}, {1, 0, 0, 0, 1, 1}, {2, 2}, {1, 4, 5, 11}, {"x", "w"}, weight},
         {"MatMul", {}, {2, 1, 2}, {1, 2, 0, 1}, {2, 1, 3}, {9, 12, 15, 4, 5, 6}, {"x", "w"}, weight},
-        {"Conv", {{"pads", ints({1, 0})}}, {2, 1, 2}, {1, 2, 3, 4}, {2, 1, 2}, {110, 121, 130, 143}, {"x", "w", "b"}, kernel},
-        {"Conv", {{"auto_pad", text("SAME_UPPER")}}, {2, 1, 2}, {1, 2, 3, 4}, {2, 1, 2}, {21, 2, 43, 4}, {"x", "w"}, kernel},
+        {"Conv", {{"pads", ints({1, 0})}}, {2, 1, 2}, {1, 2, 3, 4}, {2, 1, 2}, {110, 121, 130, 143}, {"x", "w", "b"},
+         kernel},
+        {"Conv", {{"auto_pad", text("SAME_UPPER")}}, {2, 1, 2}, {1, 2, 3, 4}, {2, 1, 2}, {21, 2, 43, 4}, {"x", "w"},
+         kernel},
         {"MaxPool", pool, {2, 1, 4}, {1, 2, 4, 3, 5, 6, 8, 7}, {2, 1, 2}, {2, 4, 6, 8}},
         {"AveragePool", pool, {2, 1, 4}, {1, 2, 4, 3, 5, 6, 8, 7}, {2, 1, 2}, {1.5F, 3.5F, 5.5F, 7.5F}},
-        {"AveragePool", {{"kernel_shape", ints({2})}, {"strides", ints({2})}, {"ceil_mode", ints({1})}}, {2, 1, 3},
-         {1, 2, 4, 3, 5, 6}, {2, 1, 2}, {1.5F, 4, 4, 6}},
+        {"AveragePool", ceil, {2, 1, 3}, {1, 2, 4, 3, 5, 6}, {2, 1, 2}, {1.5F, 4, 4, 6}},
         {"GlobalAveragePool", {}, {2, 1, 2}, {1, 2, 3, 4}, {2, 1, 1}, {1.5F, 3.5F}},
         {"ReduceMean", {{"axes", ints({-1})}, {"keepdims", ints({0})}}, {2, 1, 2}, {1, 2, 3, 4}, {2, 1}, {1.5F, 3.5F}},
         {"ReduceMean", {}, {2, 1, 2}, {1, 2, 3, 4}, {2, 1, 1}, {1.5F, 3.5F}, {"x", "axes"}, axes},
@@ -164,6 +168,7 @@ std::vector<Case> cases() {
         {"Unsqueeze", {}, {2, 2}, {1, 2, 3, 4}, {2, 1, 2}, {1, 2, 3, 4}, {"x", "s"},
          [](Draft& d) { d.constant_integers("s", {1}); }},
     };
+    // clang-format on
 }
 
 // Each operator by itself: numbers worked out by hand, of the reference and of plans.
@@ -189,7 +194,8 @@ void test_operators(Result& result) {
         result.expect(close_to(found, test.expected), test.op + ": the reference differs from what is worked out");
         result.expect(worst_of_plans(import.region, items, {test.numbers}) <= 1, test.op + ": a plan differs");
     }
-    for (const Operator& row : kOperators) result.expect(seen.count(row.name) != 0, std::string(row.name) + " has no case");
+    for (const Operator& row : kOperators)
+        result.expect(seen.count(row.name) != 0, std::string(row.name) + " has no case");
 }
 
 // Two convolutions with a residual, a pool and a product; `batch` of "" leaves dimension 0 without a name.
@@ -216,9 +222,12 @@ Draft network(const std::string& batch) {
 void test_network(Result& result) {
     const Draft draft = network("");
     const std::vector<Candidate> found = candidates(draft.graph);
-    for (const Candidate& candidate : found) result.expect(candidate.reason.empty(), candidate.name + ": " + candidate.reason);
-    result.expect(found[3].producers == std::vector<int>{2, 1}, "the Add has other producers than the Conv and the Relu");
-    result.expect(found[0].weights == 16 * 27 && found[0].nonzeros > 0, "the weights of the first Conv are not counted");
+    for (const Candidate& candidate : found)
+        result.expect(candidate.reason.empty(), candidate.name + ": " + candidate.reason);
+    result.expect(found[3].producers == std::vector<int>{2, 1},
+                  "the Add has other producers than the Conv and the Relu");
+    result.expect(found[0].weights == 16 * 27 && found[0].nonzeros > 0,
+                  "the weights of the first Conv are not counted");
     const Selection selection = select(found, Settings{}, Claim::Always);
     const std::vector<int> all{0, 1, 2, 3, 4, 5, 6};
     result.expect(selection.groups.size() == 1 && selection.groups[0] == all, "the network is not one group");
@@ -229,7 +238,8 @@ void test_network(Result& result) {
         const Numbers numbers = chance.reals(items * 3 * 8 * 8);
         result.expect(worst_of_plans(import.region, items, {numbers}) <= 1, "the network: a plan differs");
     }
-    result.expect(weight_shape(draft.graph, draft.graph.nodes[0]) == Shape{16, 3, 3, 3}, "not the shape of the Conv's weight");
+    result.expect(weight_shape(draft.graph, draft.graph.nodes[0]) == Shape{16, 3, 3, 3},
+                  "not the shape of the Conv's weight");
     result.expect(weight_shape(draft.graph, draft.graph.nodes[1]).empty(), "a Relu has a weight");
 }
 
@@ -271,7 +281,8 @@ void test_refusals(Result& result) {
         {"foreign", "no kernel for this operator"},
     };
     for (const Candidate& candidate : candidates(d.graph))
-        result.expect(candidate.reason == expected.at(candidate.name), candidate.name + ": \"" + candidate.reason + "\"");
+        result.expect(candidate.reason == expected.at(candidate.name),
+                      candidate.name + ": \"" + candidate.reason + "\"");
 }
 
 std::string refusal(const Import& import, const std::vector<Shape>& inputs) {
@@ -299,7 +310,8 @@ void test_shapes_of_runs(Result& result) {
     shapes.inputs = {{4, 5, 2}, {4, 5, 2}};
     result.expect(shapes.items(import) == 20, "a run of 4 x 5 rows has not 20 items");
     shapes.set_outputs(import, 20);
-    result.expect(shapes.outputs == std::vector<Shape>{{4, 5, 3}, {4, 5, 2}}, "the outputs have not the shape of the inputs");
+    result.expect(shapes.outputs == std::vector<Shape>{{4, 5, 3}, {4, 5, 2}},
+                  "the outputs have not the shape of the inputs");
     result.expect(refusal(import, {{4, 5, 3}, {4, 5, 2}}) == "input x has size 3 in dimension 2; the model says 2",
                   "rows of another length are not refused");
     result.expect(refusal(import, {{4, 5, 2}, {4, 6, 2}}) == "the inputs of a fused region have 20 and 24 items",

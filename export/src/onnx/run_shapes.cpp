@@ -19,8 +19,9 @@ std::int64_t items_of(const Import& import, std::size_t input, const Shape& shap
     for (std::size_t axis = leading; axis < shape.size(); ++axis) {
         const std::int64_t expected = value.shape[axis - leading];
         if (shape[axis] != expected)
-            throw std::runtime_error("input " + value.name + " has size " + std::to_string(shape[axis]) + " in dimension " +
-                                     std::to_string(axis) + "; the model says " + std::to_string(expected));
+            throw std::runtime_error("input " + value.name + " has size " + std::to_string(shape[axis]) +
+                                     " in dimension " + std::to_string(axis) + "; the model says " +
+                                     std::to_string(expected));
     }
     if (items < 0) throw std::runtime_error("input " + value.name + " has more items than memory");
     return items;
@@ -55,8 +56,8 @@ std::int64_t RunShapes::items(const Import& import) const {
             throw std::runtime_error("the inputs of a fused region have " + std::to_string(items) + " and " +
                                      std::to_string(here) + " items");
         if (import.mode == kRow && i > 0 && !same_leading_dims(inputs[i - 1], inputs[i]))
-            throw std::runtime_error("the inputs of a fused region have the same number of rows, " + std::to_string(here) +
-                                     ", in different shapes");
+            throw std::runtime_error("the inputs of a fused region have the same number of rows, " +
+                                     std::to_string(here) + ", in different shapes");
         items = here;
     }
     return items;

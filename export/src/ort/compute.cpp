@@ -40,8 +40,8 @@ struct Meeting {
 
 }  // namespace
 
-CompiledRegion::CompiledRegion(const abi::OrtApi& api, Import import, std::unique_ptr<Plan> plan, std::vector<bool> trusted,
-                               int threads, bool threads_known)
+CompiledRegion::CompiledRegion(const abi::OrtApi& api, Import import, std::unique_ptr<Plan> plan,
+                               std::vector<bool> trusted, int threads, bool threads_known)
     : api_(api), import_(std::move(import)), plan_(std::move(plan)), trusted_(std::move(trusted)), threads_(threads),
       probes_left_(threads_known ? 0 : 3), parallel_(threads_known && threads > 1) {
     version = abi::kVersion;

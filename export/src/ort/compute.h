@@ -14,9 +14,10 @@ namespace edgeticket {
 
 class CompiledRegion : public abi::OrtNodeComputeInfo {
    public:
-    // trusted[i]: input i comes from the session's caller, whose shapes the runtime has checked against the declared ones.
-    CompiledRegion(const abi::OrtApi& api, Import import, std::unique_ptr<Plan> plan, std::vector<bool> trusted, int threads,
-                   bool threads_known);
+    // trusted[i]: input i comes from the session's caller, whose shapes the runtime has checked against the declared
+    // ones.
+    CompiledRegion(const abi::OrtApi& api, Import import, std::unique_ptr<Plan> plan, std::vector<bool> trusted,
+                   int threads, bool threads_known);
     const Plan& plan() const { return *plan_; }
     std::vector<double> measure();
 

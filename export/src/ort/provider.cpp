@@ -20,8 +20,8 @@ Provider::Provider(const OrtApi& api, Options options)
         auto& provider = *static_cast<Provider*>(self);
         return guard(provider.api_, [&] { provider.judge(graph, support); });
     };
-    Compile = [](OrtEp* self, const OrtGraph** graphs, const OrtNode** fused, std::size_t count, OrtNodeComputeInfo** out,
-                 OrtNode**) {
+    Compile = [](OrtEp* self, const OrtGraph** graphs, const OrtNode** fused, std::size_t count,
+                 OrtNodeComputeInfo** out, OrtNode**) {
         auto& provider = *static_cast<Provider*>(self);
         std::fill(out, out + count, nullptr);
         const Status status = guard(provider.api_, [&] {
@@ -57,8 +57,8 @@ void Provider::judge(const OrtGraph* handle, OrtEpGraphSupportInfo* support) {
     }
 }
 
-// The runtime gives each claimed group as a graph of its own, whose nodes are read again: what judge() read of them points to
-// constants that it keeps during that call alone, and it may have judged another version of the graph since.
+// The runtime gives each claimed group as a graph of its own, whose nodes are read again: what judge() read of them
+// points to constants that it keeps during that call alone, and it may have judged another version of the graph since.
 OrtNodeComputeInfo* Provider::compile(const OrtGraph* handle, const OrtNode* fused) {
     const Reader reader(api_);
     const OnnxGraph graph = reader.read(handle).graph;

@@ -9,8 +9,8 @@
 
 namespace edgeticket {
 
-// A graph as plain data and, beside it, the runtime's own handles. Both, and the constants' data, hold as long as the runtime's
-// graph does: during the call that gave it.
+// A graph as plain data and, beside it, the runtime's own handles. Both, and the constants' data, hold as long as the
+// runtime's graph does: during the call that gave it.
 struct RuntimeGraph {
     OnnxGraph graph;
     std::vector<const abi::OrtNode*> handles;  // one for each of graph.nodes

@@ -1,4 +1,5 @@
-// What became of every node of a model: claimed and by which kernel, or left and why. Written as JSON where option `report` says.
+// What became of every node of a model: claimed and by which kernel, or left and why. Written as JSON where option
+// `report` says.
 #pragma once
 
 #include <map>

@@ -19,7 +19,8 @@ std::unique_ptr<Workspace> Workspaces::take(const Import& import) {
     const std::thread::id self = std::this_thread::get_id();
     {
         const std::lock_guard<std::mutex> lock(mutex_);
-        auto place = std::find_if(free_.rbegin(), free_.rend(), [self](const auto& idle) { return idle->owner == self; });
+        auto place =
+            std::find_if(free_.rbegin(), free_.rend(), [self](const auto& idle) { return idle->owner == self; });
         if (place == free_.rend() && free_.size() >= kMostIdle) place = std::prev(free_.rend());
         if (place != free_.rend()) {
             std::unique_ptr<Workspace> workspace = std::move(*place);
