@@ -13,18 +13,24 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import edgeticket
-from edgeticket import artifact, evidence, parity, report
-from edgeticket.artifact import Budget, Manifest
+from edgeticket import report
+from edgeticket.artifact import checks, parity
+from edgeticket.artifact import golden as evidence
+from edgeticket.artifact import manifest as artifact
+from edgeticket.artifact.folder import require_free, write_artifact
+from edgeticket.artifact.golden import Model, Slice
+from edgeticket.artifact.manifest import Budget, Manifest
 from edgeticket.errors import Exit, FolderError, InputError, ModelError, ProofError
-from edgeticket.evidence import Model, Slice
-from edgeticket.graph import probes, proof, reference, storage, verify
-from edgeticket.graph.resting import Weights
-from edgeticket.graph.rounding import relative_tolerances
+from edgeticket.graph.proving import probes, proof, reference, verify
+from edgeticket.graph.proving.rounding import relative_tolerances
+from edgeticket.graph.reading.source import Source, ports, read_source, stamp
 from edgeticket.graph.simplify import simplify
-from edgeticket.graph.source import Source, ports, read_source, stamp
-from edgeticket.measure import checks, latency
+from edgeticket.graph.storing import storage
+from edgeticket.graph.storing.encoding import Weights
+from edgeticket.measure import latency
 from edgeticket.report import Content, Score
 from edgeticket.text import listing
+from edgeticket.version import __version__
 
 Known = TypeVar("Known", bound=str)
 DISTRIBUTIONS = ("numpy", "onnx", "onnx-ir", "onnxruntime")
@@ -32,7 +38,7 @@ DISTRIBUTIONS = ("numpy", "onnx", "onnx-ir", "onnxruntime")
 
 @dataclass(frozen=True)
 class Options:
-    """How to export. `storage` and `weights` as in graph/storage.py; `input_shapes` fix free axes of an ONNX source."""
+    """How to export: `storage` and `weights` as in graph/storing; `input_shapes` fix free axes of an ONNX source."""
 
     round: int | None = None
     storage: str = "auto"
@@ -69,7 +75,7 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
     weights = _known("weights", options.weights, get_args(Weights))
     source = read_source(path, options.round)
     folder = out or source.default_out
-    artifact.require_free(folder)
+    require_free(folder)
     simplified = simplify(source.masked)
     stamp(simplified.model, source.stamp)
     stored = storage.store(simplified.model, storage=kind, weights=weights)
@@ -143,7 +149,7 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
         "report.md": report.markdown(content).encode(),
         "report.html": report.html(content).encode(),
     }
-    artifact.write_artifact(folder, files)
+    write_artifact(folder, files)
     return Exported(folder, content)
 
 
@@ -252,4 +258,4 @@ def _provenance(source: Source) -> dict[str, Any]:
 
 def _versions() -> dict[str, str]:
     found = {name: importlib.metadata.version(name) for name in DISTRIBUTIONS}
-    return {"edgeticket": edgeticket.__version__, "python": platform.python_version(), **found}
+    return {"edgeticket": __version__, "python": platform.python_version(), **found}

@@ -17,10 +17,13 @@ import sample_artifacts
 from onnx import numpy_helper
 
 from edgeticket import api, exporter
+from edgeticket.artifact import checks
 from edgeticket.errors import Exit, FolderError, InputError, IntegrityError, ModelError, ProofError
-from edgeticket.graph import evaluate, proof, reference, storage
-from edgeticket.measure import checks
-from edgeticket.metrics import METRICS
+from edgeticket.graph import evaluate
+from edgeticket.graph.proving import proof, reference
+from edgeticket.graph.storing import storage
+from edgeticket.ticket.metrics import METRICS
+from edgeticket.version import __version__
 
 
 def export(source: Path, **options: Any) -> exporter.Exported:
@@ -92,7 +95,7 @@ def test_the_same_model_in_another_process(small_ticket: Path, tmp_path: Path) -
 def test_provenance_is_one_short_line_without_dates_and_paths(small_ticket: Path, tmp_path: Path) -> None:
     made = export(small_ticket, out=tmp_path / "a")
     entries = {entry.key: entry.value for entry in onnx.load(made.folder / "model.onnx").metadata_props}
-    assert entries["edgeticket"].split()[:4] == ["0.1.0", "small", "round", "1"]
+    assert entries["edgeticket"].split()[:4] == [__version__, "small", "round", "1"]
     assert len(entries["edgeticket"]) < 70
     assert str(tmp_path) not in (made.folder / "model.onnx").read_bytes().decode("latin-1")
 

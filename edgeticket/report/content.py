@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgeticket.artifact import Manifest
-from edgeticket.measurement import Measurement
+from edgeticket.artifact.manifest import Manifest
+from edgeticket.measure.measurement import Measurement
 
 RUNS = (("dense", "cpu"), ("exported", "cpu"), ("exported", "sparse"))  # a model on a provider, in reading order
 REMOVAL = "remove-dead"  # the pass, as its notes name it

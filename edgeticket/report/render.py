@@ -10,9 +10,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from edgeticket import plots, text
-from edgeticket.measurement import Measurement
-from edgeticket.report import view
+from edgeticket import text
+from edgeticket.measure.measurement import Measurement
+from edgeticket.report import plots, view
 from edgeticket.report.content import RUNS, Content, elements
 
 FORMAT, VERSION = "edgeticket-report", 1  # report.json; version 1, 2026-11, is the first

@@ -11,9 +11,9 @@ from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from edgeticket import runtime
-from edgeticket.graph.reference import widened
+from edgeticket.graph.proving.reference import widened
+from edgeticket.graph.proving.verify import check_plan
 from edgeticket.graph.simplify import UNCHANGED, Simplified, simplify
-from edgeticket.graph.verify import check_plan
 
 Array = NDArray[Any]
 

@@ -22,8 +22,9 @@ from onnx.reference import ReferenceEvaluator
 from storage_models import convnet, lenet, model, node, product, pruned
 
 from edgeticket import runtime
-from edgeticket.graph import folding, layout, storage
-from edgeticket.graph.storage import STORAGES, Stored, store
+from edgeticket.graph.storing import layout, storage
+from edgeticket.graph.storing import runtime_folds as folding
+from edgeticket.graph.storing.storage import STORAGES, Stored, store
 
 Array = NDArray[Any]
 RNG = np.random.default_rng(7)
@@ -157,7 +158,7 @@ def test_same_bytes_in_another_process(weights: str, tmp_path: Path) -> None:
     """Sets of names iterate in another order there."""
     (tmp_path / "m.onnx").write_bytes(storage.serialize(convnet()))
     code = (
-        "import hashlib, onnx, sys; from edgeticket.graph.storage import store\n"
+        "import hashlib, onnx, sys; from edgeticket.graph.storing.storage import store\n"
         "print(hashlib.sha256(store(onnx.load(sys.argv[1]), weights=sys.argv[2]).serialized()).hexdigest())"
     )
     hashes = {

@@ -12,9 +12,9 @@ from nets import Net, zero_rows
 from edgeticket.errors import ModelError, ProofError
 from edgeticket.graph import evaluate
 from edgeticket.graph.passes import fold_constants
+from edgeticket.graph.proving.verify import check_plan
 from edgeticket.graph.simplify import Simplified, simplify
-from edgeticket.graph.storage import store
-from edgeticket.graph.verify import check_plan
+from edgeticket.graph.storing.storage import store
 
 
 def _simplified() -> Simplified:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from edgeticket import report
-from edgeticket.artifact import Manifest, Port
-from edgeticket.measurement import Measurement
+from edgeticket.artifact.manifest import Manifest, Port
+from edgeticket.measure.measurement import Measurement
 from edgeticket.report import Content, Score, view
 
 NASTY = '<script>alert("x")</script> | `a` $x$'

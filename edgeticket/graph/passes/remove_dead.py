@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
-from edgeticket.graph.channels import Linear, State
-from edgeticket.graph.linear import bias_of, reading, set_bias
-from edgeticket.graph.liveness import Liveness
+from edgeticket.graph.channels.linear import bias_of, reading, set_bias
+from edgeticket.graph.channels.liveness import Liveness
+from edgeticket.graph.channels.rules import RULES
+from edgeticket.graph.channels.state import Linear, State
 from edgeticket.graph.passes.remove_unused import remove_unused
 from edgeticket.graph.plan import Note
-from edgeticket.graph.rules import RULES
 from edgeticket.graph.shapes import infer_shapes
 from edgeticket.graph.values import (
     Array,
