@@ -28,11 +28,14 @@ class Activation:
 
     value: Callable[[Array, float], Array]
     size: Callable[[Array, float], Array]
+    alpha: float | None = None  # what a node that does not say it has; None: the operator has no such attribute
 
 
 ACTIVATIONS = {  # those of one input, by their names in ONNX
     "HardSwish": Activation(lambda x, _: x * np.clip(x / 6 + 0.5, 0, 1), lambda size, _: 3 * size),
-    "LeakyRelu": Activation(lambda x, a: np.where(x < 0, a * x, x), lambda size, a: size * max(1.0, abs(a))),
+    "LeakyRelu": Activation(
+        lambda x, a: np.where(x < 0, a * x, x), lambda size, a: size * max(1.0, abs(a)), alpha=0.01
+    ),
     "Relu": Activation(lambda x, _: np.where(x < 0, 0, x), lambda size, _: size),
     "Sigmoid": Activation(lambda x, _: 1 / (1 + np.exp(-x)), lambda size, _: size + 1),
 }
@@ -105,7 +108,8 @@ class Float64:
 
     def _activation(self, node: onnx.NodeProto, x: Array, given: Mapping[str, Any]) -> Array:
         activation = ACTIVATIONS[node.op_type]
-        return (activation.size if self.sizes else activation.value)(x, float(given.get("alpha", 0.01)))
+        alpha = float(given.get("alpha", activation.alpha or 0))
+        return (activation.size if self.sizes else activation.value)(x, alpha)
 
     def _clip(self, node: onnx.NodeProto, x: Array) -> Array:
         names = [*node.input[1:], "", ""]

@@ -109,7 +109,7 @@ class Drawn:
         if op == "Clip":
             low, high = sorted(self.normal(2))
             inputs += [self.constant(np.array(low)), self.constant(np.array(high))]
-        elif op == "LeakyRelu":
+        elif ACTIVATIONS[op].alpha is not None:
             attributes["alpha"] = self.one_of(0.01, 0.3, 1.5, -0.5)
         return self.add(op, inputs, self.shapes[x], **attributes)
 
