@@ -36,7 +36,7 @@ std::string list(const std::vector<std::int64_t>& sizes) {
     return out + "]";
 }
 
-std::string line(const Record& r) {
+std::string line(const NodeRecord& r) {
     return "  {\"name\": " + quoted(r.name) + ", \"op\": " + quoted(r.op) +
            ", \"claimed\": " + (r.reason.empty() ? "true" : "false") + ", \"reason\": " + quoted(r.reason) +
            ", \"kernel\": " + quoted(r.kernel) + ", \"weight\": " + list(r.weight) + ", \"output\": " + list(r.output) +
@@ -52,7 +52,7 @@ void Report::judged(const OnnxGraph& graph, const std::vector<Candidate>& candid
     index_.clear();
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         const Candidate& candidate = candidates[i];
-        Record record;
+        NodeRecord record;
         record.name = candidate.name, record.op = candidate.op, record.reason = selection.reasons[i];
         if (candidate.weights > 0) {
             record.density = static_cast<double>(candidate.nonzeros) / static_cast<double>(candidate.weights);
@@ -75,7 +75,7 @@ void Report::compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nod
     for (std::size_t i = 0; i < graph.nodes.size() && i < nodes.size(); ++i) {
         const auto place = index_.find(graph.values[static_cast<std::size_t>(graph.nodes[i].outputs[0])].name);
         if (place == index_.end()) continue;
-        Record& record = records_[place->second];
+        NodeRecord& record = records_[place->second];
         record.kernel = nodes[i].kernel;
         record.density = nodes[i].density;
         record.macs = nodes[i].macs;

@@ -11,7 +11,7 @@
 
 namespace edgeticket {
 
-struct Record {
+struct NodeRecord {
     std::string name, op, kernel;
     std::string reason;        // empty where it was claimed
     std::vector<std::int64_t> weight;  // shape as in the file; empty where it is no constant
@@ -34,7 +34,7 @@ class Report {
 
    private:
     std::string path_;
-    std::vector<Record> records_;
+    std::vector<NodeRecord> records_;
     std::map<std::string, std::size_t> index_;  // a node's first output -> its record
 };
 

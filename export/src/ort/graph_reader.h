@@ -17,9 +17,9 @@ struct RuntimeGraph {
 };
 
 // Every member function throws std::runtime_error with the runtime's own message where a call fails.
-class Reader {
+class GraphReader {
    public:
-    explicit Reader(const abi::OrtApi& api) : api_(api) {}
+    explicit GraphReader(const abi::OrtApi& api) : api_(api) {}
     RuntimeGraph read(const abi::OrtGraph* graph) const;
     // The names of a node's inputs or outputs, in order; empty where one is left out.
     std::vector<std::string> input_names(const abi::OrtNode* node) const;
