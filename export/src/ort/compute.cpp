@@ -44,8 +44,8 @@ struct Meeting {  // of two tasks: whether they ran at the same time
 
 }  // namespace
 
-void Workspace::reserve(std::size_t count) {
-    if (count * sizeof(float) > memory.bytes()) memory = Memory(count * sizeof(float));
+void Workspace::reserve(std::size_t bytes) {
+    if (bytes > memory.bytes()) memory = Memory(bytes);
 }
 
 // Gives a workspace back whatever happens.
@@ -153,7 +153,7 @@ std::int64_t CompiledRegion::read_inputs(OrtKernelContext* context, Workspace& w
         items = here;
         void* data = nullptr;
         check(api_.GetTensorMutableData(const_cast<abi::OrtValue*>(value), &data));
-        workspace.inputs[i] = static_cast<const float*>(data);
+        workspace.inputs[i] = data;
     }
     return items;
 }
@@ -178,7 +178,7 @@ void CompiledRegion::write_outputs(OrtKernelContext* context, Workspace& workspa
         check(api_.KernelContext_GetOutput(context, i, shape.data(), shape.size(), &value));
         void* data = nullptr;
         check(api_.GetTensorMutableData(value, &data));
-        workspace.outputs[i] = static_cast<float*>(data);
+        workspace.outputs[i] = data;
     }
 }
 
@@ -201,16 +201,16 @@ void CompiledRegion::run(OrtKernelContext* context) {
     const std::int64_t items = read_inputs(context, workspace);
     write_outputs(context, workspace, items);
     if (items == 0) return;
-    workspace.reserve(plan_->workspace_floats(items));
+    workspace.reserve(plan_->workspace_bytes(items));
     RuntimePool runtime{api_, context};
     const Pool pool{pool_is_parallel(context) ? run_in_pool : nullptr, &runtime};
-    plan_->run(workspace.inputs.data(), workspace.outputs.data(), items, workspace.floats(), pool);
+    plan_->run(workspace.inputs.data(), workspace.outputs.data(), items, workspace.memory.data(), pool);
 }
 
 std::vector<double> CompiledRegion::measure() {
     Lease lease(*this);
-    lease.workspace->reserve(plan_->workspace_floats(1));
-    return plan_->measure(lease.workspace->floats());
+    lease.workspace->reserve(plan_->workspace_bytes(1));
+    return plan_->measure(lease.workspace->memory.data());
 }
 
 }  // namespace edgeticket

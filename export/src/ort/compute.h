@@ -9,20 +9,19 @@
 
 #include "abi.h"
 #include "engine/plan/memory.h"
-#include "engine/plan/plan.h"
+#include "engine/run/plan.h"
 #include "onnx/import.h"
 
 namespace edgeticket {
 
 // What one run writes to; kept for the next run, since none may allocate once its batch size was seen.
 struct Workspace {
-    std::vector<const float*> inputs;
-    std::vector<float*> outputs;
+    std::vector<const void*> inputs;
+    std::vector<void*> outputs;
     std::vector<std::vector<std::int64_t>> shapes;  // of the inputs, then of the outputs
     Memory memory;
     std::thread::id owner;  // has let it grow to its largest batch
-    float* floats() const { return static_cast<float*>(memory.data()); }
-    void reserve(std::size_t count);  // floats; what was there is lost
+    void reserve(std::size_t bytes);  // what was there is lost
 };
 
 class CompiledRegion : public abi::OrtNodeComputeInfo {

@@ -5,8 +5,8 @@
 #include <map>
 #include <vector>
 
+#include "candidate.h"
 #include "engine/region/region.h"
-#include "select.h"
 
 namespace edgeticket {
 

@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/plan/plan.h"
 #include "engine/region/region.h"
+#include "isa/isa.h"
 
 namespace edgeticket {
 

@@ -8,9 +8,8 @@
 
 #include "engine/plan/maps/arrange.h"
 #include "engine/region/fuse.h"
-#include "isa/isa.h"
-#include "engine/plan/plan.h"
 #include "engine/region/region.h"
+#include "isa/isa.h"
 
 namespace edgeticket {
 

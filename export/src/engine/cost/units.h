@@ -1,16 +1,15 @@
 // A region as a sequence of units, each computed as one: what a unit takes here and on the CPU provider, and what it takes to
-// bring values from one to the other. From these a choice is made (choose.h), and from these a plan reports its predictions.
+// bring values from one to the other. From these a choice is made (choose/choose.h) and predictions are reported (predict.h).
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "engine/plan/maps/arrange.h"
 #include "cpu_cost.h"
+#include "engine/plan/maps/arrange.h"
 #include "engine/region/fuse.h"
-#include "own_cost.h"
-#include "engine/plan/plan.h"
 #include "engine/region/region.h"
+#include "own_cost.h"
 
 namespace edgeticket {
 
@@ -46,6 +45,9 @@ struct Units {
 Units units_of(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement, const OwnCost& own, const CpuCost& cpu,
                std::int64_t items, const std::vector<bool>& computed);
 
+// What the CPU provider takes for the first node of a group, then for each of its followers.
+std::vector<double> cpu_parts_of(const Region& region, const Fused& group, const CpuCost& cpu, std::int64_t items);
+
 // What it takes to run units [begin, end) here, the values that cross their border included, growing by one unit at a time.
 class Span {
    public:
@@ -66,10 +68,5 @@ class Span {
     std::vector<Seen> seen_;
     double own_us_ = 0, move_us_ = 0, reorder_us_ = 0;
 };
-
-// Fills in cpu_us of a plan's reports: an item's, on one thread.
-void report_cpu(const Region& region, const std::vector<Fused>& groups, std::vector<NodeReport>& reports);
-// Fills in predicted_us and cpu_us of a plan's reports: an item's, on one thread.
-void report_predictions(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement, Isa isa, std::vector<NodeReport>& reports);
 
 }  // namespace edgeticket

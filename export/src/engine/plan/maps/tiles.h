@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/region/region.h"
 #include "kernels/maps.h"
+#include "layout.h"
 
 namespace edgeticket {
 
@@ -20,8 +22,11 @@ struct TileWork {
     std::int64_t reach[2] = {0, 0};          // vectors that a tile reads beyond its own, down and right
     std::int64_t channels_in = 1, channels_out = 1;
     double entries = 0;                      // weights that are multiplied
-    bool dense = false;                      // by the kernels that take every weight
+    ConvFormat format = ConvFormat::Unstructured;
 };
+
+// That of a convolution whose output lies in `out`, with the format that serves it.
+TileWork tile_work(const Node& conv, const Layout& out, std::int64_t in_channels, std::int64_t out_channels);
 
 struct Tiling {
     std::vector<Tile> tiles;                 // never empty
@@ -32,8 +37,5 @@ struct Tiling {
 // The cheapest tiling by a model of the first cache: a block of input channels under a tile should stay in it, every further block
 // reloads the sums.
 Tiling tile(const MapKernels& kernels, const TileWork& work);
-
-// Cycles that an output channel takes for one weight over `vectors` vectors.
-double entry_cycles(std::int64_t vectors, bool dense);
 
 }  // namespace edgeticket
