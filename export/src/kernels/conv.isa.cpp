@@ -1,4 +1,4 @@
-// Sparse convolution over one tile of a lane-blocked map.
+// Computes a convolution over one tile of a lane-blocked map.
 //
 // For each output channel, the tile's vectors are accumulators; each nonzero weight is broadcast once and multiplied with the tile
 // shifted by that weight's tap. A tile of few vectors would wait for its own additions, so it sums entries in turns in several sets.
@@ -29,7 +29,7 @@ ET_INLINE V masked(V v, const std::int32_t* mask) {
     return (V)((Vi)v & keep);
 }
 
-// Activations that need more registers than a tile leaves: over a tile that has been stored.
+// Applies activations that need more registers than a tile leaves, to a tile that has been stored.
 __attribute__((noinline)) void activate_stored(const ConvTask& task, float* out, int rows, int columns) {
     for (int r = 0; r < rows; ++r)
         for (int c = 0; c < columns; ++c) {
@@ -39,7 +39,7 @@ __attribute__((noinline)) void activate_stored(const ConvTask& task, float* out,
         }
 }
 
-// What follows the sums of one channel: put aside, or residual, activation, mask, store and halos.
+// Ends the sums of one channel: they are put aside, or go through residual, activation and mask to be stored, with their halos.
 template <int Rows, int Columns>
 ET_INLINE void finish(const ConvTask& task, int channel, V (&sums)[Rows][Columns], V low, V high) {
     float* const plane = task.out + channel * task.out_plane;
@@ -76,7 +76,7 @@ ET_INLINE void begin(const ConvTask& task, int channel, V (&sums)[Rows][Columns]
 template <int Rows, int Columns, int Stride>
 void conv(const ConvTask& task) {
     constexpr int tile = Rows * Columns;
-    constexpr int together = tile <= 4 ? 8 : 4;  // entries: one load for four taps, and loads are what limits
+    constexpr int together = tile <= 4 ? 8 : 4;  // entries; one load brings four taps, and loads are the bottleneck
     constexpr int sets = tile > 4 ? 1 : tile > 2 ? 2 : 4;
     const std::ptrdiff_t in_pitch = task.in_pitch;
     const std::ptrdiff_t step = Stride > 0 ? Stride * VL : task.in_step;
@@ -124,7 +124,7 @@ void conv(const ConvTask& task) {
     }
 }
 
-// Every channel has every tap: what is loaded serves DENSE_OUTPUTS channels.
+// Every channel has every tap, so that what is loaded serves DENSE_OUTPUTS channels.
 template <int Rows, int Columns, int Stride>
 void conv_dense(const ConvTask& task) {
     constexpr int outputs = DENSE_OUTPUTS;
@@ -235,7 +235,7 @@ void flat(const float* a, const float* b, float* y, std::size_t count, const Epi
 
 #define ET_TEXT2(x) #x
 #define ET_TEXT(x) ET_TEXT2(x)
-// A kernel exists by its row here: what is planned, tested and benchmarked is this table.
+// The table of convolution kernels: what is planned, tested and benchmarked are its rows.
 #define ROW(R, C) \
     {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s1", ConvFormat::Unstructured, R, C, 1, conv<R, C, 1>}, \
     {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s2", ConvFormat::Unstructured, R, C, 2, conv<R, C, 2>}, \

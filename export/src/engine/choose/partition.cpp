@@ -8,7 +8,7 @@
 namespace edgeticket {
 namespace {
 
-// Sets of nodes that grow together, each with the modes that all of its members allow.
+// A union-find over nodes. A set knows the modes that all of its members allow.
 class Groups {
    public:
     explicit Groups(const std::vector<Candidate>& candidates) : parent_(candidates.size()), modes_(candidates.size()) {

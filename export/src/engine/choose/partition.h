@@ -1,4 +1,4 @@
-// Claimed nodes fall into groups that can each be computed as one.
+// Divides the claimed nodes into groups that can each be computed as one.
 #pragma once
 
 #include <vector>

@@ -18,10 +18,10 @@
 namespace edgeticket {
 namespace {
 
-// claim=timed: what a hopeful choice takes in, and then which part of it is timed, and how.
-constexpr Margin kHopeful{1.1, 0.0};
-constexpr double kSurely = 0.6;        // of the CPU provider's time: no need to time it
-constexpr double kMostTimedUs = 25e3;  // of an item: a session's creation waits for seven of them
+// claim=timed takes what a generous margin lets in, and times those spans whose predictions leave open whether they pay.
+constexpr Margin kGenerous{1.1, 0.0};
+constexpr double kSurely = 0.6;        // share of the CPU provider's time below which a span pays without being timed
+constexpr double kMostTimedUs = 25e3;  // an item; longer spans are not timed, for a session's creation waits for seven runs
 
 std::string reason_of(const Candidate& candidate, double cpu_us, double own_us) {
     char text[160];
@@ -37,7 +37,7 @@ class UnitSelector {
     UnitSelector(const std::vector<Candidate>& candidates, const Settings& settings)
         : candidates_(candidates), settings_(settings), own_(own_machine(candidates, settings)), cpu_(cpu_machine(candidates, settings)) {}
 
-    // Marks in `claimed` the members of a group that stay, and says of the others why not.
+    // Clears `claimed` for the members of a group that are left to the CPU provider, and says why in `reasons`.
     void select_in(const std::vector<int>& group, unsigned mode, Claim claim, std::vector<bool>& claimed, std::vector<std::string>& reasons) const {
         const Sketch sketch(candidates_, group, mode);
         const std::vector<Fused> fused = fuse(sketch.region);
@@ -52,7 +52,7 @@ class UnitSelector {
         if (claim == Claim::Always)
             for (std::size_t u = 0; u < fused.size(); ++u) kept[u] = std::isfinite(units.units[u].own_us);
         if (claim == Claim::Timed)
-            for (const Stretch& span : choose(units, kHopeful)) {
+            for (const Stretch& span : choose(units, kGenerous)) {
                 if (pays(units, span, sketch, fused, mode)) {
                     keep(span);
                     continue;
@@ -85,7 +85,7 @@ class UnitSelector {
         return nodes;
     }
 
-    // Whether a span pays: where its prediction leaves that open, by running a plan of it on made-up data.
+    // Whether a span pays. Where its prediction leaves that open, a plan of it is run on made-up data.
     bool pays(const Units& units, const Stretch& stretch, const Sketch& sketch, const std::vector<Fused>& fused, unsigned mode) const {
         Span span(units, stretch.first);
         double cpu_us = 0;

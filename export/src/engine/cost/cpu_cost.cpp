@@ -30,7 +30,7 @@ constexpr double kSurelyWide = 90;      // GMAC/s that no core reaches by AVX2, 
 
 std::int64_t blocks_of(std::int64_t channels, double lanes) { return static_cast<std::int64_t>(std::ceil(static_cast<double>(channels) / lanes)); }
 
-// Of each output along one dimension, summed: taps that lie in the image; and outputs for which some do not.
+// Sums over the outputs along one dimension: the taps that lie in the image, and the outputs for which some do not.
 struct Taps {
     double inside = 0;
     std::int64_t edges = 0;

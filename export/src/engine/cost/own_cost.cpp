@@ -13,7 +13,7 @@
 namespace edgeticket {
 namespace {
 
-// Cycles, fitted with cost_bench on AVX-512.
+// Cycles of the following, unless a name says otherwise, fitted with cost_bench on AVX-512.
 constexpr double kCall = 90;         // a step's call
 constexpr double kMove = 12;         // a vector gathered, of the layout
 constexpr double kHalo = 2.5;        // a halo copy
@@ -26,20 +26,20 @@ constexpr double kFlat = 3;          // a vector of row-major values
 constexpr double kFarMapUs = 15e-6;  // a byte read or written by a step whose maps the second cache does not hold
 constexpr double kOverflow = 0.5;    // of a convolution's cycles more, where its maps overflow the second cache by as much as that holds
 constexpr double kFarWeightUs = 33e-6;  // a byte of packed weights from beyond the second cache
-constexpr double kSmallFloats = 1 << 20, kMostSwelling = 16;  // of a layout, and times the map's own floats
+constexpr double kSmallFloats = 1 << 20, kMostGrowth = 16;  // of a layout, and times the map's own floats
 constexpr double kSharedLeast = 15;  // microseconds from which a step is shared between threads
 constexpr double kSharing = 0.6;     // of what as many threads could do: each reads what the others wrote
 
-// Places of a packed window for each nonzero: the sparser, the fewer there are to fill it.
+// Places of a packed window for each nonzero. Sparser weights leave more of them empty.
 double window_fill(double density) { return 1.3 * (1 + 0.022 / std::max(density, 0.005)); }
 
 double pixels(const Layout& layout) { return static_cast<double>(layout.size[0]) * static_cast<double>(layout.size[1]); }
 double floats(const Layout& layout, std::int64_t channels) {
     return static_cast<double>(channels) * static_cast<double>(layout.plane()) * static_cast<double>(layout.lanes());
 }
-// A layout whose halos are most of it: neither memory nor the tables of its halos are worth it.
+// Whether halos are most of a layout. Such a layout is not planned: it would take too much memory, and its tables too much time.
 bool mostly_halo(const Layout& layout, std::int64_t channels) {
-    return floats(layout, channels) > kSmallFloats + kMostSwelling * static_cast<double>(channels) * pixels(layout);
+    return floats(layout, channels) > kSmallFloats + kMostGrowth * static_cast<double>(channels) * pixels(layout);
 }
 double vectors(const Layout& layout) { return static_cast<double>(layout.block[0] * layout.block[1]); }
 double halos(const Layout& layout) { return static_cast<double>(layout.rows() * layout.pitch()) - vectors(layout); }
@@ -84,7 +84,7 @@ double OwnCost::window_us(const Node& node, const Layout& in, const Layout& out,
     return shared_us(cycles * (1 + kOverflow * overflow) * cycle_us_ * instruction_set(machine_.isa).conv_cycles + far_ * kFarWeightUs * weights);
 }
 
-// The kernel that is the cheapest while weights are near, as FcLayer chooses, and what it takes where they are.
+// FcLayer takes the kernel that is cheapest while weights are near. The time is that of this kernel with the weights where they are.
 double OwnCost::product_us(const Node& node, double inputs, double outputs, std::int64_t items) const {
     const double nonzeros = static_cast<double>(nonzeros_of(node)), lanes = products_.lanes, count = static_cast<double>(items);
     double best = std::numeric_limits<double>::infinity(), best_us = best;

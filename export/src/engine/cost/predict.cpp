@@ -28,12 +28,12 @@ void predict_own(const Region& region, const std::vector<Fused>& groups, const C
     const OwnCost own({isa, peak_gmacs(isa), packed, 1});
     const Units units = units_of(region, groups, arrangement, own, cpu, 1, std::vector<bool>(region.inputs.size(), false));
     Span span(units, 0);
-    for (const Unit& unit : units.units) {  // what brings values in counts with the unit that asks for it
+    for (const Unit& unit : units.units) {  // a move counts with the unit that asks for it
         const bool leaves = std::find(region.outputs.begin(), region.outputs.end(), unit.output) != region.outputs.end();
         const double before = span.own_us();
         span.extend();
         const UnitValue& output = at(units.values, unit.output);
-        const double still = output.is_map && !leaves ? output.move_us : 0;  // charged until its readers are seen
+        const double still = output.is_map && !leaves ? output.move_us : 0;  // a span charges it until the readers are seen
         at(found, unit.node).own_us = std::max(unit.own_us, span.own_us() - before - still);
     }
 }
@@ -42,7 +42,7 @@ void predict_own(const Region& region, const std::vector<Fused>& groups, const C
 
 std::vector<Prediction> predict(const Region& given, const Plan& plan, Isa isa) {
     Region region = given;
-    for (Node& node : region.nodes) node.nonzeros = nonzeros_of(node);  // once: the models ask again and again
+    for (Node& node : region.nodes) node.nonzeros = nonzeros_of(node);  // the models ask for them again and again
     std::vector<Prediction> found(region.nodes.size());
     const std::vector<Fused> groups = fuse(region);
     const CpuCost cpu = cpu_cost_of(region);

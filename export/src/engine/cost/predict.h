@@ -1,4 +1,4 @@
-// What a planned region is predicted to take, node by node.
+// Predicts what a planned region takes, node by node.
 #pragma once
 
 #include <vector>

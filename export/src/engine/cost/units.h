@@ -17,7 +17,7 @@ struct Unit {
     struct Read {
         int value;
         bool as_map;      // in our layout, not row-major
-        bool moves = true;  // false: a map that is gathered from either form anyway
+        bool moves = true;  // false where a copy is gathered, from either form at the same cost
     };
     int node = -1;          // of the region, the first
     bool weighted = false;  // a convolution or a product
@@ -48,7 +48,7 @@ Units units_of(const Region& region, const std::vector<Fused>& groups, const Arr
 // What the CPU provider takes for the first node of a group, then for each of its followers.
 std::vector<double> cpu_parts_of(const Region& region, const Fused& group, const CpuCost& cpu, std::int64_t items);
 
-// What it takes to run units [begin, end) here, the values that cross their border included, growing by one unit at a time.
+// The time to run units [begin, end) here, with what moves the values that cross their border. It grows by one unit at a time.
 class Span {
    public:
     Span(const Units& units, std::size_t begin) : units_(units), begin_(begin), end_(begin), seen_(units.values.size()) {}
@@ -61,7 +61,7 @@ class Span {
         bool row_major = false, moved = false;  // there in row-major order; brought into our layout
         int readers = 0;                        // still to come
     };
-    void charge(int value, double sign);  // what a value that is read outside takes as things stand
+    void charge(int value, double sign);  // adds what a value takes that has readers outside the span
 
     const Units& units_;
     std::size_t begin_, end_;

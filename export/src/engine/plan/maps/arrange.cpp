@@ -24,7 +24,7 @@ Layout input_layout(const Window& window, const std::int64_t (&size)[2], const G
     return in;
 }
 
-// What a window has to find outside the image. A maximum over values that are never negative may read zeros.
+// The value that a window has to find outside the image. A maximum over values that are never negative may read zeros.
 float fill_of(const std::vector<Fused>& groups, const Node& node, const Layout& in, const Layout& out) {
     if (node.op != Op::MaxPool) return 0;
     const Window& w = node.window;
@@ -55,7 +55,7 @@ Arrangement arrange(const Region& region, const std::vector<Fused>& groups, cons
     }
 
     GridChooser chooser(region, groups, kernels, result.is_map);
-    // Homes: of every value that a map node writes or reads; the halos follow from the readers.
+    // Every value that a map node writes or reads has a home; its halos follow from the readers.
     std::vector<bool> placed(region.values.size(), false);
     const auto place = [&](int value) {
         const std::size_t v = static_cast<std::size_t>(value);

@@ -1,4 +1,4 @@
-// Which values are maps, and how each lies.
+// Decides which values are maps, and in which layout each lies.
 #pragma once
 
 #include <vector>

@@ -10,14 +10,14 @@
 namespace edgeticket {
 namespace {
 
-// In cycles. Fitted to 1,400 measurements of tiles and blocks on fourteen layers (docs/performance.md, "The choice of tiles").
+// Cycles, fitted to 1,400 measurements of tiles and blocks on fourteen layers (docs/performance.md, "The choice of tiles").
 constexpr double kTurn = 7;       // an output channel's turn: a mispredicted branch, and what surrounds the loop
 constexpr double kStore = 7;      // a vector of sums stored, with what is added and clipped
 constexpr double kReload = 1.1;   // a vector of sums put aside and taken up again
 constexpr double kSecond = 0.4;   // more for a vector from the second cache
 constexpr double kRun = 0.5;      // a row of vectors begun, of the input's block or of the output
 constexpr double kFill = 0.84;    // of the first cache that a block may take
-constexpr int kLargestTile = 8;   // vectors, but where a larger one covers whole rows: what would be left beside it costs more than is gained
+constexpr int kLargestTile = 8;   // vectors, except for tiles of whole rows: a larger tile gains less than the columns left beside it cost
 constexpr std::int64_t kBlocks[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64};  // numbers of blocks to try
 
 double first_cache() {
@@ -124,7 +124,7 @@ Tiling tile(const MapKernels& kernels, const TileWork& work) {
             tiling.cycles = cycles_of(tiling.tiles, work, kernels, blocks);
             tiling.block = (work.channels_in + blocks - 1) / blocks;
             if (best.tiles.empty() || tiling.cycles < best.cycles) best = tiling;
-            if (stays(tiling, work, kernels)) break;  // smaller blocks only take up their sums more often
+            if (stays(tiling, work, kernels)) break;  // smaller blocks would only reload their sums more often
         }
     }
     return best;

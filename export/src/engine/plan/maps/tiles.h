@@ -15,7 +15,7 @@ struct Tile {
     std::int64_t row, column;  // of its first vector
 };
 
-// What a convolution asks of its tiling. Counts are of one group.
+// What the tiling of a convolution depends on. Counts are of one group.
 struct TileWork {
     std::int64_t rows = 1, columns = 1;      // vectors of the output's inside
     std::int64_t stride[2] = {1, 1};
@@ -25,7 +25,7 @@ struct TileWork {
     ConvFormat format = ConvFormat::Unstructured;
 };
 
-// That of a convolution whose output lies in `out`, with the format that serves it.
+// The work of a convolution whose output lies in `out`, with the format that serves it.
 TileWork tile_work(const Node& conv, const Layout& out, std::int64_t in_channels, std::int64_t out_channels);
 
 struct Tiling {
@@ -34,8 +34,8 @@ struct Tiling {
     double cycles = 0;                       // for one group
 };
 
-// The cheapest tiling by a model of the first cache: a block of input channels under a tile should stay in it, every further block
-// reloads the sums.
+// Finds the cheapest tiling by a model of the first cache: a block of input channels under a tile should stay in it, and every further
+// block reloads the sums.
 Tiling tile(const MapKernels& kernels, const TileWork& work);
 
 }  // namespace edgeticket
