@@ -8,7 +8,7 @@ SHARED := $(abspath ../shared/data)
 export EDGETICKET_DATA ?= $(CURDIR)/data:$(SHARED)
 export ORT_DISABLE_TELEMETRY = 1
 
-.PHONY: help install install-dev demo test test-oldest engine engine-aarch64 engine-armv7 test-arm test-arm-aarch64 test-arm-armv7 lint bench-find bench-masks bench-engine bench-never-slower data results lock clean bench-evidence evidence
+.PHONY: help install install-dev demo test test-oldest engine engine-aarch64 engine-armv7 test-arm test-arm-aarch64 test-arm-armv7 lint bench-find bench-masks bench-engine bench-never-slower data results lock clean bench-evidence evidence performance
 
 help:
 	@echo "make demo        install, then find, export and check a ticket on embedded data"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench-never-slower  no network is slower for having the engine (ARGS=--help: parts of it)"
 	@echo "make bench-evidence  error rates of check --baseline, resumable (hours; PARTS='--minutes 30')"
 	@echo "make evidence    docs/evidence.md from what was measured"
+	@echo "make performance docs/performance.md and its tables from what was measured"
 	@echo "make data        CIFAR-10: unpacked into data/ from the shared archive, or downloaded"
 	@echo "make results     the runs behind docs/results.md (hours), then the document"
 	@echo "make lock        pin the newest versions that work"
@@ -50,14 +51,14 @@ demo: install
 
 test: install-dev
 	if test -f $(SHARED)/unpack_cifar10.py && ! test -d data/cifar-10-batches-bin; then $(MAKE) data; fi
-	$(BIN)/python -m pytest -n 2 --dist loadscope --timeout 600
+	$(BIN)/python -m pytest -n 2 --dist loadscope --timeout 1800
 
 # The lower bounds of pyproject.toml, where a newer version could hide that an older one lacks something.
 OLDEST := onnxruntime==1.24.3 onnx==1.21.0 onnx-ir==0.1.13 msgspec==0.19.0 safetensors==0.5.0 click==8.1.0 rich==13.7.0
 test-oldest:
 	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check $(OLDEST) -e '.[export]' pytest hypothesis
-	.venv-oldest/bin/python -m pytest -q tests/graph tests/test_gaps.py tests/test_artifact.py tests/test_api_export.py tests/engine \
+	.venv-oldest/bin/python -m pytest -q tests/graph tests/artifact tests/test_api_export.py tests/engine \
 		--ignore tests/engine/test_packaging.py --ignore tests/engine/test_native.py \
 		--ignore tests/engine/test_onnx_backend.py --ignore tests/graph/test_torch_traces.py -p no:cacheprovider
 
@@ -101,30 +102,33 @@ lint: install-dev
 	$(BIN)/mypy
 
 bench-find: install-dev
-	$(BIN)/python tests/benchmarks/bench_find.py
+	$(BIN)/python benchmarks/bench_find.py
 
 bench-masks: install-dev
-	$(BIN)/python tests/benchmarks/bench_masks.py
+	$(BIN)/python benchmarks/bench_masks.py
 
 bench-engine: install-dev
-	$(BIN)/python tests/benchmarks/bench_engine.py $(ARGS)
+	$(BIN)/python benchmarks/bench_engine.py $(ARGS)
 
 bench-never-slower: install-dev
-	$(BIN)/python tests/benchmarks/bench_never_slower.py $(ARGS)
+	$(BIN)/python benchmarks/bench_never_slower.py $(ARGS)
 
 bench-evidence: install-dev
-	cd tests/benchmarks && $(abspath $(BIN))/python bench_evidence.py $(PARTS)
-	$(BIN)/python docs/make_evidence.py
+	$(BIN)/python benchmarks/bench_evidence.py $(PARTS)
+	$(BIN)/python benchmarks/make_evidence.py
 
 evidence: install-dev
-	$(BIN)/python docs/make_evidence.py
+	$(BIN)/python benchmarks/make_evidence.py
+
+performance: install-dev
+	$(BIN)/python benchmarks/make_performance.py
 
 data: install
 	if test -f $(SHARED)/unpack_cifar10.py; then $(BIN)/python $(SHARED)/unpack_cifar10.py data; \
-	else $(BIN)/python -c "from edgeticket.find.data import cifar10; cifar10([])"; fi
+	else $(BIN)/python -c "from edgeticket.lottery.data import cifar10; cifar10([])"; fi
 
 results: install-dev
-	$(BIN)/python docs/make_results.py --run
+	$(BIN)/python benchmarks/make_results.py --run
 
 lock:
 	$(PYTHON) -m venv .lock-venv

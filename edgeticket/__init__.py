@@ -5,23 +5,24 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from edgeticket.version import __version__
+
 if TYPE_CHECKING:
     from edgeticket.api import check, export
-    from edgeticket.find.api import find, request
-    from edgeticket.find.task import Data, Task
-    from edgeticket.mask import Mask
+    from edgeticket.lottery.api import find, request
+    from edgeticket.lottery.task import Data, Task
+    from edgeticket.ticket.mask import Mask
 
-__version__ = "0.1.0"
 __all__ = ["Data", "Mask", "Task", "__version__", "check", "export", "find", "request"]
 
 _HOMES = {
-    "Data": "edgeticket.find.task",
-    "Mask": "edgeticket.mask",
-    "Task": "edgeticket.find.task",
+    "Data": "edgeticket.lottery.task",
+    "Mask": "edgeticket.ticket.mask",
+    "Task": "edgeticket.lottery.task",
     "check": "edgeticket.api",
     "export": "edgeticket.api",
-    "find": "edgeticket.find.api",
-    "request": "edgeticket.find.api",
+    "find": "edgeticket.lottery.api",
+    "request": "edgeticket.lottery.api",
 }
 
 

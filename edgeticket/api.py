@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from edgeticket.errors import FolderError, InputError, refusals_explained
 
 if TYPE_CHECKING:
+    from edgeticket.artifact.checks import Outcome
+    from edgeticket.benchmark.bench import Bench
+    from edgeticket.benchmark.history import Trend
     from edgeticket.exporter import Exported
-    from edgeticket.gate.bench import Bench
-    from edgeticket.gate.history import Trend
-    from edgeticket.gate.inspection import Inspection
     from edgeticket.gate.report import Report
     from edgeticket.gate.selftest import SelfTest
-    from edgeticket.measure.checks import Outcome
+    from edgeticket.inspection import Inspection
     from edgeticket.measure.duel import Duel
 
 
@@ -54,8 +54,8 @@ def export(
         ProofError: an output moved by more than the tolerance; nothing was written.
     """
     from edgeticket import exporter
-    from edgeticket.artifact import Budget
-    from edgeticket.measure.checks import host, plural
+    from edgeticket.artifact.checks import host, plural
+    from edgeticket.artifact.manifest import Budget
 
     budget = None
     if budget_ms is not None:
@@ -87,8 +87,8 @@ def check(folder: str | Path, *, threads: int = 1, engine: bool = False) -> Outc
         FolderError: there is no artifact.
         InputError: the system refuses to look there.
     """
-    from edgeticket.gate.both import with_engine
-    from edgeticket.measure.checks import MANIFEST, SUMS, NotAnArtifactError, check_artifact
+    from edgeticket.artifact.checks import MANIFEST, SUMS, NotAnArtifactError, check_artifact
+    from edgeticket.gate.engine_line import with_engine
 
     path = Path(folder)
     inside = path / "artifact"
@@ -116,7 +116,7 @@ def inspect(model: str | Path, *, threads: int = 1, isa: str | None = None, clai
         InputError: the model or an option cannot be used.
         IntegrityError: an artifact's file is missing or altered.
     """
-    from edgeticket.gate import inspection
+    from edgeticket import inspection
 
     with refusals_explained():
         return inspection.inspect(Path(model), threads=threads, isa=isa, claim=claim)
@@ -210,7 +210,7 @@ def bench(
         InputError: a model cannot be used, or they differ in inputs or outputs.
         IntegrityError: an artifact's file is missing or altered.
     """
-    from edgeticket.gate import bench as gate
+    from edgeticket.benchmark import bench as gate
 
     with refusals_explained():
         return gate.bench(
@@ -230,7 +230,7 @@ def compare(first: str | Path, second: str | Path) -> tuple[list[str], bool]:
     Raises:
         InputError: one of them is no such result.
     """
-    from edgeticket.gate import compare
+    from edgeticket.benchmark import compare
 
     return compare.conclusions(compare.read(Path(first)), compare.read(Path(second)))
 
@@ -241,6 +241,6 @@ def trend(history: str | Path) -> list[Trend]:
     Raises:
         InputError: it cannot be read, or holds no run.
     """
-    from edgeticket.gate import history as gate
+    from edgeticket.benchmark import history as gate
 
     return gate.trends(gate.read(Path(history)))

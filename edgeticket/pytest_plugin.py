@@ -25,7 +25,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 # checks.py of the installed package, of a copy of it, or of the artifact that this file lies in.
-BESIDE = (HERE / "measure" / "checks.py", HERE.parent / "check.py")
+BESIDE = (HERE / "artifact" / "checks.py", HERE.parent / "check.py")
 
 _opened = pytest.StashKey[Any]()  # the artifact of this run, or what is damaged of it
 _budget = pytest.StashKey[Any]()  # of a test, or what is wrong with it
@@ -40,11 +40,11 @@ def load_checks() -> ModuleType:
         UsageError: neither is there.
     """
     if importlib.util.find_spec("edgeticket") is not None:
-        return importlib.import_module("edgeticket.measure.checks")
+        return importlib.import_module("edgeticket.artifact.checks")
     path = next((path for path in BESIDE if path.exists()), None)
     spec = None if path is None else importlib.util.spec_from_file_location("edgeticket_checks", path)
     if spec is None or spec.loader is None:
-        raise pytest.UsageError(f"no checks: install edgeticket, or put its measure/checks.py at {BESIDE[0]}")
+        raise pytest.UsageError(f"no checks: install edgeticket, or put its artifact/checks.py at {BESIDE[0]}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
@@ -183,7 +183,7 @@ def edgeticket_artifact(request: pytest.FixtureRequest) -> Artifact:
 
 @pytest.fixture(scope="session")
 def edgeticket_outcome(request: pytest.FixtureRequest) -> Any:
-    """Every check of the artifact, made once: see edgeticket/measure/checks.py."""
+    """Every check of the artifact, made once: see edgeticket/artifact/checks.py."""
     folder = folder_of(request.config)
     if folder is None:
         pytest.skip("needs a subject: --edgeticket-artifact DIR")

@@ -3,7 +3,7 @@
 `session()` runs on the sparse engine where its library is built, and on the CPU provider what that leaves;
 `cpu_session()` is the stock CPU provider alone, for whatever is evidence about a file.
 
-Only this file and `measure/checks.py` import onnxruntime.
+Only this file and `artifact/checks.py` import onnxruntime.
 
 Sessions are made and run on a thread of their own. `session.set_denormal_as_zero` switches the processor to
 flush-to-zero on the very thread that makes a process's first session, for good (onnxruntime, inference_session.cc,

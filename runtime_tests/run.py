@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 HERE = Path(__file__).resolve().parent
-BESIDE = (HERE.parent / "check.py", HERE.parent / "edgeticket" / "measure" / "checks.py")
+BESIDE = (HERE.parent / "check.py", HERE.parent / "edgeticket" / "artifact" / "checks.py")
 
 
 def load_checks() -> ModuleType:

@@ -1,4 +1,4 @@
-"""One test for each check of edgeticket/measure/checks.py; an inconclusive one is skipped with its sentence."""
+"""One test for each check of edgeticket/artifact/checks.py; an inconclusive one is skipped with its sentence."""
 
 from __future__ import annotations
 

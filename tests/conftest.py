@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
+import sample_artifacts
+
+from edgeticket import api
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("EDGETICKET_DATA", os.pathsep.join(str(p) for p in (ROOT / "data", ROOT.parent / "shared/data")))
@@ -16,6 +20,10 @@ _SIGNS = {
 }
 
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what it puts in the background so, for good
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # and tests that interrupt a process would wait in vain
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip `@pytest.mark.data(name)` where no folder of EDGETICKET_DATA holds the data set."""
     for marker in item.iter_markers("data"):
@@ -23,3 +31,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         folders = [Path(part) for part in os.environ["EDGETICKET_DATA"].split(os.pathsep) if part]
         if not any((folder / sign).is_file() for folder in folders for sign in signs):
             pytest.skip(f"{title} is in no folder of EDGETICKET_DATA; `make data` unpacks or downloads CIFAR-10")
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ONNX file, never changed."""
+    return sample_artifacts.onnx_file(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact of a ticket with a labelled slice, never changed."""
+    source = sample_artifacts.ticket(tmp_path_factory.mktemp("run") / "ticket")
+    return api.export(source, bench=False).folder

@@ -10,10 +10,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeticket import store
 from edgeticket.files import write_atomic
-from edgeticket.mask import Mask
-from edgeticket.ticket import FORMAT, VERSION, Point, Record, Round
+from edgeticket.ticket import store
+from edgeticket.ticket.mask import Mask
+from edgeticket.ticket.record import FORMAT, VERSION, Point, Record, Round
 
 SHAPES = {"fc1.weight": (64, 30), "fc1.bias": (30,), "fc2.weight": (30, 10), "fc2.bias": (10,)}
 PRUNED = ("fc1.weight", "fc2.weight")

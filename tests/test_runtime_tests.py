@@ -28,8 +28,8 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def board(tmp_path: Path) -> Path:
     """What is copied to a board: the suite, the plugin that it uses and the one file that this wraps."""
     shutil.copytree(ROOT / "runtime_tests", tmp_path / "runtime_tests", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "edgeticket" / "measure").mkdir(parents=True)
-    shutil.copy(ROOT / "edgeticket" / "measure" / "checks.py", tmp_path / "edgeticket" / "measure" / "checks.py")
+    (tmp_path / "edgeticket" / "artifact").mkdir(parents=True)
+    shutil.copy(ROOT / "edgeticket" / "artifact" / "checks.py", tmp_path / "edgeticket" / "artifact" / "checks.py")
     shutil.copy(ROOT / "edgeticket" / "pytest_plugin.py", tmp_path / "edgeticket" / "pytest_plugin.py")
     return tmp_path
 

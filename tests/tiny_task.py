@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgeticket.find.task import Data, Task
+from edgeticket.lottery.task import Data, Task
 
 
 def blobs(_folders: Sequence[Path] = ()) -> Data:

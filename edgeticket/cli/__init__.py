@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-import edgeticket
 from edgeticket.cli.bench import bench, compare, trend
 from edgeticket.cli.check import check
 from edgeticket.cli.export import export
+from edgeticket.cli.extras import explain
 from edgeticket.cli.find import find, tasks
 from edgeticket.cli.inspect import inspect
 from edgeticket.errors import EdgeticketError, Exit, refusals_explained
-from edgeticket.extras import explain
+from edgeticket.version import __version__
 
 RESUMED = {"find"}  # the commands that go on from what an earlier run left
 
@@ -50,7 +50,7 @@ class _Commands(click.Group):
     epilog=f"Exit codes: {Exit.YES:d} yes, {Exit.NO:d} the verdict is no, {Exit.USAGE:d} usage or bad input, "
     f"{Exit.INCONCLUSIVE:d} inconclusive, {Exit.INTEGRITY:d} a file is missing or altered.",
 )
-@click.version_option(edgeticket.__version__, prog_name="edgeticket")
+@click.version_option(__version__, prog_name="edgeticket")
 def main() -> None:
     """Find a winning lottery ticket, export it small, prove it on ONNX Runtime."""
 

@@ -37,8 +37,8 @@ def bench(models: tuple[Path, ...], json_target: str | None, append: str | None,
     from rich.console import Console
 
     from edgeticket import api
-    from edgeticket.cli.tables import print_bench
-    from edgeticket.gate import history
+    from edgeticket.benchmark import history
+    from edgeticket.cli.verdict_tables import print_bench
 
     console = Console(stderr=True, highlight=False)
     console.quiet = quiet or not console.is_terminal

@@ -144,7 +144,7 @@ def _alone(given: dict[str, Any]) -> int:
     import json
 
     from edgeticket import api
-    from edgeticket.cli.tables import print_rows
+    from edgeticket.cli.verdict_tables import print_rows
 
     if len(given["threads"]) > 1:
         raise click.UsageError("--threads: an artifact alone is checked at one number of threads; give one.")
@@ -158,9 +158,9 @@ def _alone(given: dict[str, Any]) -> int:
 
 def _against(ctx: click.Context, given: dict[str, Any]) -> int:
     from edgeticket import api
-    from edgeticket.cli.live import Line
-    from edgeticket.cli.outputs import Outputs
-    from edgeticket.cli.tables import print_report
+    from edgeticket.cli.check_outputs import Outputs
+    from edgeticket.cli.check_progress import Line
+    from edgeticket.cli.verdict_tables import print_report
 
     counted = {name: given[f"max_{name}"] for name in ("nonzeros", "macs", "nodes", "instructions")}
     on_github = os.environ.get("GITHUB_ACTIONS") == "true" if given["github"] is None else given["github"]
@@ -199,7 +199,7 @@ def _against(ctx: click.Context, given: dict[str, Any]) -> int:
 
 def _selftest(given: dict[str, Any]) -> int:
     from edgeticket import api
-    from edgeticket.cli.live import Line
+    from edgeticket.cli.check_progress import Line
 
     with Line(given["quiet"]) as line:
         done = api.selftest(

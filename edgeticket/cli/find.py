@@ -90,9 +90,9 @@ def find(
     same folder goes on where it was. The ticket is the sparsest round whose validation metric is within the tolerance
     of dense; where there is none, the exit code is 1.
     """
-    from edgeticket.cli import present
-    from edgeticket.find import api
-    from edgeticket.find.task import parse_settings
+    from edgeticket.cli import find_view as present
+    from edgeticket.lottery import api
+    from edgeticket.lottery.task import parse_settings
 
     with standard_output_kept_for_json(json_target == "-"):
         wanted = api.request(
@@ -144,7 +144,7 @@ def tasks() -> None:
     from rich.table import Table
 
     from edgeticket import text
-    from edgeticket.find.tasks import DEFAULT, TASKS
+    from edgeticket.lottery.tasks import DEFAULT, TASKS
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for header, side in (

@@ -50,7 +50,7 @@ def _print(found: Any) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from edgeticket.gate.inspection import COLUMNS, TIMES
+    from edgeticket.inspection import COLUMNS, TIMES
 
     table = Table(box=None, pad_edge=False, header_style="bold", show_footer=True, footer_style="bold")
     for place, (head, total) in enumerate(zip((*COLUMNS, *TIMES), found.total_row(), strict=True)):

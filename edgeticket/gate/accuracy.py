@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from edgeticket import text
+from edgeticket.artifact import checks
 from edgeticket.errors import InputError
 from edgeticket.gate.exact import SHOWN, Gate
-from edgeticket.gate.subject import Subject
-from edgeticket.gate.trial import ask
-from edgeticket.measure import checks
 from edgeticket.measure.arm import write_feed
 from edgeticket.measure.duel import BASELINE, CANDIDATE, SLOW_HINT
 from edgeticket.measure.process import NoAnswerError
 from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION
+from edgeticket.subject.subject import Subject
+from edgeticket.subject.tryout import ask
 
 
 @dataclass(frozen=True)

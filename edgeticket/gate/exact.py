@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeticket import text
-from edgeticket.gate.subject import Subject
-from edgeticket.measure import checks
+from edgeticket.artifact import checks
 from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION
+from edgeticket.subject.subject import Subject
 
 SHOWN = "shown"  # measured, and gated by nobody
 COUNTED = ("size", "nonzeros", "macs", "nodes")

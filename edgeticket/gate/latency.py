@@ -10,10 +10,10 @@ from typing import Any
 from edgeticket import text
 from edgeticket.gate.exact import SHOWN, Gate
 from edgeticket.gate.request import Request
-from edgeticket.gate.subject import Subject
 from edgeticket.measure.duel import AGAIN, CANDIDATE, Duel
 from edgeticket.measure.stats import standard_error
 from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION, Judgement, resolvable
+from edgeticket.subject.subject import Subject
 
 
 class Budget:

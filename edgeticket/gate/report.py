@@ -14,12 +14,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import edgeticket
+from edgeticket.artifact import checks
 from edgeticket.errors import Exit
 from edgeticket.gate.exact import SHOWN, Gate
-from edgeticket.measure import checks
 from edgeticket.measure.duel import AGAIN, BASELINE, Duel
 from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION, gravest
+from edgeticket.version import __version__
 
 FORMAT, VERSION = "edgeticket-comparison", 1
 SCHEMA = Path(__file__).resolve().parent / "comparison.schema.json"
@@ -118,7 +118,7 @@ class Report:
         return {
             "format": FORMAT,
             "version": VERSION,
-            "edgeticket": edgeticket.__version__,
+            "edgeticket": __version__,
             "created": self.created,
             "name": self.name,
             "verdict": self.verdict,

@@ -1,4 +1,4 @@
-"""What `check CANDIDATE --baseline OTHER` is asked, with its defaults; and providers by the names people type."""
+"""What `check CANDIDATE --baseline OTHER` is asked, with its defaults."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgeticket import runtime
+from edgeticket.artifact import checks
 from edgeticket.errors import InputError
-from edgeticket.measure import checks
-
-PROVIDERS = {"cpu": checks.CPU_PROVIDER, "sparse": runtime.EP_NAME}
 
 
 @dataclass(frozen=True)
@@ -56,27 +53,3 @@ class Request:
                 f"--threads {max(self.threads)}: this process may use {checks.plural(cores, 'core')}, and threads that "
                 "share one measure the scheduler"
             )
-
-
-def provider(name: str) -> str:
-    """The runtime's name of a provider: 'cpu', 'sparse', or any that is installed, with or without its suffix.
-
-    Raises:
-        InputError: it is not installed here.
-        EngineError: the sparse engine's library was not built.
-    """
-    full = PROVIDERS.get(name.lower(), name)
-    if full == runtime.EP_NAME:
-        runtime.library_path()
-        return full
-    installed = checks.providers()
-    for each in installed:
-        if full.lower() in (each.lower(), each.removesuffix("ExecutionProvider").lower()):
-            return each
-    known = ", ".join(sorted(each.removesuffix("ExecutionProvider") for each in installed))
-    raise InputError(f"--providers {name}: not installed here; there are cpu, sparse and those of onnxruntime: {known}")
-
-
-def short(full: str) -> str:
-    """A provider as people call it."""
-    return next((name for name, each in PROVIDERS.items() if each == full), full.removesuffix("ExecutionProvider"))

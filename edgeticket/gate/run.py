@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from edgeticket import text
+from edgeticket.artifact import checks
 from edgeticket.gate import exact, memory
 from edgeticket.gate.accuracy import Samples, judge_accuracy
 from edgeticket.gate.exact import Gate
 from edgeticket.gate.latency import Budget, judged
 from edgeticket.gate.report import Measured, Report
-from edgeticket.gate.request import Request, provider, short
-from edgeticket.gate.subject import Subject, open_subject, require_alike, shared_feed
-from edgeticket.measure import checks, conditions, duel
+from edgeticket.gate.request import Request
+from edgeticket.measure import conditions, duel
 from edgeticket.measure.duel import BASELINE, CANDIDATE, SLOW_HINT, Arm, Duel, Plan
 from edgeticket.measure.process import NoAnswerError
 from edgeticket.measure.stats import ERROR
 from edgeticket.measure.verdict import INCONCLUSIVE
+from edgeticket.subject.providers import provider, short
+from edgeticket.subject.subject import Subject, open_subject, require_alike, shared_feed
 
 Watch = Callable[[str, Duel], None]
 Pairing = tuple[str, Arm, Arm | None, int]  # label, candidate, baseline if there is one, threads

@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 
 from edgeticket import text
+from edgeticket.artifact import checks
 from edgeticket.errors import Exit
-from edgeticket.gate.subject import open_subject, shared_feed
-from edgeticket.measure import checks, duel
+from edgeticket.measure import duel
 from edgeticket.measure.arm import write_feed
 from edgeticket.measure.duel import CANDIDATE, SLOW_HINT, Arm, Duel, Plan
 from edgeticket.measure.process import NoAnswerError
 from edgeticket.measure.sample_model import SIZES, sample_model
 from edgeticket.measure.stats import standard_error
 from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION, resolvable
+from edgeticket.subject.subject import open_subject, shared_feed
 
 SLOWDOWN = 0.05
 SECONDS = (30, 60, 120)

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from edgeticket.artifact import checks
 from edgeticket.engine import EP_NAME
-from edgeticket.measure import checks
 
 CPU_PROVIDER = checks.CPU_PROVIDER
 MOST_CARRIED_NS = 2000.0  # from one spin to the next: a few turns of its loop

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from edgeticket import text
+from edgeticket.artifact import checks
 from edgeticket.engine import EP_NAME
-from edgeticket.measure import checks
 from edgeticket.measure.arm import write_feed as write_feed
+from edgeticket.measure.measurement import Measurement
 from edgeticket.measure.process import NoAnswerError, ask
-from edgeticket.measurement import Measurement
 
 LIMIT_S = 3.0  # of one latency run, after which no new block begins
 TIMEOUT_S = 120.0  # of one process

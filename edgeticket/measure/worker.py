@@ -31,7 +31,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeticket.measure import checks, conditions, instructions
+from edgeticket.artifact import checks
+from edgeticket.measure import conditions, instructions
 from edgeticket.measure.arm import EMPTY_MODEL, Arm, ModelFailedError, read_feed, tell_through
 
 LOAD_SHARE = 0.5  # of the time spent on timing may go into loading anew

@@ -16,9 +16,9 @@ import tiny_task
 import torch
 from click.testing import CliRunner, Result
 
-from edgeticket import store
 from edgeticket.cli import main
-from edgeticket.find import data as sets
+from edgeticket.lottery import data as sets
+from edgeticket.ticket import store
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = f"{tiny_task.__file__}:tiny"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import filelock
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,13 +38,14 @@ def build(name: str, *targets: str, sanitize: str = "") -> Path:
             pytest.skip(f"{compiler} has no -fsanitize={sanitize} here: {probe.stderr.strip()[-200:]}")
     options = [f"-DCMAKE_BUILD_TYPE={'None' if sanitize else 'Release'}", f"-DEDGETICKET_SANITIZE={sanitize}"]
     configure = [cmake, "-S", str(ROOT / "export"), "-B", str(folder), *options, "-DEDGETICKET_BUILD_TESTS=ON"]
-    for command in (configure, [cmake, "--build", str(folder), "--parallel", "2", "--target", *targets]):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    with filelock.FileLock(folder.with_name(f"{name}.lock")):  # another test run may build the same folder
+        for command in (configure, [cmake, "--build", str(folder), "--parallel", "2", "--target", *targets]):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return folder
 
 
-def run(*command: str | Path, timeout_s: int = 300) -> str:
+def run(*command: str | Path, timeout_s: int = 900) -> str:
     """What a test program says; its failure, with the end of its output, is that of the test."""
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout_s, check=False)
     assert done.returncode == 0, f"exit status {done.returncode}: {done.stdout[-3000:]}{done.stderr[-5000:]}"

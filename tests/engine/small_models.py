@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeticket import runtime
-from edgeticket.graph import reference
+from edgeticket.graph.proving import reference
 
 Array = NDArray[Any]
 Shape = Sequence[int | str]

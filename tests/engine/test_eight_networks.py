@@ -7,19 +7,14 @@ SIAM J. Sci. Comput. 41, 2019), here times four and the largest value that comes
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from float64 import UNIT, Float64
+from networks import NETWORKS, network
 from small_models import session
 from test_random_graphs import assert_all_claimed
 
 from edgeticket import runtime
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
-from networks import NETWORKS, network
 
 BIG = ("ResNet-18", "VGG-16")  # ten seconds each, float64's for the most part
 

@@ -6,30 +6,14 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import sample_artifacts
 
-from edgeticket import api
 from edgeticket.measure import duel
 
 Play = Callable[..., None]
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An ONNX file, never changed."""
-    return sample_artifacts.onnx_file(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="session")
-def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An artifact of a ticket with a labelled slice, never changed."""
-    source = sample_artifacts.ticket(tmp_path_factory.mktemp("run") / "ticket")
-    return api.export(source, bench=False).folder
 
 
 def answer(asked: Mapping[str, Any], seed: int, slower: float, spread: float, base_ms: float) -> dict[str, Any]:

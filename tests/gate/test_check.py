@@ -21,9 +21,10 @@ import pytest
 import sample_artifacts
 from click.testing import CliRunner, Result
 
+from edgeticket.artifact import checks
 from edgeticket.cli import main
 from edgeticket.gate import report
-from edgeticket.measure import checks, state, verdict
+from edgeticket.measure import state, verdict
 from edgeticket.measure.process import NoAnswerError
 
 Play = Callable[..., None]
@@ -483,7 +484,7 @@ def test_a_disk_that_fills_is_told_and_what_was_there_stays(model: Path, tmp_pat
     target.write_text("earlier")
     script = (
         "import resource, signal, sys\nsys.path.insert(0, sys.argv[1])\n"
-        "from edgeticket.cli.outputs import Outputs\n"
+        "from edgeticket.cli.check_outputs import Outputs\n"
         "from edgeticket.gate import formats\n"
         "formats.junit = lambda report: 'y' * 9999\n"
         "class Report:\n    def to_json(self): return 'x' * 9999\n"
@@ -508,12 +509,12 @@ def test_a_disk_that_fills_is_told_and_what_was_there_stays(model: Path, tmp_pat
 def test_ctrl_c_keeps_the_measurements_and_exits_130(model: Path, tmp_path: Path) -> None:
     """A real signal to a real command, once three processes have answered."""
     script = (
-        "import sys\nfrom edgeticket.cli import main, live\n"
-        "real = live.Line.watch\n"
+        "import sys\nfrom edgeticket.cli import check_progress, main\n"
+        "real = check_progress.Line.watch\n"
         "def watch(self, label, state):\n"
         "    real(self, label, state)\n"
         "    print('processes', len(state.processes), flush=True)\n"
-        "live.Line.watch = watch\n"
+        "check_progress.Line.watch = watch\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     target = tmp_path / "r.json"

@@ -13,12 +13,13 @@ import sample_artifacts
 from click.testing import CliRunner, Result
 
 from edgeticket import runtime
+from edgeticket.artifact import checks
 from edgeticket.cli import main
 from edgeticket.errors import EngineError
 from edgeticket.gate import accuracy, exact
 from edgeticket.gate.report import Measured
 from edgeticket.gate.run import _instructions
-from edgeticket.measure import checks, duel
+from edgeticket.measure import duel
 from edgeticket.measure.duel import Duel, Plan, Process
 
 Play = Callable[..., None]

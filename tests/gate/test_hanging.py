@@ -17,9 +17,11 @@ import broken_models
 import pytest
 from click.testing import CliRunner, Result
 
+from edgeticket.benchmark import bench
 from edgeticket.cli import main
-from edgeticket.gate import bench, exact, memory, subject
+from edgeticket.gate import exact, memory
 from edgeticket.measure import process
+from edgeticket.subject import subject
 
 Play = Callable[..., None]
 

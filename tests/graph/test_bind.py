@@ -9,8 +9,8 @@ from nets import Array, Net
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeticket.errors import ModelError
-from edgeticket.graph.bind import bind
-from edgeticket.mask import Mask
+from edgeticket.graph.reading.bind import bind
+from edgeticket.ticket.mask import Mask
 
 
 def _graph() -> tuple[bytes, dict[str, Array]]:

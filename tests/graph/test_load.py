@@ -16,7 +16,7 @@ from nets import Net
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeticket.errors import ModelError
-from edgeticket.graph.load import load_model, parse_model
+from edgeticket.graph.reading.load import load_model, parse_model
 from edgeticket.graph.simplify import simplify
 
 

@@ -8,9 +8,9 @@ from onnx import ModelProto, TensorProto, helper
 from storage_models import convnet, lenet, model, node, product
 
 from edgeticket.errors import InputError, ModelError
-from edgeticket.graph.probes import MOST_ELEMENTS, probes
-from edgeticket.graph.proof import prove_feeds
-from edgeticket.graph.storage import store
+from edgeticket.graph.proving.probes import MOST_ELEMENTS, probes
+from edgeticket.graph.proving.proof import prove_feeds
+from edgeticket.graph.storing.storage import store
 
 
 def test_every_kind_and_several_batches() -> None:

@@ -8,8 +8,8 @@ from onnx import TensorProto, helper, numpy_helper
 from storage_models import convnet, lenet, model, node, product, pruned
 
 from edgeticket import runtime
-from edgeticket.graph import reference
-from edgeticket.graph.storage import serialize
+from edgeticket.graph.proving import reference
+from edgeticket.graph.serialize import serialize
 
 RNG = np.random.default_rng(11)
 

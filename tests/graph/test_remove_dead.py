@@ -8,8 +8,8 @@ import pytest
 from nets import Net, ops, same, sentences, shapes, zero_rows
 from onnx import TensorProto, helper
 
-from edgeticket.graph.channels import State
-from edgeticket.graph.linear import matmul
+from edgeticket.graph.channels.linear import matmul
+from edgeticket.graph.channels.state import State
 from edgeticket.graph.simplify import simplify
 from edgeticket.graph.values import shape_of
 

@@ -7,9 +7,9 @@ import pytest
 from onnx import TensorProto, helper
 from storage_models import lenet, node, product, pruned
 
-from edgeticket.graph import reference
-from edgeticket.graph.proof import FACTOR, ULPS, ULPS_WITHOUT_REFERENCE
-from edgeticket.graph.rounding import ULP, relative_tolerances
+from edgeticket.graph.proving import reference
+from edgeticket.graph.proving.comparison import FACTOR, ULPS, ULPS_WITHOUT_REFERENCE
+from edgeticket.graph.proving.rounding import ULP, relative_tolerances
 
 RNG = np.random.default_rng(4)
 FEED = {"input": RNG.normal(size=(4, 784)).astype(np.float32)}

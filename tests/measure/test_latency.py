@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import sample_artifacts
 
-from edgeticket.measure import checks, duel, latency, worker
+from edgeticket.artifact import checks
+from edgeticket.measure import duel, latency, worker
 from edgeticket.measure.process import ask
 
 FEED: checks.Feed = {"x": np.ones((1, 64), np.float32)}

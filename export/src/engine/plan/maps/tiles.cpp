@@ -10,7 +10,7 @@
 namespace edgeticket {
 namespace {
 
-// Cycles, fitted to 1,400 measurements of tiles and blocks on fourteen layers (docs/performance.md, "The choice of tiles").
+// Cycles, fitted to 1,400 measurements of tiles and blocks on fourteen layers (docs/performance/designs.md).
 constexpr double kTurn = 7;       // an output channel's turn: a mispredicted branch, and what surrounds the loop
 constexpr double kStore = 7;      // a vector of sums stored, with what is added and clipped
 constexpr double kReload = 1.1;   // a vector of sums put aside and taken up again

@@ -1,0 +1,136 @@
+"""Golden data: inputs that an artifact carries, and the outputs that its model gave for them at export."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeticket import runtime
+from edgeticket.artifact import checks
+from edgeticket.artifact.manifest import GoldenInfo, Port
+from edgeticket.errors import InputError
+from edgeticket.ticket.record import Ticket
+
+Array = NDArray[Any]
+GOLDEN_SAMPLES, GOLDEN_BYTES = 16, 1 << 20
+NEGLIGIBLE = 1e-30  # some processors flush denormals to zero and others do not: below this, outputs are alike
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that the runtime has loaded, on the CPU provider and all cores."""
+
+    session: Any
+
+    @classmethod
+    def load(cls, data: bytes) -> LoadedModel:
+        """Load a serialised model.
+
+        Raises:
+            ModelError: the runtime cannot.
+        """
+        return cls(runtime.cpu_session(data, threads=checks.cores()))
+
+    def run(self, feed: checks.Feed, names: Sequence[str] | None = None) -> list[Array]:
+        """The outputs called `names`, or all, in order."""
+        return [np.asarray(output) for output in runtime.run(self.session, feed, names).values()]
+
+    def outputs(self, inputs: Array) -> Array:
+        """The first output for inputs [n, ...], in batches. Only for a model of one input with a free batch axis."""
+        name = self.session.get_inputs()[0].name
+        return checks.run_batches(self.run, name, inputs, None)
+
+
+@dataclass(frozen=True)
+class Golden:
+    """golden.npz, what the manifest says of it, and the feed to time: batch 1 where the model takes it."""
+
+    data: bytes
+    about: GoldenInfo
+    timed: checks.Feed
+
+
+def inputs_from_ticket(ticket: Ticket, name: str, most: int) -> list[checks.Feed]:
+    """One feed of samples spread over the test set: 16 or `most`, and at most 1 MB. Denormals in it are zeros."""
+    inputs = ticket.test.inputs
+    wanted = max(1, min(GOLDEN_SAMPLES, most, GOLDEN_BYTES // max(1, inputs[:1].nbytes)))
+    return [{name: flushed(inputs[spread(len(inputs), wanted)])}]
+
+
+def inputs_from_feeds(feeds: Sequence[checks.Feed], most_bytes: int = GOLDEN_BYTES) -> list[checks.Feed]:
+    """The first feed, and every other one that still fits into `most_bytes` of inputs together, flushed.
+
+    Left out is a feed of denormals, of which nothing is left.
+    """
+    kept: list[checks.Feed] = []
+    total = 0
+    for given in feeds:
+        feed = {name: flushed(array) for name, array in given.items()}
+        if any(given[name].any() and not array.any() for name, array in feed.items()):
+            continue
+        size = sum(array.nbytes for array in feed.values())
+        if not kept or total + size <= most_bytes:
+            kept.append(feed)
+            total += size
+    return kept
+
+
+def spread(count: int, wanted: int) -> NDArray[np.intp]:
+    """`wanted` places spread evenly over `count`: a test set may be sorted by class."""
+    return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(np.intp))
+
+
+def flushed(array: Array) -> Array:
+    """The array with zeros for denormals, which not every host sees as the same numbers.
+
+    The runtime flushes them on the thread of a process's first session only, so that even two runs in one process may
+    differ; and where a network asks for an order (ArgMax, Sign), by more than any tolerance.
+    """
+    if not np.issubdtype(array.dtype, np.floating):
+        return array
+    small = (array != 0) & (np.abs(array) < np.finfo(array.dtype).smallest_normal)
+    return np.where(small, array.dtype.type(0), array) if small.any() else array
+
+
+def record_outputs(
+    model: LoadedModel,
+    shares: Mapping[str, float],
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+    feeds: Sequence[checks.Feed],
+) -> Golden:
+    """Run the exported model on the feeds. Entries are '0.input.0', '0.output.0', ... feed by feed.
+
+    Each feed and output has a tolerance of its own: `shares` (graph/proving/rounding.py) of its largest value.
+    """
+    comparable = (port.name for port in outputs if port.dtype not in ("unknown", "object"))
+    names = list(dict.fromkeys(comparable))  # a graph may list one value as two outputs
+    arrays: dict[str, Array] = {}
+    atol = []
+    for number, feed in enumerate(feeds):
+        found = model.run(feed, names)
+        arrays |= {f"{number}.input.{i}": feed[port.name] for i, port in enumerate(inputs)}
+        arrays |= {f"{number}.output.{i}": output for i, output in enumerate(found)}
+        atol.append(
+            tuple(NEGLIGIBLE + shares[name] * checks.largest(output) for name, output in zip(names, found, strict=True))
+        )
+    timed = checks.single([asdict(port) for port in inputs], feeds[0])
+    try:
+        model.run(timed, names)
+        single = True
+    except InputError:
+        timed, single = feeds[0], False
+    return Golden(packed(arrays), GoldenInfo(tuple(names), tuple(atol), single=single), timed)
+
+
+def packed(arrays: Mapping[str, Array]) -> bytes:
+    """Arrays as a compressed npz, the same bytes for the same arrays."""
+    stream = io.BytesIO()
+    content: dict[str, Any] = dict(arrays)
+    np.savez_compressed(stream, **content)
+    return stream.getvalue()

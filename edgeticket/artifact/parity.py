@@ -1,0 +1,83 @@
+"""Engine parity: what the sparse engine claims of a model, and how far its outputs lie from the CPU provider's.
+
+The CPU provider is the yardstick here, and its own outputs are judged elsewhere: by graph/proving/ at export, and by
+checks.py on the device.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgeticket import engine, runtime, text
+from edgeticket.artifact import checks
+from edgeticket.errors import EngineError, InputError
+
+RAN, CLAIMS_NOTHING, MISSING, FAILED = "ran", "claims nothing", "missing", "failed"
+
+
+@dataclass(frozen=True)
+class Parity:
+    """`state` is one of the four above. The golden outputs are the CPU provider's; their tolerances hold here too."""
+
+    state: str
+    sentence: str
+    claimed: int = 0
+    nodes: int = 0
+    max_abs_delta: float | None = None  # None too where shapes differ, or a number became NaN or infinite
+    tolerance: float | None = None  # of that output
+    within: bool | None = None
+
+
+def engine_parity(opened: checks.Opened, threads: int = 1) -> Parity:
+    """Run the golden inputs of an artifact on the sparse engine. What stands in the way is a state, not an error."""
+    try:
+        runtime.register()
+    except EngineError as error:
+        return Parity(MISSING, f"the sparse engine was not measured: {error}")
+    with tempfile.TemporaryDirectory(prefix="edgeticket-") as folder:
+        report = Path(folder) / "report.json"
+        try:
+            made = runtime.session(
+                opened.files[checks.MODEL], threads=threads, provider_options={"report": str(report)}
+            )
+            records = engine.read_report(report)
+            claimed = sum(record.claimed for record in records)
+            if not claimed:
+                return Parity(CLAIMS_NOTHING, engine.summary(records), 0, len(records))
+            found = _deltas(opened, made)
+        except InputError as error:
+            return Parity(FAILED, f"the sparse engine failed: {error}")
+    beyond = [triple for triple in found if triple[0] > triple[1]]
+    delta, atol, _ = max(beyond or found, key=lambda triple: triple[0], default=(0.0, 0.0, 0))
+    skipped = sum(triple[2] for triple in found)
+    sentence = (
+        f"{engine.summary(records)}; max |Δ| {delta:.3g} to the CPU provider on "
+        f"{text.plural(len(found), 'golden output')}, {'beyond' if beyond else 'within'} its tolerance of {atol:.3g}"
+    )
+    if skipped:
+        sentence += f"; {text.plural(skipped, 'value')} not compared, which there are NaN or infinite"
+    return Parity(RAN, sentence, claimed, len(records), delta if math.isfinite(delta) else None, atol, not beyond)
+
+
+def _deltas(opened: checks.Opened, session: runtime.Session) -> list[tuple[float, float, int]]:
+    """(largest |difference|, tolerance, values not compared) of every feed and output.
+
+    Not compared is what the golden output has as NaN or infinity: a zero weight does not read its input here, so that
+    an infinity inside of the network may take another way.
+    """
+    golden = opened.manifest["golden"]
+    found = []
+    for (feed, wanted), allowed in zip(checks.golden_feeds(opened), golden["atol"], strict=True):
+        got = runtime.run(session, feed, golden["outputs"])
+        for name, exact, atol in zip(golden["outputs"], wanted, allowed, strict=True):
+            here = np.asarray(got[name])
+            floating = np.issubdtype(exact.dtype, np.floating) and here.shape == exact.shape
+            kept = np.isfinite(exact) if floating else np.ones(exact.shape, np.bool_)
+            pair = (here[kept], exact[kept]) if floating else (here, exact)
+            found.append((checks.max_delta(*pair), float(atol), int(kept.size - kept.sum())))
+    return found

@@ -1,0 +1,1 @@
+"""Measuring models side by side, comparing saved results, and the trend over a history."""

@@ -1,0 +1,194 @@
+"""Inputs for a model that came without a test set: random and extreme, the same on every machine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgeticket import runtime
+from edgeticket.errors import InputError
+from edgeticket.graph.serialize import serialize
+
+Array = NDArray[np.generic]
+Shape = tuple[int, ...]
+
+BATCHES = (2, 1, 7)
+# What an open dimension may be, likeliest first: the first with which the model runs is taken.
+_GUESSES = (32, 224, 28, 64, 128, 16, 8, 256, 512, 3, 1)
+# Of all inputs of one feed together: a graph may declare any size, and nobody should run out of memory for it.
+MOST_ELEMENTS = 1 << 25
+_SEED = 20190311
+
+_KINDS: dict[str, Callable[[np.random.Generator, Shape], Array]] = {
+    "normal": lambda rng, shape: rng.standard_normal(shape),
+    "uniform": lambda rng, shape: rng.uniform(0, 1, shape),
+    "negative": lambda rng, shape: -np.abs(rng.standard_normal(shape)),
+    "zeros": lambda _, shape: np.zeros(shape),
+    "ones": lambda _, shape: np.ones(shape),
+    "large": lambda rng, shape: 1e4 * rng.standard_normal(shape),
+    "tiny": lambda rng, shape: 1e-6 * rng.standard_normal(shape),
+    "denormal": lambda rng, shape: 1e-40 * rng.uniform(-1, 1, shape),
+}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One named set of inputs."""
+
+    name: str
+    feed: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class _Input:
+    name: str
+    dtype: np.dtype[np.generic]
+    dims: tuple[int | str, ...]  # a number, or the name of an open dimension ('' if it has none)
+    limit: int  # integers are drawn below it
+
+
+def probes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]] | None = None) -> tuple[Probe, ...]:
+    """Normal inputs at several batch sizes, then every other kind at one. Integers are drawn where they are indices.
+
+    `shapes` gives whole shapes by input name; other open dimensions are guessed, the first of each input being the
+    batch. () where no guess runs or is small enough, or an input is neither numeric nor boolean: say so, and ask for
+    shapes.
+
+    Raises:
+        ModelError: the runtime cannot load the model.
+        InputError: `shapes` names an input that the model does not have, or gives one a negative or huge dimension.
+    """
+    given = dict(shapes or {})
+    values = _without_default(model.graph)
+    names = sorted(value.name for value in values)
+    for name, shape in given.items():
+        if name not in names:
+            raise InputError(f"there is no input {name!r} to give a shape; the inputs are {', '.join(names)}")
+        if min(shape, default=0) < 0 or math.prod(shape) > MOST_ELEMENTS:
+            raise InputError(
+                f"the shape {'x'.join(map(str, shape))} for the input {name!r}: its numbers must be 0 or more, and "
+                f"their product at most {MOST_ELEMENTS:,}"
+            )
+    running = runtime.cpu_session(serialize(model))  # first: it refuses senseless graphs, below they are trusted
+    inputs = _inputs(model.graph, values)
+    if inputs is None:
+        return ()
+    for guess in _GUESSES:
+        if _elements(inputs, given, guess) > MOST_ELEMENTS:
+            continue
+        try:
+            runtime.run(running, _feed(inputs, given, guess, BATCHES[0], "zeros"))
+        except InputError:
+            continue
+        return tuple(_all(inputs, given, guess, running))
+    return ()
+
+
+def _all(
+    inputs: Sequence[_Input], given: Mapping[str, Sequence[int]], guess: int, running: runtime.Session
+) -> Iterator[Probe]:
+    seen: set[tuple[Shape, ...]] = set()
+    for batch in BATCHES:
+        shape = tuple(_shape(entry, given, guess, batch) for entry in inputs)
+        if shape in seen or sum(math.prod(axes) for axes in shape) > MOST_ELEMENTS:
+            continue
+        feed = _feed(inputs, given, guess, batch, "normal")
+        if _runs(running, feed):  # a batch of 7 need not suit a graph with fixed reshapes
+            seen.add(shape)
+            yield Probe(f"normal, batch {batch}", feed)
+    for kind in list(_KINDS)[1:]:
+        yield Probe(kind, _feed(inputs, given, guess, BATCHES[0], kind))
+
+
+def _runs(running: runtime.Session, feed: Mapping[str, Array]) -> bool:
+    try:
+        runtime.run(running, feed)
+    except InputError:
+        return False
+    return True
+
+
+def _feed(
+    inputs: Sequence[_Input], given: Mapping[str, Sequence[int]], guess: int, batch: int, kind: str
+) -> dict[str, Array]:
+    rng = np.random.default_rng([_SEED, batch, list(_KINDS).index(kind)])
+    return {entry.name: _draw(rng, _shape(entry, given, guess, batch), entry, kind) for entry in inputs}
+
+
+def _shape(entry: _Input, given: Mapping[str, Sequence[int]], guess: int, batch: int) -> Shape:
+    guessed = (dim if isinstance(dim, int) else batch if axis == 0 else guess for axis, dim in enumerate(entry.dims))
+    return tuple(given.get(entry.name) or guessed)
+
+
+def _elements(inputs: Sequence[_Input], given: Mapping[str, Sequence[int]], guess: int) -> int:
+    """What a feed of the first batch size would hold."""
+    return sum(math.prod(_shape(entry, given, guess, BATCHES[0])) for entry in inputs)
+
+
+def _draw(rng: np.random.Generator, shape: Shape, entry: _Input, kind: str) -> Array:
+    if np.issubdtype(entry.dtype, np.floating):
+        with np.errstate(over="ignore", under="ignore"):
+            return np.asarray(_KINDS[kind](rng, shape)).astype(entry.dtype)
+    if kind in ("zeros", "ones"):
+        return np.full(shape, min(int(kind == "ones"), entry.limit - 1)).astype(entry.dtype)
+    return rng.integers(0, entry.limit, shape).astype(entry.dtype)
+
+
+def _without_default(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
+    """The graph's inputs that have no default."""
+    initialized = {tensor.name for tensor in graph.initializer}
+    return [value for value in graph.input if value.name not in initialized]
+
+
+def _inputs(graph: onnx.GraphProto, values: Sequence[onnx.ValueInfoProto]) -> list[_Input] | None:
+    """What is to be drawn for `values`; None where one cannot be drawn."""
+    rows = _lookup_rows(graph)
+    inputs = []
+    for value in values:
+        kind = value.type.tensor_type
+        if not value.type.HasField("tensor_type") or not kind.HasField("shape"):
+            return None
+        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))
+        if dtype.kind not in "fiub":
+            return None
+        dims = tuple(_dimension(dim) for dim in kind.shape.dim)
+        limit = 2 if dtype.kind == "b" else rows.get(value.name, 256 if dtype == np.uint8 else 2)
+        inputs.append(_Input(value.name, dtype, _with_channels(graph, value.name, dims), limit))
+    return inputs
+
+
+def _dimension(dim: onnx.TensorShapeProto.Dimension) -> int | str:
+    """A number, or the name of an open dimension; some exporters write -1 for one."""
+    return int(dim.dim_value) if dim.HasField("dim_value") and dim.dim_value >= 0 else dim.dim_param
+
+
+def _lookup_rows(graph: onnx.GraphProto) -> dict[str, int]:
+    """For what indexes a table: the fewest rows of any such table."""
+    tables = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    rows: dict[str, int] = {}
+    for node in graph.node:
+        if node.op_type != "Gather" or len(node.input) < 2:
+            continue
+        table = tables.get(node.input[0], ())
+        axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
+        if -len(table) <= axis < len(table) and table[axis] > 0:
+            rows[node.input[1]] = min(int(table[axis]), rows.get(node.input[1], int(table[axis])))
+    return rows
+
+
+def _with_channels(graph: onnx.GraphProto, name: str, dims: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """An open channel dimension is what the convolution that reads the input takes."""
+    weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type != "Conv" or len(node.input) < 2 or node.input[0] != name or len(dims) < 2:
+            continue
+        weight = weights.get(node.input[1], ())
+        if len(weight) >= 2 and isinstance(dims[1], str):
+            group = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+            return (dims[0], int(weight[1] * group), *dims[2:])
+    return dims

@@ -1,0 +1,152 @@
+"""Read an ONNX file that may be hostile: nothing outside its folder, sizes checked before memory is taken.
+
+What comes back is one self-contained model: external data from inside the file's folder are read in, sparse
+initializers become dense ones, every initializer holds as many bytes as its shape says, and nodes are in order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from edgeticket.errors import ModelError
+from edgeticket.graph.reading.external import read_external
+from edgeticket.graph.reading.tensors import checked, tensors_of
+from edgeticket.graph.serialize import LIMIT_BYTES
+
+
+def load_model(path: Path) -> onnx.ModelProto:
+    """The model in `path`, whole and checked.
+
+    Raises:
+        ModelError: not a file, too large, truncated, random bytes, external data outside its folder, a tensor whose
+            bytes do not fit its shape, or a graph that reads what nothing computes.
+    """
+    path = Path(path)
+    try:
+        if not path.is_file():
+            raise ModelError(f"{path}: no such file. Give an ONNX file or a ticket's folder.")
+        size_bytes = path.stat().st_size
+        if size_bytes > LIMIT_BYTES:
+            raise ModelError(f"{path}: {size_bytes} bytes, more than the 2 GiB an ONNX file can hold.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror or error}). Check its permissions.") from error
+    return parse_model(data, str(path), folder=path.parent)
+
+
+def parse_model(data: bytes, where: str, folder: Path | None = None) -> onnx.ModelProto:
+    """The model in `data`; `where` names it in messages, external data are looked for in `folder` only.
+
+    Raises:
+        ModelError: as load_model.
+    """
+    try:
+        model = onnx.ModelProto()
+        model.ParseFromString(data)
+    except Exception as error:  # protobuf has errors of its own for every way to be wrong
+        raise ModelError(
+            f"{where}: not an ONNX model, or truncated: {len(data)} bytes that do not parse. Export or copy it again."
+        ) from error
+    if model.ir_version < 1 or not model.opset_import or not model.HasField("graph") or not model.graph.output:
+        raise ModelError(
+            f"{where}: not an ONNX model: it has no IR version, operator set, graph or output. Export or copy it again."
+        )
+    total = 0
+    for tensor in tensors_of(model):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            total += read_external(tensor, folder, where, LIMIT_BYTES - total)
+        checked(tensor, where)
+    _densify(model.graph, where)
+    _check_graph(model.graph, where)
+    return model
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for part in (attribute.g, *attribute.graphs):
+                if part.node or part.initializer or part.sparse_initializer:
+                    yield from _graphs(part)
+
+
+def _densify(graph: onnx.GraphProto, where: str) -> None:
+    """Sparse initializers and sparse Constant nodes become dense tensors: onnx-ir has no others."""
+    for part in _graphs(graph):
+        for sparse in part.sparse_initializer:
+            part.initializer.append(_dense(sparse, where))
+        del part.sparse_initializer[:]
+        for node in part.node:
+            for attribute in node.attribute:
+                if node.op_type == "Constant" and attribute.name == "sparse_value":
+                    dense = _dense(attribute.sparse_tensor, where)
+                    attribute.CopyFrom(onnx.helper.make_attribute("value", dense))
+
+
+def _dense(sparse: onnx.SparseTensorProto, where: str) -> onnx.TensorProto:
+    """values [n] at indices [n] (linear) or [n, rank], as the standard has it."""
+    name, shape = sparse.values.name, tuple(sparse.dims)
+    values, indices = onnx.numpy_helper.to_array(sparse.values), onnx.numpy_helper.to_array(sparse.indices)
+    size = math.prod(shape)
+    problem = None
+    if any(dim < 1 for dim in shape) or size * max(values.itemsize, 1) > LIMIT_BYTES:
+        problem = f"its shape {list(shape)} is empty or larger than 2 GiB"
+    elif values.ndim != 1 or indices.dtype != np.int64 or indices.shape not in _index_shapes(values.size, len(shape)):
+        problem = f"{list(values.shape)} values and {list(indices.shape)} indices do not belong together"
+    elif indices.size and indices.min() < 0:
+        problem = "it has a negative index"
+    elif (indices >= (size if indices.ndim == 1 else np.array(shape))).any():
+        problem = f"an index lies outside its shape {list(shape)}"
+    if problem:
+        raise ModelError(f"{where}: the sparse tensor {name!r} cannot be used: {problem}. Export the model again.")
+    dense = np.zeros(size, values.dtype)
+    dense[indices if indices.ndim == 1 else np.ravel_multi_index(tuple(indices.T), shape)] = values
+    return onnx.numpy_helper.from_array(dense.reshape(shape), name)
+
+
+def _index_shapes(count: int, rank: int) -> tuple[tuple[int, ...], ...]:
+    return (count,), (count, rank)
+
+
+def _check_graph(graph: onnx.GraphProto, where: str, outer: frozenset[str] = frozenset()) -> None:
+    """Every value has one name and is computed before it is read."""
+    known = set(outer)
+    own: set[str] = set()
+
+    def define(name: str) -> None:
+        if name in own:
+            raise ModelError(f"{where}: the value {name!r} is computed twice. Check it with onnx.checker.check_model.")
+        own.add(name)
+        known.add(name)
+
+    for entry in graph.input:
+        define(entry.name)
+    initializers: set[str] = set()
+    for tensor in graph.initializer:
+        if not tensor.name or tensor.name in initializers:
+            raise ModelError(f"{where}: two initializers are named {tensor.name!r}, or none at all. Export it again.")
+        initializers.add(tensor.name)
+        known.add(tensor.name)
+        own.add(tensor.name)
+    for node in graph.node:
+        for name in node.input:
+            if name and name not in known:
+                raise ModelError(
+                    f"{where}: node {node.name or node.op_type!r} reads {name!r}, which nothing before it computes. "
+                    "Check it with onnx.checker.check_model."
+                )
+        for attribute in node.attribute:
+            for part in (attribute.g, *attribute.graphs):
+                if part.node or part.output:
+                    _check_graph(part, where, frozenset(known))
+        for name in node.output:
+            if name:
+                define(name)
+    for entry in graph.output:
+        if entry.name not in known:
+            raise ModelError(f"{where}: nothing computes the output {entry.name!r}. Export it again.")

@@ -1,0 +1,1 @@
+"""How each tensor is stored in the ONNX file."""

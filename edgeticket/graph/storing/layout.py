@@ -1,0 +1,131 @@
+"""One way to write a model's tensors down, as it grows, with the bytes each of them takes in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+
+from edgeticket.artifact.manifest import TensorInfo
+from edgeticket.graph.storing import gaps, rebuild
+from edgeticket.graph.storing.encoding import Encoded
+from edgeticket.graph.storing.rebuild import CODINGS, Coding, Writer
+
+GROUP_ELEMENTS = 1 << 22  # a chain's vector, and its copy, are in memory once at load: 16 MB each
+_MEMBER_BYTES = 55  # Split's output and size, Reshape and its shape: what one more tensor adds to a chain
+
+
+def pays(tensor: Encoded) -> bool:
+    """Whether stored sparsely the tensor takes fewer bytes, once there is a chain to join."""
+    zeros = tensor.codes.size - tensor.nonzeros
+    if not zeros:
+        return False
+    return zeros * tensor.codes.itemsize > tensor.stream_bytes + _MEMBER_BYTES
+
+
+def groups(tensors: Sequence[Encoded], by_density: bool) -> list[list[Encoded]]:
+    """Tensors that share a chain, in the model's order: of one type, of like density if asked, not too large."""
+    groups: dict[tuple[str, int, int], list[Encoded]] = {}
+    filled: dict[tuple[str, int], tuple[int, int]] = {}
+    for tensor in tensors:
+        kind = (tensor.weights, gaps.best_low_bits(np.flatnonzero(tensor.codes)) if by_density else 0)
+        number, elements = filled.get(kind, (0, 0))
+        if elements and elements + tensor.codes.size > GROUP_ELEMENTS:
+            number, elements = number + 1, 0
+        filled[kind] = number, elements + tensor.codes.size
+        groups.setdefault((*kind, number), []).append(tensor)
+    return list(groups.values())
+
+
+def sparse_bytes(writer: Writer, tensor: Encoded) -> int:
+    """What the tensor adds to a chain that is there already, as nearly as it can be said without writing it."""
+    return tensor.stream_bytes + tensor.nonzeros * tensor.codes.itemsize + rebuild.scale_bytes(writer, tensor)
+
+
+def dense_bytes(writer: Writer, tensor: Encoded) -> int:
+    """What the tensor takes dense."""
+    if tensor.weights == "fp32":
+        return tensor.original_bytes
+    trial = writer.fresh()
+    rebuild.write_dense(trial, tensor)
+    return trial.size_bytes()
+
+
+class Layout:
+    """One way to write all tensors down, as it grows. `dense` holds each tensor's encoding where it is dense."""
+
+    def __init__(self, writer: Writer, dense: Mapping[str, Encoded]) -> None:
+        self.writer = writer
+        self.dense = dense
+        self.stored: dict[str, TensorInfo] = {}
+        self.made_by: dict[str, frozenset[str]] = {}  # a tensor -> every value its rebuilding computes
+        self.replaced: set[str] = set()  # initializers that leave the model
+        self._left_bytes = 0  # of initializers that stay
+
+    def size_bytes(self) -> int:
+        """What all tensors written so far take together."""
+        return self.writer.size_bytes() + self._left_bytes
+
+    def write_group(self, group: Sequence[Encoded], *, may_be_dense: bool) -> None:
+        """In the coding that takes the fewest bytes; not at all where `may_be_dense` and dense takes fewer."""
+        filled = [tensor for tensor in group if tensor.nonzeros]
+        ways: list[tuple[int, Coding]] = []
+        for coding in CODINGS:
+            trial = self.writer.fresh()
+            if filled:
+                rebuild.write_group(trial, filled, coding)
+            ways.append((trial.size_bytes(), coding))
+        size_bytes, coding = min(ways, key=lambda way: way[0])
+        if may_be_dense and filled and size_bytes >= sum(self._dense_bytes(tensor) for tensor in filled):
+            filled = []
+        for tensor in group:
+            if not tensor.nonzeros:
+                self._record([tensor], "gaps", partial(rebuild.write_zeros, self.writer, tensor), "nothing but zeros")
+        if filled:
+            note = "positions as uint8 gaps" if coding == "uint8" else "packed positions (Golomb-Rice)"
+            self._record(filled, "gaps", partial(rebuild.write_group, self.writer, filled, coding), note)
+
+    def write_sparse_initializers(self, tensors: Sequence[Encoded]) -> None:
+        """The standard's own form, each tensor by itself."""
+        for tensor in tensors:
+            write = partial(rebuild.write_sparse_initializer, self.writer, tensor)
+            self._record([tensor], "sparse-initializer", write, "int64 positions")
+
+    def write_dense(self, names: Iterable[str]) -> None:
+        """As fp16 or int8, or the initializer stays as it is."""
+        for tensor in map(self.dense.__getitem__, names):
+            original_bytes = tensor.original_bytes
+            if tensor.weights != "fp32":
+                self._record([tensor], "dense", partial(rebuild.write_dense, self.writer, tensor), "")
+            else:
+                self._left_bytes += original_bytes
+                self.stored[tensor.name] = TensorInfo(
+                    tensor.name, tensor.shape, tensor.original_nonzeros, "dense", "fp32", original_bytes, tensor.note
+                )
+
+    def _dense_bytes(self, tensor: Encoded) -> int:
+        return dense_bytes(self.writer, self.dense[tensor.name])
+
+    def _record(self, tensors: Sequence[Encoded], storage: str, write: Callable[[], None], note: str) -> None:
+        nodes, size_bytes = len(self.writer.nodes), self.writer.size_bytes()
+        write()
+        values = frozenset(value for node in self.writer.nodes[nodes:] for value in node.output)
+        shares = _shares(self.writer.size_bytes() - size_bytes, [tensor.nonzeros for tensor in tensors])
+        for tensor, share_bytes in zip(tensors, shares, strict=True):
+            self.replaced.add(tensor.name)
+            if values:
+                self.made_by[tensor.name] = values
+            text = "; ".join(part for part in (note, tensor.note) if part)
+            self.stored[tensor.name] = TensorInfo(
+                tensor.name, tensor.shape, tensor.nonzeros, storage, tensor.weights, share_bytes, text
+            )
+
+
+def _shares(total: int, weights: Sequence[int]) -> list[int]:
+    """`total` divided in proportion, in integers that add up to it."""
+    ends = [0, *np.cumsum(weights).tolist()]
+    cuts = [total * end // max(ends[-1], 1) for end in ends]
+    cuts[-1] = total
+    return [after - before for before, after in pairwise(cuts)]

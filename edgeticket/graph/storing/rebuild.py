@@ -1,0 +1,225 @@
+"""Nodes and constants that rebuild weights from what is stored: standard operators, folded by ONNX Runtime at load.
+
+Tensors stored sparsely share one chain for a group: their flattened codes stand behind one another in one vector.
+    values    -> Cast unless fp32                                                             [n]
+    positions -> uint8 gaps: Cast, CumSum; packed: bits by BitShift and Mod, then TopK, ...   [n]
+    ConstantOfShape [size], ScatterElements, Split, and for each tensor Reshape, for int8 Mul by its scale.
+What ONNX Runtime 1.31.1 was seen not to fold, and is therefore not used: NonZero, Compress, DequantizeLinear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, product
+from string import ascii_letters
+from typing import Literal, get_args
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from edgeticket.graph.storing import gaps
+from edgeticket.graph.storing.encoding import Encoded
+
+Array = NDArray[np.generic]
+Coding = Literal["uint8", "packed"]
+CODINGS: tuple[Coding, ...] = get_args(Coding)
+
+# The operator sets that brought the last of a chain's operators in the form used here.
+OPSET_CAST_MUL = 7
+OPSET_SPARSE = 11
+_OPSET_SPLIT_INPUT = 13
+
+
+def all_names(graph: onnx.GraphProto) -> set[str]:
+    """Every value name of a graph and of its subgraphs, which see the outer names."""
+    names = {value.name for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer)}
+    names |= {sparse.values.name for sparse in graph.sparse_initializer}
+    for node in graph.node:
+        names |= {*node.input, *node.output}
+        for attribute in node.attribute:
+            for subgraph in (attribute.g, *attribute.graphs):
+                names |= all_names(subgraph)
+    return names
+
+
+class Writer:
+    """Collects nodes and constants. Equal constants are shared; names are short, and never one of `taken`."""
+
+    def __init__(self, taken: set[str], opset: int) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self.sparse: list[onnx.SparseTensorProto] = []
+        self.opset = opset
+        self._taken = taken
+        self._names: Iterator[str] = (name for name in _short_names() if name not in taken)
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+
+    def fresh(self) -> Writer:
+        """Another one for the same model, for trying out."""
+        return Writer(self._taken, self.opset)
+
+    def name(self) -> str:
+        """A new name."""
+        return next(self._names)
+
+    def constant(self, array: Array, name: str | None = None) -> str:
+        """A shared constant, or one under the name given."""
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if name is None and key in self._constants:
+            return self._constants[key]
+        tensor = numpy_helper.from_array(array, name or self.name())
+        if array.dtype == np.int64 and array.size and int(array.min()) >= 0:
+            varints = helper.make_tensor(tensor.name, TensorProto.INT64, array.shape, array.reshape(-1).tolist())
+            if varints.ByteSize() < tensor.ByteSize():
+                tensor = varints
+        self.initializers.append(tensor)
+        if name is None:
+            self._constants[key] = tensor.name
+        return tensor.name
+
+    def integers(self, *values: int) -> str:
+        """A shared int64 vector."""
+        return self.constant(np.array(values, np.int64))
+
+    def node(
+        self,
+        operator: str,
+        inputs: Sequence[str],
+        output: str | None = None,
+        *,
+        to: int | None = None,
+        direction: str | None = None,
+    ) -> str:
+        """One node with one output, `to` for Cast and `direction` for BitShift; make_node leaves out what is None."""
+        output = output or self.name()
+        self.nodes.append(helper.make_node(operator, inputs, [output], to=to, direction=direction))
+        return output
+
+    def size_bytes(self) -> int:
+        """What has been written, as it counts in the file (each entry's tag and length included)."""
+        entries: Iterable[onnx.NodeProto | onnx.TensorProto | onnx.SparseTensorProto]
+        entries = (*self.nodes, *self.initializers, *self.sparse)
+        return sum(entry_bytes(entry.ByteSize()) for entry in entries)
+
+
+def entry_bytes(length: int) -> int:
+    """A message of `length` bytes inside another: a tag of one byte, its length as a varint, itself."""
+    return 1 + max(1, -(-length.bit_length() // 7)) + length  # a graph's fields used here have numbers below 16
+
+
+def _short_names() -> Iterator[str]:
+    """a ... z, A ... Z, aa, ab, ...: a name stands in the file at least twice."""
+    for length in count(1):
+        for letters in product(ascii_letters, repeat=length):
+            yield "".join(letters)
+
+
+def scale_bytes(writer: Writer, tensor: Encoded) -> int:
+    """What being int8 costs a tensor however it is stored sparsely: its scale, and the product with it."""
+    trial = writer.fresh()
+    _scaled(trial, tensor, tensor.name)
+    return trial.size_bytes()
+
+
+def write_dense(writer: Writer, tensor: Encoded) -> None:
+    """Every code, behind one another: an initializer, then Cast and Mul where it is not fp32."""
+    codes = tensor.codes.reshape(tensor.shape)
+    if tensor.weights == "fp32":
+        writer.constant(codes, tensor.name)
+        return
+    _scaled(writer, tensor, writer.constant(codes, writer.name()), cast=True)
+
+
+def write_sparse_initializer(writer: Writer, tensor: Encoded) -> None:
+    """The standard's own sparse tensor: values, and int64 positions in the flattened tensor."""
+    name = tensor.name if tensor.weights == "fp32" else writer.name()
+    positions = np.flatnonzero(tensor.codes).astype(np.int64)
+    values = numpy_helper.from_array(tensor.codes[positions], name)
+    writer.sparse.append(helper.make_sparse_tensor(values, numpy_helper.from_array(positions), tensor.shape))
+    if tensor.weights != "fp32":
+        _scaled(writer, tensor, name, cast=True)
+
+
+def write_group(writer: Writer, tensors: Sequence[Encoded], coding: Coding) -> None:
+    """Several tensors of the same `weights`, at least one of their codes not zero, as one sparse vector."""
+    joint = np.concatenate([tensor.codes for tensor in tensors])
+    if coding == "uint8":
+        stored_gaps = gaps.to_gaps(joint)
+        stored_values = stored_gaps.values
+        positions = _positions_of_gaps(writer, stored_gaps)
+    else:
+        packed = gaps.to_packed(joint)
+        stored_values = packed.values
+        positions = _positions_of_packed(writer, packed)
+    values = writer.constant(stored_values, writer.name())
+    if stored_values.dtype != np.float32:
+        values = writer.node("Cast", [values], to=TensorProto.FLOAT)
+    zeros = writer.node("ConstantOfShape", [writer.integers(joint.size)])
+    alone = len(tensors) == 1
+    pieces: Sequence[str] = [tensor.name if len(tensor.shape) == 1 else writer.name() for tensor in tensors]
+    flat = writer.node("ScatterElements", [zeros, positions, values], pieces[0] if alone else None)
+    if not alone:
+        _split(writer, flat, pieces, [tensor.codes.size for tensor in tensors])
+    for piece, tensor in zip(pieces, tensors, strict=True):
+        if piece != tensor.name:
+            shaped = tensor.name if tensor.scale is None else None
+            shaped = writer.node("Reshape", [piece, writer.integers(*tensor.shape)], shaped)
+            if tensor.scale is not None:
+                _scaled(writer, tensor, shaped)
+
+
+def write_zeros(writer: Writer, tensor: Encoded) -> None:
+    """A tensor without a single nonzero."""
+    writer.node("ConstantOfShape", [writer.integers(*tensor.shape)], tensor.name)
+
+
+def _scaled(writer: Writer, tensor: Encoded, codes: str, *, cast: bool = False) -> None:
+    """codes -> float32 -> times the scale, under the tensor's own name."""
+    if cast:
+        codes = writer.node("Cast", [codes], tensor.name if tensor.scale is None else None, to=TensorProto.FLOAT)
+    if tensor.scale is None:
+        return
+    scale = writer.constant(tensor.scale)
+    if tensor.scale.dtype != np.float32:
+        scale = writer.node("Cast", [scale], to=TensorProto.FLOAT)
+    writer.node("Mul", [codes, scale], tensor.name)
+
+
+def _positions_of_gaps(writer: Writer, stored: gaps.Gaps) -> str:
+    wide = writer.node("Cast", [writer.constant(stored.gaps, writer.name())], to=TensorProto.INT64)
+    return writer.node("CumSum", [wide, writer.constant(np.array(0, np.int64))])
+
+
+def _positions_of_packed(writer: Writer, stored: gaps.Packed) -> str:
+    """position[i] = u[i] * 2**k - (low[0] + ... + low[i]), see gaps.py."""
+    n, k = len(stored.values), stored.low_bits
+    stream = writer.constant(stored.stream[:, None], writer.name())
+    shifts = writer.constant(np.arange(7, -1, -1, dtype=np.uint8))
+    bits = writer.node("BitShift", [stream, shifts], direction="RIGHT")
+    bits = writer.node("Mod", [bits, writer.constant(np.array(2, np.uint8))])
+    bits = writer.node("Reshape", [bits, writer.integers(-1)])
+    low = ""
+    if k:
+        bits, low = _split(writer, bits, (writer.name(), writer.name()), (stored.bitmap_bits, n * k))
+    bits = writer.node("Cast", [bits], to=TensorProto.INT32)  # TopK of bytes came after ONNX Runtime 1.24
+    ones, unary = writer.name(), writer.name()
+    writer.nodes.append(helper.make_node("TopK", [bits, writer.integers(n)], [ones, unary]))
+    if not k:
+        return unary
+    high = writer.node("Mul", [unary, writer.integers(1 << k)])
+    low = writer.node("Reshape", [low, writer.integers(n, k)])
+    low = writer.node("MatMulInteger", [low, writer.constant(2 ** np.arange(k - 1, -1, -1).astype(np.uint8))])
+    low = writer.node("Cast", [low], to=TensorProto.INT64)
+    low = writer.node("CumSum", [low, writer.constant(np.array(0, np.int64))])
+    return writer.node("Sub", [high, low])
+
+
+def _split(writer: Writer, source: str, outputs: Sequence[str], sizes: Sequence[int]) -> Sequence[str]:
+    """`source` cut along its only axis; returns `outputs`."""
+    if writer.opset < _OPSET_SPLIT_INPUT:
+        writer.nodes.append(helper.make_node("Split", [source], outputs, split=list(sizes)))
+    else:
+        writer.nodes.append(helper.make_node("Split", [source, writer.integers(*sizes)], outputs))
+    return outputs

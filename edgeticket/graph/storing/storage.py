@@ -1,0 +1,226 @@
+"""The smallest file that ONNX Runtime reads back into the same weights.
+
+Each float32 initializer is stored dense or as values and positions (gaps.py), whichever takes fewer bytes of the file,
+its nodes counted; or as asked. A tensor keeps its name: it becomes the output of nodes that the runtime folds at load
+(rebuild.py). That they are folded is verified on the optimised graph; a tensor that is not is stored dense.
+Same model and options, same bytes.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal, get_args
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from edgeticket.artifact.manifest import TensorInfo
+from edgeticket.graph.serialize import serialize
+from edgeticket.graph.storing import rebuild, runtime_folds
+from edgeticket.graph.storing.encoding import Encoded, Float32, Weights, channel_axes, encode, encodings
+from edgeticket.graph.storing.layout import Layout, dense_bytes, groups, pays, sparse_bytes
+from edgeticket.graph.storing.rebuild import Writer, entry_bytes
+
+Storage = Literal["dense", "gaps", "sparse-initializer", "auto"]
+STORAGES: tuple[Storage, ...] = get_args(Storage)
+Unfolded = Callable[[onnx.ModelProto, Iterable[str]], frozenset[str] | None]
+
+SMALLEST = 17  # elements; shapes, scales and the like stay as they are
+_OLDEST_IR = 4  # before, every initializer had to be a graph input too
+
+NOTE_SPARSE_INITIALIZER = (
+    "ONNX Runtime densifies a sparse initializer at load: it saves bytes on disk only, neither memory nor time, and "
+    "its int64 positions cost more than they save below 66.7 % zeros"
+)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The model as it leaves, one entry for each float32 initializer of more than 16 elements, and what to tell."""
+
+    model: onnx.ModelProto
+    tensors: tuple[TensorInfo, ...]
+    notes: tuple[str, ...]
+
+    def serialized(self) -> bytes:
+        """The file, the same for the same model."""
+        return serialize(self.model)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A model and its tensors before the verdict of the runtime."""
+
+    model: onnx.ModelProto
+    tensors: tuple[TensorInfo, ...]
+    made_by: dict[str, frozenset[str]]  # a tensor -> every value its rebuilding computes, itself included
+
+
+def store(
+    model: onnx.ModelProto,
+    *,
+    storage: Storage = "auto",
+    weights: Weights = "fp32",
+    unfolded: Unfolded = runtime_folds.unfolded,
+) -> Stored:
+    """A copy of `model` with its weights stored as asked; 'auto' takes what makes the smallest file.
+
+    Left alone: initializers of other types or at most 16 elements, those that are graph inputs too, and subgraphs.
+    `unfolded` says which values are still computed at inference, or None where the runtime cannot load the model.
+    """
+    notes: list[str] = []
+    storage, weights = _within_opset(model, storage, weights, notes)
+    dense_notes: dict[str, str] = {}
+    while True:
+        written = _write(model, storage, weights, dense_notes)
+        watched = frozenset().union(*written.made_by.values()) if written.made_by else frozenset()
+        left = unfolded(written.model, watched) if watched else frozenset()
+        if left is None:
+            notes.append("ONNX Runtime cannot load this model: that its weights fold at load was not verified")
+            break
+        # What depends on a value that is not folded is not folded either; if a weight's own name is gone (fused into
+        # its reader), whatever else is left tells.
+        refused = [name for name in written.made_by if name in left]
+        refused = refused or [name for name, values in written.made_by.items() if values & left]
+        if not refused:
+            break
+        for name in refused:
+            dense_notes[name] = "stored dense: ONNX Runtime does not fold its rebuilding at load"
+    if storage == "sparse-initializer":
+        notes.append(NOTE_SPARSE_INITIALIZER)
+    if storage != "dense" and all(tensor.storage == "dense" for tensor in written.tensors):
+        notes.append("no tensor takes fewer bytes sparsely: all rest dense")
+    return Stored(written.model, written.tensors, tuple(notes))
+
+
+def sizes(model: onnx.ModelProto) -> dict[str, int]:
+    """Bytes of the whole file for each storage, and of the file in gzip -9 under the same name with '.gz'."""
+    variants: dict[str, tuple[Storage, Weights]] = {
+        "dense": ("dense", "fp32"),
+        "sparse-initializer": ("sparse-initializer", "fp32"),
+        "gaps": ("gaps", "fp32"),
+        "gaps-fp16": ("gaps", "fp16"),
+        "gaps-int8": ("gaps", "int8"),
+    }
+    found: dict[str, int] = {}
+    for name, (storage, weights) in variants.items():
+        data = store(model, storage=storage, weights=weights, unfolded=lambda *_: frozenset()).serialized()
+        found[name] = len(data)
+        found[name + ".gz"] = len(gzip.compress(data, 9, mtime=0))
+    return found
+
+
+def _within_opset(
+    model: onnx.ModelProto, storage: Storage, weights: Weights, notes: list[str]
+) -> tuple[Storage, Weights]:
+    """What the model's own operator set and format allow; the user's are never changed."""
+    opset = _opset(model)
+    if model.ir_version < _OLDEST_IR or opset < rebuild.OPSET_CAST_MUL:
+        if (storage, weights) != ("dense", "fp32"):
+            notes.append(
+                f"IR version {model.ir_version} with opset {opset or 'none'} of the standard domain has no way to "
+                "rebuild weights: all rest dense as fp32"
+            )
+        return "dense", "fp32"
+    if opset < rebuild.OPSET_SPARSE and storage in ("gaps", "auto"):
+        notes.append(f"gap storage needs opset {rebuild.OPSET_SPARSE}, the model has {opset}: all rest dense")
+        return "dense", weights
+    return storage, weights
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    return max((int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+
+
+def _eligible(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
+    inputs = {value.name for value in graph.input}
+    return [
+        tensor
+        for tensor in graph.initializer
+        if tensor.data_type == TensorProto.FLOAT
+        and tensor.data_location != TensorProto.EXTERNAL
+        and int(np.prod(tensor.dims, dtype=np.int64)) >= SMALLEST
+        and tensor.name not in inputs
+    ]
+
+
+def _write(model: onnx.ModelProto, storage: Storage, weights: Weights, dense_notes: dict[str, str]) -> _Written:
+    """The smallest of the ways to write the tensors down, before the runtime is asked; of equals the first."""
+    writer = Writer(rebuild.all_names(model.graph), _opset(model))
+    tensors = _encodings(model, weights, dense_notes)
+    dense = {found[0].name: min(reversed(found), key=partial(dense_bytes, writer)) for found in tensors}
+    best: Layout | None = None
+    for free in _ways([found for found in tensors if found[0].name not in dense_notes], writer):
+        for sparse in _choices(free, storage):
+            if best is not None and _least_bytes(sparse) >= best.size_bytes():
+                continue
+            for by_density in (False, True):
+                layout = Layout(writer.fresh(), dense)
+                if storage == "sparse-initializer":
+                    layout.write_sparse_initializers(sparse)
+                else:
+                    for group in groups(sparse, by_density):
+                        layout.write_group(group, may_be_dense=storage == "auto")
+                layout.write_dense(name for name in dense if name not in layout.stored)
+                if best is None or layout.size_bytes() < best.size_bytes():
+                    best = layout
+    assert best is not None
+    return _Written(_rewritten(model, best), tuple(best.stored[name] for name in dense), best.made_by)
+
+
+def _encodings(model: onnx.ModelProto, weights: Weights, dense_notes: dict[str, str]) -> list[list[Encoded]]:
+    """The encodings each tensor may have, the one asked for first; only fp32 where the runtime does not rebuild it."""
+    axes = channel_axes(model.graph)
+    tensors = []
+    for tensor in _eligible(model.graph):
+        array: Float32 = numpy_helper.to_array(tensor)
+        found = encodings(tensor.name, array, weights, axes.get(tensor.name) if array.ndim > 1 else None)
+        if tensor.name in dense_notes:
+            found = [replace(encode(tensor.name, array, "fp32", None), note=dense_notes[tensor.name])]
+        original_bytes = entry_bytes(tensor.ByteSize())
+        tensors.append([replace(each, original_bytes=original_bytes) for each in found])
+    return tensors
+
+
+def _ways(tensors: Sequence[list[Encoded]], writer: Writer) -> list[list[Encoded]]:
+    """Which encoding each tensor has where it is sparse: as asked, the smallest of each, or a finer one for all."""
+    ways = [
+        [found[0] for found in tensors],
+        [min(reversed(found), key=partial(sparse_bytes, writer)) for found in tensors],
+        [next(each for each in found if each.weights != "int8") for found in tensors],
+        [found[-1] for found in tensors],
+    ]
+    return list({tuple(each.weights for each in way): way for way in reversed(ways)}.values())[::-1]
+
+
+def _least_bytes(sparse: Sequence[Encoded]) -> int:
+    """No file is smaller than this: the values themselves, however their positions are written."""
+    return sum(tensor.nonzeros * tensor.codes.itemsize for tensor in sparse)
+
+
+def _choices(tensors: Sequence[Encoded], storage: Storage) -> list[list[Encoded]]:
+    """Which tensors to store sparsely: for 'auto' several choices, of which the smallest file decides."""
+    if storage == "dense":
+        return [[]]
+    paying = [tensor for tensor in tensors if pays(tensor)]
+    asked = [t for t in tensors if pays(t) or (len(t.shape) > 1 and t.nonzeros < t.codes.size)]
+    if storage != "auto":
+        return [asked]
+    return [[], paying, asked] if len(asked) > len(paying) else [[], paying]
+
+
+def _rewritten(model: onnx.ModelProto, layout: Layout) -> onnx.ModelProto:
+    """A copy of `model` in which the layout's nodes and constants stand for the initializers that it replaces."""
+    written = onnx.ModelProto()
+    written.CopyFrom(model)
+    graph = written.graph
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name not in layout.replaced)
+    graph.initializer.extend(layout.writer.initializers)
+    graph.sparse_initializer.extend(layout.writer.sparse)
+    graph.node.extend([*layout.writer.nodes, *model.graph.node])
+    return written

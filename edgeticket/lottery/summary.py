@@ -1,0 +1,115 @@
+"""Several trials as one table: minimum, mean and maximum per round, for the tickets and for the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgspec
+
+from edgeticket import text
+from edgeticket.ticket.record import Control, Record, Round
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Minimum, mean and maximum of one number over trials."""
+
+    minimum: float
+    mean: float
+    maximum: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Of at least one value."""
+        return cls(min(values), sum(values) / len(values), max(values))
+
+    def shown(self, digits: int = 2) -> str:
+        """'97.90 (97.80-98.02)'; the mean alone where the three are one."""
+        if self.minimum == self.maximum:
+            return f"{self.mean:,.{digits}f}"
+        return f"{self.mean:,.{digits}f} ({self.minimum:,.{digits}f}-{self.maximum:,.{digits}f})"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One round, or one control of it, over all trials. Metrics in their own unit."""
+
+    kind: str  # 'ticket', 'reinit' or 'random-mask'
+    round: int
+    trials: int
+    density: float
+    stop_iteration: Spread
+    validation_metric: Spread
+    test_metric: Spread
+    test_metric_end: Spread
+    seconds: Spread
+
+
+def rows(records: Sequence[Record]) -> list[Row]:
+    """Tickets first, by round; then the controls."""
+    at = records[0].choice["at"]
+    groups: dict[tuple[str, int], list[Round | Control]] = {}
+    for record in records:
+        for result in record.rounds:
+            groups.setdefault(("ticket", result.number), []).append(result)
+    for kind in ("reinit", "random-mask"):
+        for record in records:
+            for control in record.controls:
+                if control.kind == kind:
+                    groups.setdefault((kind, control.round), []).append(control)
+    order = {"ticket": 0, "reinit": 1, "random-mask": 2}
+    return [
+        Row(
+            kind=kind,
+            round=number,
+            trials=len(group),
+            density=group[0].density,
+            stop_iteration=Spread.of([item.early_stop.iteration for item in group]),
+            validation_metric=Spread.of([item.at(at).validation_metric for item in group]),
+            test_metric=Spread.of([item.at(at).test_metric for item in group]),
+            test_metric_end=Spread.of([item.end.test_metric for item in group]),
+            seconds=Spread.of([item.seconds for item in group]),
+        )
+        for (kind, number), group in sorted(groups.items(), key=lambda item: (order[item[0][0]], item[0][1]))
+    ]
+
+
+def verdict(record: Record) -> str:
+    """One sentence: which round is the ticket, or that there is none."""
+    at, unit = record.choice["at"], record.metric["unit"]
+    points = f"{record.choice['tolerance']:g}" + (" points" if unit == "%" else "")
+    dense = record.rounds[0].at(at)
+    if record.ticket is None:
+        return (
+            f"No ticket: no round of {len(record.rounds) - 1} comes within {points} of dense on validation "
+            f"({record.metric['name']} {dense.validation_metric:.2f}{unit} {_where(at)}). "
+            "A larger --tolerance, a later --rewind or more iterations may find one; all rounds are kept"
+        )
+    chosen = record.rounds[record.ticket]
+    here = chosen.at(at)
+    return (
+        f"Ticket: round {chosen.number}, {text.percent(chosen.density)} of the weights; "
+        f"{record.metric['name']} {_where(at)}: "
+        f"validation {here.validation_metric:.2f}{unit} (dense {dense.validation_metric:.2f}{unit}), "
+        f"test {here.test_metric:.2f}{unit} (dense {dense.test_metric:.2f}{unit})"
+    )
+
+
+def _where(at: str) -> str:
+    return "at early stopping" if at == "early-stop" else "at the end"
+
+
+def as_json(records: Sequence[Record]) -> dict[str, Any]:
+    """Everything a script wants: each trial's record (the contents of its ticket.json) and the table over all."""
+    return {
+        "task": records[0].task,
+        "trials": [msgspec.to_builtins(record) for record in records],
+        "summary": [asdict(row) for row in rows(records)],
+    }
+
+
+def from_json(document: Mapping[str, Any]) -> list[Record]:
+    """The records in what `as_json` gave."""
+    return [msgspec.convert(trial, Record) for trial in document["trials"]]

@@ -1,0 +1,1 @@
+"""A model as the user gave it: opened, tried once, ready to be measured."""

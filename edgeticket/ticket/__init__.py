@@ -1,0 +1,1 @@
+"""A ticket: its mask, its record, how it is pruned, and its folder on disk."""
