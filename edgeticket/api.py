@@ -108,8 +108,8 @@ def inspect(model: str | Path, *, threads: int = 1, isa: str | None = None, clai
     Args:
         model: an artifact's folder, a ticket's or run's folder with one inside, or an ONNX file.
         threads: threads to plan and time for.
-        isa: 'avx512', 'avx2', 'neon' or 'portable'; by default the best of this processor.
-        claim: 'auto', 'always' or 'timed'.
+        isa: the instruction set, one of `edgeticket.engine.ISAS`; by default the best of this processor.
+        claim: what the engine takes, one of `edgeticket.engine.CLAIMS`.
 
     Raises:
         EngineError: the engine's library was not built, or does not fit this ONNX Runtime.

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from edgeticket.cli.options import write_json
+from edgeticket.engine import CLAIMS, ISAS
 
 
 @click.command()
@@ -17,15 +18,15 @@ from edgeticket.cli.options import write_json
 )
 @click.option(
     "--isa",
-    type=click.Choice(["avx512", "avx2", "neon", "portable"]),
+    type=click.Choice(ISAS),
     help="The instructions to use.  [default: the best of this processor]",
 )
 @click.option(
     "--claim",
-    type=click.Choice(["auto", "always", "timed"]),
+    type=click.Choice(CLAIMS),
     default="auto",
     show_default=True,
-    help="Take what is predicted to be faster, all that can be computed, or what was timed to be faster.",
+    help="Take what is predicted to be faster, what was timed to be faster, or all that can be computed.",
 )
 @click.option("--json", "json_target", metavar="FILE|-", help="Write the result as JSON.")
 def inspect(model: Path, threads: int, isa: str | None, claim: str, json_target: str | None) -> None:

@@ -21,7 +21,8 @@ Floats weight_of(const OnnxValue& weight, bool is_kn, float scale) {
     if (!is_kn && scale == 1) return Floats::view(floats(weight), count);
     std::vector<float> values(floats(weight), floats(weight) + count);
     if (is_kn) {
-        const auto rows = static_cast<std::size_t>(weight.shape[0]), columns = static_cast<std::size_t>(weight.shape[1]);
+        const auto rows = static_cast<std::size_t>(weight.shape[0]),
+                   columns = static_cast<std::size_t>(weight.shape[1]);
         values = transposed(floats(weight), rows, columns);
     }
     for (float& x : values) x *= scale;

@@ -1,5 +1,5 @@
-// An ONNX graph as plain data. Whoever has a graph (ONNX Runtime through its C API, a test by hand) fills it in; what is made of
-// it (import.h) needs no runtime.
+// An ONNX graph as plain data. Whoever has a graph (ONNX Runtime through its C API, a test by hand) fills it in; what
+// is made of it (import.h) needs no runtime.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ namespace edgeticket {
 // Of the types that ONNX has, those that an operator here reads.
 enum class ElementType : std::uint8_t { NoTensor, Float32, Int64, Other };
 
-// One list is filled in, that of the attribute's type, with a single entry for an attribute that is no list. All are empty for
-// the types that no operator here reads: tensors, graphs, lists of strings.
+// One list is filled in, that of the attribute's type, with a single entry for an attribute that is no list. All are
+// empty for the types that no operator here reads: tensors, graphs, lists of strings.
 struct OnnxAttribute {
     std::vector<std::int64_t> ints;
     std::vector<float> floats;

@@ -1,5 +1,6 @@
-// What the readers of operators (operators/) share: a node's attributes and constants with their defaults, the checks of shapes,
-// and the sentences of a refusal. Every member function but allow() throws Declined where the node is not as it asks.
+// What the readers of operators (operators/) share: a node's attributes and constants with their defaults, the checks
+// of shapes, and the sentences of a refusal. Every member function but allow() throws Declined where the node is not as
+// it asks.
 #pragma once
 
 #include <string>
@@ -30,7 +31,7 @@ class NodeReader {
     std::string text(const char* attribute, const std::string& otherwise) const;
     std::vector<std::int64_t> integers(const char* attribute, std::size_t count, std::int64_t otherwise) const;
 
-    const OnnxValue& data(std::size_t i) const;                        // an input computed at run time, of float32
+    const OnnxValue& data(std::size_t i) const;  // an input computed at run time, of float32
     const OnnxValue& constant(std::size_t i, const char* what) const;  // a constant input of float32
     std::vector<std::int64_t> constant_integers(std::size_t i, const char* what) const;
     float scalar(std::size_t i, float otherwise, const char* what) const;
@@ -43,7 +44,8 @@ class NodeReader {
 
     // Sets how items may be seen.
     void allow(bool image, bool row);
-    // Allows those modes for which check(mode) does not decline. Throws nothing; returns the reasons of the others, at most two.
+    // Allows those modes for which check(mode) does not decline. Throws nothing; returns the reasons of the others, at
+    // most two.
     template <typename Check>
     std::vector<std::string> allow_where(Check check);
     // Sets that the output's leading dimensions are not the input's.

@@ -1,4 +1,5 @@
-// Errors across the C boundary: a status that the runtime returns becomes an exception, and an exception becomes a status.
+// Errors across the C boundary: a status that the runtime returns becomes an exception, and an exception becomes a
+// status.
 #pragma once
 
 #include <exception>

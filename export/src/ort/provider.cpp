@@ -7,7 +7,7 @@
 #include "engine/cost/predict.h"
 #include "guard.h"
 #include "onnx/import.h"
-#include "reader.h"
+#include "graph_reader.h"
 
 namespace edgeticket {
 
@@ -21,8 +21,8 @@ Provider::Provider(const OrtApi& api, Options options)
         auto& provider = *static_cast<Provider*>(self);
         return guard(provider.api_, [&] { provider.judge(graph, support); });
     };
-    Compile = [](OrtEp* self, const OrtGraph** graphs, const OrtNode** fused, std::size_t count, OrtNodeComputeInfo** out,
-                 OrtNode**) {
+    Compile = [](OrtEp* self, const OrtGraph** graphs, const OrtNode** fused, std::size_t count,
+                 OrtNodeComputeInfo** out, OrtNode**) {
         auto& provider = *static_cast<Provider*>(self);
         std::fill(out, out + count, nullptr);
         const Status status = guard(provider.api_, [&] {
@@ -44,7 +44,7 @@ void Provider::judge(const OrtGraph* handle, OrtEpGraphSupportInfo* support) {
     const OrtNode* parent = nullptr;
     check(api_, api_.Graph_GetParentNode(handle, &parent));
     if (parent != nullptr) return;  // the body of an If or a Loop: its weights may lie outside of it
-    const RuntimeGraph read = Reader(api_).read(handle);
+    const RuntimeGraph read = GraphReader(api_).read(handle);
     for (const int input : read.graph.inputs) session_inputs_.insert(read.graph.value(input).name);
     const std::vector<Candidate> found = candidates(read.graph);
     const Selection selection = select(found, options_.settings, options_.claim);
@@ -58,10 +58,10 @@ void Provider::judge(const OrtGraph* handle, OrtEpGraphSupportInfo* support) {
     }
 }
 
-// The runtime gives each claimed group as a graph of its own, whose nodes are read again: what judge() read of them points to
-// constants that it keeps during that call alone, and it may have judged another version of the graph since.
+// The runtime gives each claimed group as a graph of its own, whose nodes are read again: what judge() read of them
+// points to constants that it keeps during that call alone, and it may have judged another version of the graph since.
 OrtNodeComputeInfo* Provider::compile(const OrtGraph* handle, const OrtNode* fused) {
-    const Reader reader(api_);
+    const GraphReader reader(api_);
     const OnnxGraph graph = reader.read(handle).graph;
     Import import = import_region(graph, reader.input_names(fused), reader.output_names(fused));
     std::vector<bool> trusted;

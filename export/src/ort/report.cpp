@@ -31,16 +31,18 @@ std::string number(double value) {
 
 std::string list(const std::vector<std::int64_t>& sizes) {
     std::string out = "[";
-    for (const std::int64_t size : sizes) out += (out.size() > 1 ? ", " : "") + (size < 0 ? "null" : std::to_string(size));
+    for (const std::int64_t size : sizes)
+        out += (out.size() > 1 ? ", " : "") + (size < 0 ? "null" : std::to_string(size));
     return out + "]";
 }
 
-std::string line(const Record& r) {
-    return "  {\"name\": " + quoted(r.name) + ", \"op\": " + quoted(r.op) + ", \"claimed\": " + (r.reason.empty() ? "true" : "false") +
-           ", \"reason\": " + quoted(r.reason) + ", \"kernel\": " + quoted(r.kernel) + ", \"weight\": " + list(r.weight) +
-           ", \"output\": " + list(r.output) + ", \"density\": " + number(r.density) +
-           ", \"macs\": " + std::to_string(r.macs) + ", \"predicted_us\": " + number(r.predicted_us) +
-           ", \"cpu_us\": " + number(r.cpu_us) + ", \"measured_us\": " + number(r.measured_us) + "}";
+std::string line(const NodeRecord& r) {
+    return "  {\"name\": " + quoted(r.name) + ", \"op\": " + quoted(r.op) +
+           ", \"claimed\": " + (r.reason.empty() ? "true" : "false") + ", \"reason\": " + quoted(r.reason) +
+           ", \"kernel\": " + quoted(r.kernel) + ", \"weight\": " + list(r.weight) + ", \"output\": " + list(r.output) +
+           ", \"density\": " + number(r.density) + ", \"macs\": " + std::to_string(r.macs) +
+           ", \"predicted_us\": " + number(r.predicted_us) + ", \"cpu_us\": " + number(r.cpu_us) +
+           ", \"measured_us\": " + number(r.measured_us) + "}";
 }
 
 }  // namespace
@@ -50,12 +52,13 @@ void Report::judged(const OnnxGraph& graph, const std::vector<Candidate>& candid
     index_.clear();
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         const Candidate& candidate = candidates[i];
-        Record record;
+        NodeRecord record;
         record.name = candidate.name, record.op = candidate.op, record.reason = selection.reasons[i];
         if (candidate.weights > 0) {
             record.density = static_cast<double>(candidate.nonzeros) / static_cast<double>(candidate.weights);
             std::int64_t positions = 1;  // of the output, for each of which the whole weight is used once
-            for (std::size_t axis = 1; axis < candidate.out_shape.size(); ++axis) positions *= candidate.out_shape[axis];
+            for (std::size_t axis = 1; axis < candidate.out_shape.size(); ++axis)
+                positions *= candidate.out_shape[axis];
             record.macs = candidate.weights * positions;
         }
         const int output = graph.nodes[i].outputs.empty() ? -1 : graph.nodes[i].outputs[0];
@@ -74,7 +77,7 @@ void Report::compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nod
     for (std::size_t i = 0; i < graph.nodes.size() && i < nodes.size(); ++i) {
         const auto place = index_.find(graph.values[static_cast<std::size_t>(graph.nodes[i].outputs[0])].name);
         if (place == index_.end()) continue;
-        Record& record = records_[place->second];
+        NodeRecord& record = records_[place->second];
         record.kernel = nodes[i].kernel;
         record.density = nodes[i].density;
         record.macs = nodes[i].macs;
@@ -87,7 +90,8 @@ void Report::compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nod
 void Report::write() const {
     if (!wanted()) return;
     std::string text = "[\n";
-    for (std::size_t i = 0; i < records_.size(); ++i) text += line(records_[i]) + (i + 1 < records_.size() ? ",\n" : "\n");
+    for (std::size_t i = 0; i < records_.size(); ++i)
+        text += line(records_[i]) + (i + 1 < records_.size() ? ",\n" : "\n");
     text += "]\n";
     std::FILE* file = std::fopen(path_.c_str(), "wb");
     const bool written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();

@@ -1,4 +1,5 @@
-// What became of every node of a model: claimed and by which kernel, or left and why. Written as JSON where option `report` says.
+// What became of every node of a model: claimed and by which kernel, or left and why. Written as JSON where option
+// `report` says.
 #pragma once
 
 #include <map>
@@ -12,7 +13,7 @@
 
 namespace edgeticket {
 
-struct Record {
+struct NodeRecord {
     std::string name, op, kernel;
     std::string reason;        // empty where it was claimed
     std::vector<std::int64_t> weight;  // shape as in the file; empty where it is no constant
@@ -37,7 +38,7 @@ class Report {
 
    private:
     std::string path_;
-    std::vector<Record> records_;
+    std::vector<NodeRecord> records_;
     std::map<std::string, std::size_t> index_;  // a node's first output -> its record
 };
 

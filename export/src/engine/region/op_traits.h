@@ -67,7 +67,9 @@ inline constexpr OpTraits kOps[] = {
     {Op::Clip, "Clip", false, false, true, 0.10e-3, 0.10e-3, false,
      {[](float low, float high, float) { return Epilogue{Activation::Clip, low, high, 0}; },
       clipped,
-      [](double size, const Epilogue&) { return size; }}},
+      [](double size, const Epilogue& e) {  // where 0 is not between the bounds, the nearer one may be larger than x
+          return std::max({size, static_cast<double>(e.low), static_cast<double>(-e.high)});
+      }}},
     {Op::LeakyRelu, "LeakyRelu", false, false, true, 0.16e-3, 0.16e-3, true,
      {[](float, float, float alpha) { return Epilogue{Activation::LeakyRelu, 0, 0, alpha}; },
       [](double x, const Epilogue& e) { return x < 0 ? x * static_cast<double>(e.alpha) : x; },

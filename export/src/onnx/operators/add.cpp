@@ -4,8 +4,8 @@
 namespace edgeticket {
 namespace {
 
-// A dimension's identity: two that are equal have the same size in every run. Dimension 0 has that of the value that its batch
-// comes from; elsewhere a number or a name says it.
+// A dimension's identity: two that are equal have the same size in every run. Dimension 0 has that of the value that
+// its batch comes from; elsewhere a number or a name says it.
 std::string identity(const GraphContext& context, int value, std::size_t axis) {
     const auto open = [&] { return context.graph.value(value).shape[axis] < 0; };
     const auto origin = [&] { return context.batch_origin[static_cast<std::size_t>(value)]; };
@@ -26,7 +26,8 @@ void read_add_constant(NodeReader& r, std::size_t data, std::size_t other) {
         r.expect(mode, item);
     });
     if (reasons.size() == 2)
-        NodeReader::decline("the addend " + to_text(addend.shape) + " is not the same for every item of " + to_text(in.shape));
+        NodeReader::decline("the addend " + to_text(addend.shape) + " is not the same for every item of " +
+                            to_text(in.shape));
     r.node.inputs = {r.input(data)};
     r.constants.addend = r.input(other);
 }
@@ -42,7 +43,8 @@ void read_add(NodeReader& r) {
     if (a.shape.size() != b.shape.size()) NodeReader::decline("the operands differ in rank");
     for (std::size_t axis = 0; axis < a.shape.size() && !r.context.judged; ++axis)
         if (identity(r.context, r.input(0), axis) != identity(r.context, r.input(1), axis))
-            NodeReader::decline("the operands " + to_text(a.shape) + " and " + to_text(b.shape) + " may differ in shape");
+            NodeReader::decline("the operands " + to_text(a.shape) + " and " + to_text(b.shape) +
+                                " may differ in shape");
     r.node.inputs = {r.input(0), r.input(1)};
 }
 

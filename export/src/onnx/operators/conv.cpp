@@ -13,8 +13,8 @@ void read_conv(NodeReader& r) {
         NodeReader::decline("the weight " + weight.name + " is " + to_text(weight.shape));
     const std::int64_t channels = weight.shape[0];
     if (groups <= 0 || channels % groups != 0 || product(weight.shape[1], groups) != in[0])
-        NodeReader::decline("weight " + to_text(weight.shape) + " in " + std::to_string(groups) + " groups does not fit " +
-                            std::to_string(in[0]) + " channels");
+        NodeReader::decline("weight " + to_text(weight.shape) + " in " + std::to_string(groups) +
+                            " groups does not fit " + std::to_string(in[0]) + " channels");
     const std::vector<std::int64_t> kernel(weight.shape.begin() + 2, weight.shape.end());
     if (r.has("kernel_shape") && r.integers("kernel_shape", kernel.size(), 1) != kernel)
         NodeReader::decline("kernel_shape is not that of the weight");

@@ -1,5 +1,5 @@
-// The table of the ONNX operators that the engine computes. A new operator is a row here and, where no reader fits, a function in
-// the file of its family; an activation without attributes is the row alone.
+// The table of the ONNX operators that the engine computes. A new operator is a row here and, where no reader fits, a
+// function in the file of its family; an activation without attributes is the row alone.
 #pragma once
 
 #include <string>

@@ -5,7 +5,8 @@
 namespace edgeticket {
 namespace {
 
-// A window that lies in the padding alone has no largest element and no mean. The first and the last one lie farthest out.
+// A window that lies in the padding alone has no largest element and no mean. The first and the last one lie farthest
+// out.
 void require_pixels(const NodeReader& r, const std::vector<std::int64_t>& in, const std::vector<std::int64_t>& out) {
     const Window& w = r.node.window;
     for (std::size_t axis = 0; axis < out.size(); ++axis) {

@@ -1,4 +1,5 @@
-// Flatten, Reshape, Squeeze, Unsqueeze. Where an item keeps its elements, so does the tensor, and the batch keeps its size.
+// Flatten, Reshape, Squeeze, Unsqueeze. Where an item keeps its elements, so does the tensor, and the batch keeps its
+// size.
 #include <algorithm>
 
 #include "engine/region/shape.h"

@@ -9,17 +9,17 @@
 
 namespace edgeticket {
 
-// A graph as plain data and, beside it, the runtime's own handles. Both, and the constants' data, hold as long as the runtime's
-// graph does: during the call that gave it.
+// A graph as plain data and, beside it, the runtime's own handles. Both, and the constants' data, hold as long as the
+// runtime's graph does: during the call that gave it.
 struct RuntimeGraph {
     OnnxGraph graph;
     std::vector<const abi::OrtNode*> handles;  // one for each of graph.nodes
 };
 
 // Every member function throws std::runtime_error with the runtime's own message where a call fails.
-class Reader {
+class GraphReader {
    public:
-    explicit Reader(const abi::OrtApi& api) : api_(api) {}
+    explicit GraphReader(const abi::OrtApi& api) : api_(api) {}
     RuntimeGraph read(const abi::OrtGraph* graph) const;
     // The names of a node's inputs or outputs, in order; empty where one is left out.
     std::vector<std::string> input_names(const abi::OrtNode* node) const;

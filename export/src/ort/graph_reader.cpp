@@ -1,4 +1,4 @@
-#include "reader.h"
+#include "graph_reader.h"
 
 #include <utility>
 
@@ -20,11 +20,11 @@ ElementType element_type(ElementCode code) {
 
 }  // namespace
 
-void Reader::check(Status status) const { edgeticket::check(api_, status); }
+void GraphReader::check(Status status) const { edgeticket::check(api_, status); }
 
 // The items behind a pair of calls, one for their number and one for themselves.
 template <typename Item, typename Owner, typename Count, typename Get>
-std::vector<const Item*> Reader::list(const Owner* owner, Count count, Get get) const {
+std::vector<const Item*> GraphReader::list(const Owner* owner, Count count, Get get) const {
     std::size_t number = 0;
     check(count(owner, &number));
     std::vector<const Item*> items(number, nullptr);
@@ -34,7 +34,7 @@ std::vector<const Item*> Reader::list(const Owner* owner, Count count, Get get) 
 
 // Empty where the runtime can not read the attribute.
 template <typename Item>
-std::vector<Item> Reader::attribute_items(const OrtOpAttr* handle, AttributeType type) const {
+std::vector<Item> GraphReader::attribute_items(const OrtOpAttr* handle, AttributeType type) const {
     std::size_t bytes = 0;
     Status probe = api_.ReadOpAttr(handle, type, nullptr, 0, &bytes);  // an error that says how many bytes it wants
     if (probe != nullptr) api_.ReleaseStatus(probe);
@@ -48,7 +48,7 @@ std::vector<Item> Reader::attribute_items(const OrtOpAttr* handle, AttributeType
     return items;
 }
 
-std::vector<std::string> Reader::names(const std::vector<const OrtValueInfo*>& infos) const {
+std::vector<std::string> GraphReader::names(const std::vector<const OrtValueInfo*>& infos) const {
     std::vector<std::string> found;
     for (const OrtValueInfo* info : infos) {
         const char* name = "";
@@ -58,7 +58,7 @@ std::vector<std::string> Reader::names(const std::vector<const OrtValueInfo*>& i
     return found;
 }
 
-void Reader::read_shape(const OrtTensorTypeAndShapeInfo* info, OnnxValue& value) const {
+void GraphReader::read_shape(const OrtTensorTypeAndShapeInfo* info, OnnxValue& value) const {
     ElementCode code{};
     check(api_.GetTensorElementType(info, &code));
     std::size_t rank = 0;
@@ -72,7 +72,7 @@ void Reader::read_shape(const OrtTensorTypeAndShapeInfo* info, OnnxValue& value)
     for (const char* symbol : symbols) value.symbols.emplace_back(symbol == nullptr ? "" : symbol);
 }
 
-void Reader::read_type(const OrtValueInfo* info, OnnxValue& value) const {
+void GraphReader::read_type(const OrtValueInfo* info, OnnxValue& value) const {
     const OrtTypeInfo* type = nullptr;
     check(api_.GetValueInfoTypeInfo(info, &type));
     const OrtTensorTypeAndShapeInfo* tensor = nullptr;
@@ -80,7 +80,7 @@ void Reader::read_type(const OrtValueInfo* info, OnnxValue& value) const {
     if (tensor != nullptr) read_shape(tensor, value);
 }
 
-void Reader::read_constant(const OrtValueInfo* info, OnnxValue& value) const {
+void GraphReader::read_constant(const OrtValueInfo* info, OnnxValue& value) const {
     check(api_.ValueInfo_IsConstantInitializer(info, &value.constant));
     if (!value.constant) return;
     const OrtValue* tensor = nullptr;
@@ -103,7 +103,7 @@ void Reader::read_constant(const OrtValueInfo* info, OnnxValue& value) const {
 }
 
 // The graph's index of a value, which is added where it is new; -1 for one that is left out.
-int Reader::value(const OrtValueInfo* info, OnnxGraph& graph) const {
+int GraphReader::value(const OrtValueInfo* info, OnnxGraph& graph) const {
     if (info == nullptr) return -1;
     OnnxValue value;
     const char* name = nullptr;
@@ -117,7 +117,7 @@ int Reader::value(const OrtValueInfo* info, OnnxGraph& graph) const {
     return graph.add(std::move(value));
 }
 
-OnnxAttribute Reader::attribute(const OrtOpAttr* handle) const {
+OnnxAttribute GraphReader::attribute(const OrtOpAttr* handle) const {
     OnnxAttribute attribute;
     AttributeType type{};
     check(api_.OpAttr_GetType(handle, &type));
@@ -137,7 +137,7 @@ OnnxAttribute Reader::attribute(const OrtOpAttr* handle) const {
     return attribute;
 }
 
-OnnxNode Reader::node(const OrtNode* handle, OnnxGraph& graph) const {
+OnnxNode GraphReader::node(const OrtNode* handle, OnnxGraph& graph) const {
     OnnxNode node;
     const char *name = "", *op = "", *domain = "";
     check(api_.Node_GetName(handle, &name));
@@ -159,7 +159,7 @@ OnnxNode Reader::node(const OrtNode* handle, OnnxGraph& graph) const {
     return node;
 }
 
-RuntimeGraph Reader::read(const OrtGraph* handle) const {
+RuntimeGraph GraphReader::read(const OrtGraph* handle) const {
     RuntimeGraph read;
     for (const auto* info : list<OrtValueInfo>(handle, api_.Graph_GetNumInputs, api_.Graph_GetInputs))
         read.graph.inputs.push_back(value(info, read.graph));
@@ -168,11 +168,11 @@ RuntimeGraph Reader::read(const OrtGraph* handle) const {
     return read;
 }
 
-std::vector<std::string> Reader::input_names(const OrtNode* node) const {
+std::vector<std::string> GraphReader::input_names(const OrtNode* node) const {
     return names(list<OrtValueInfo>(node, api_.Node_GetNumInputs, api_.Node_GetInputs));
 }
 
-std::vector<std::string> Reader::output_names(const OrtNode* node) const {
+std::vector<std::string> GraphReader::output_names(const OrtNode* node) const {
     return names(list<OrtValueInfo>(node, api_.Node_GetNumOutputs, api_.Node_GetOutputs));
 }
 
