@@ -8,7 +8,7 @@ SHARED := $(abspath ../shared/data)
 export EDGETICKET_DATA ?= $(CURDIR)/data:$(SHARED)
 export ORT_DISABLE_TELEMETRY = 1
 
-.PHONY: help install install-dev demo test test-oldest engine engine-aarch64 engine-armv7 test-arm test-arm-aarch64 test-arm-armv7 lint bench-find bench-masks bench-engine bench-never-slower data results lock clean bench-evidence evidence
+.PHONY: help install install-dev demo test test-oldest engine engine-aarch64 engine-armv7 test-arm test-arm-aarch64 test-arm-armv7 lint bench-find bench-masks bench-engine bench-never-slower data results lock clean bench-evidence evidence performance
 
 help:
 	@echo "make demo        install, then find, export and check a ticket on embedded data"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench-never-slower  no network is slower for having the engine (ARGS=--help: parts of it)"
 	@echo "make bench-evidence  error rates of check --baseline, resumable (hours; PARTS='--minutes 30')"
 	@echo "make evidence    docs/evidence.md from what was measured"
+	@echo "make performance docs/performance.md and its tables from what was measured"
 	@echo "make data        CIFAR-10: unpacked into data/ from the shared archive, or downloaded"
 	@echo "make results     the runs behind docs/results.md (hours), then the document"
 	@echo "make lock        pin the newest versions that work"
@@ -113,11 +114,14 @@ bench-never-slower: install-dev
 	$(BIN)/python benchmarks/bench_never_slower.py $(ARGS)
 
 bench-evidence: install-dev
-	cd benchmarks && $(abspath $(BIN))/python bench_evidence.py $(PARTS)
+	$(BIN)/python benchmarks/bench_evidence.py $(PARTS)
 	$(BIN)/python benchmarks/make_evidence.py
 
 evidence: install-dev
 	$(BIN)/python benchmarks/make_evidence.py
+
+performance: install-dev
+	$(BIN)/python benchmarks/make_performance.py
 
 data: install
 	if test -f $(SHARED)/unpack_cifar10.py; then $(BIN)/python $(SHARED)/unpack_cifar10.py data; \

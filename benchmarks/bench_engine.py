@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def is_good(part: dict[str, Any], here: dict[str, Any], request: dict[str, Any]) -> bool:
-    """Measured as asked, by this engine on this machine, undisturbed."""
+    """Say whether a part was measured as asked, by this engine on this machine, and undisturbed."""
     same = part["identity"] | {"date": ""} == here | {"date": ""} and part["request"] == request
     return bool(same and part["busy_others"] <= QUIET)
 
@@ -101,7 +101,7 @@ def arguments() -> argparse.Namespace:
 
 
 def latency_requests(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """One for each network or ticket and number of threads."""
+    """Yield a request for each network or ticket and number of threads."""
     rounds, block_ms = (9, 6.0) if options.quick else (31, 15.0)
     common = {"kind": "latency", "rounds": rounds, "block_ms": block_ms, "sparsities": options.sparsity}
     for threads in options.threads:
@@ -115,13 +115,13 @@ def latency_requests(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def creation_requests(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """One for each network."""
+    """Yield a request for each network."""
     for name in options.networks if not options.no_creation else ():
         yield {"key": f"{name} | creation", "kind": "creation", "network": name, "times": 3 if options.quick else 9}
 
 
 def run_latency(request: dict[str, Any]) -> dict[str, Any]:
-    """A process between two measurements of the peak."""
+    """Measure in a process between two measurements of the FMA peak."""
     before = peak()
     answer = child(request)
     after = peak()
@@ -130,7 +130,7 @@ def run_latency(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def run_creation(request: dict[str, Any]) -> dict[str, Any]:
-    """A fresh process for each sample, the providers in turns, at 90 %."""
+    """Create sessions at 90 % zeros, each in a fresh process, with the providers in turns."""
     samples: dict[str, list[dict[str, float]]] = {"cpu": [], "ours": []}
     with tempfile.TemporaryDirectory(prefix="edgeticket-") as folder:
         path = Path(folder) / "model.onnx"
@@ -147,7 +147,7 @@ def run_creation(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def child(request: dict[str, Any], program: Path = CELL, option: str | None = None) -> dict[str, Any]:
-    """The answer of a measuring process: the last line it prints, as JSON."""
+    """Return the answer of a measuring process: the last line it prints, as JSON."""
     command = [sys.executable, str(program), *([option] if option else []), json.dumps(request)]
     environment = os.environ | {"ORT_DISABLE_TELEMETRY": "1"}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)

@@ -47,12 +47,12 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Unique, and the same in every run."""
+        """Return the name of this comparison, which is unique and the same in every run."""
         return f"{self.kind}|{self.effect:g}|{self.hogs}|{self.number}"
 
 
 def jobs() -> list[Job]:
-    """All of them, in a fixed random order."""
+    """Return all comparisons that are wanted, in a random order that is always the same."""
     made = [
         Job("injected", effect, hogs, number)
         for effect, counts in EFFECTS.items()
@@ -66,7 +66,7 @@ def jobs() -> list[Job]:
 
 @contextmanager
 def company(hogs: int) -> Iterator[None]:
-    """Processes that burn CPU meanwhile."""
+    """Keep `hogs` processes burning CPU within the `with`; -1 asks for one a core."""
     count = (os.cpu_count() or 1) if hogs < 0 else hogs
     started = [subprocess.Popen([sys.executable, "-c", HOG]) for _ in range(count)]
     try:
@@ -78,7 +78,7 @@ def company(hogs: int) -> Iterator[None]:
 
 
 def compare(job: Job, models: Models) -> dict[str, Any]:
-    """Run it, as `check` would with its defaults."""
+    """Run one comparison as `check` would with its defaults."""
     name = job.kind
     if job.kind == "injected":
         name = PLAIN[job.number % len(PLAIN)]
@@ -95,7 +95,7 @@ def compare(job: Job, models: Models) -> dict[str, Any]:
 
 
 def row(found: Duel, load: float) -> dict[str, Any]:
-    """What is kept of a comparison."""
+    """Return what is kept of a comparison, as a line of the file."""
     host = checks.host()
     seen = found.judgement
     judgement = {k: round(v, 6) if isinstance(v, float) else v for k, v in seen.to_dict().items()} if seen else None
@@ -122,7 +122,7 @@ def row(found: Duel, load: float) -> dict[str, Any]:
 
 
 def append(path: Path, entry: dict[str, Any]) -> None:
-    """One line, synced, after a newline where an earlier one was torn."""
+    """Append one synced line, after a newline where an earlier line was torn."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as stream:
         if stream.tell():

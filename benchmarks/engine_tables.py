@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Any
 
-# Issue of the sparse engine: at 90 %, one thread, AVX-512, at least this many times ONNX Runtime fp32.
+# The engine's goals: at 90 % zeros, on one thread with AVX-512, at least this many times ONNX Runtime fp32.
 GOALS = {
     "LeNet-300-100": 2.0,
     "auto-encoder": 2.0,
@@ -22,7 +22,7 @@ Document = dict[str, Any]
 
 
 def tables(document: Document) -> str:
-    """All that is there, as aligned text."""
+    """Return every table that the document has data for, as aligned text."""
     made = (latency(document), instruction_sets(document), threads(document), creation(document))
     return "\n\n".join([machine(document), *(part for part in made if part)])
 
@@ -49,7 +49,7 @@ def machine(document: Document) -> str:
 
 
 def parts(document: Document) -> Iterator[tuple[str, int, Document]]:
-    """(network, threads, part) of the latencies."""
+    """Yield (network, threads, part) of every latency measured."""
     for key, part in document["parts"].items():
         if part["request"]["kind"] == "latency":
             yield key.rpartition(" | ")[0], part["request"]["threads"], part

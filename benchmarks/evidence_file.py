@@ -1,4 +1,4 @@
-"""docs/results/evidence.jsonl: one comparison a line. Read here, by what measures and by what makes the document."""
+"""docs/results/evidence.jsonl holds one comparison a line. What measures and what makes the document read it here."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def read(path: Path = FILE) -> list[Entry]:
 
 
 def counted(entries: Iterable[Entry]) -> list[Entry]:
-    """Without the void ones."""
+    """Return the comparisons that are not void."""
     return [entry for entry in entries if entry["kind"] != VOID]

@@ -14,7 +14,7 @@ from edgeticket import api
 from edgeticket.artifact.checks import CPU_PROVIDER, Feed
 from edgeticket.engine import EP_NAME
 from edgeticket.graph.reading.source import read_source
-from edgeticket.graph.storing.storage import serialize
+from edgeticket.graph.serialize import serialize
 from edgeticket.measure.duel import Arm
 from edgeticket.measure.latency import write_feed
 

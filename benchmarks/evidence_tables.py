@@ -31,7 +31,7 @@ def share(count: int, of: int) -> str:
 
 
 def tally(entries: Sequence[Entry], verdict: str) -> int:
-    """How many ended so."""
+    """Count the comparisons that ended with this verdict."""
     return sum(entry["verdict"] == verdict for entry in entries)
 
 
@@ -72,7 +72,7 @@ def baseline_ms(entry: Entry) -> float:
 
 
 def dropped(entry: Entry) -> bool:
-    """Most of its blocks were disturbed."""
+    """Say whether most of its blocks were disturbed."""
     faults = "".join(process["faults"] for process in entry["processes"])
     return faults.count(".") < len(faults) / 2
 
@@ -107,7 +107,7 @@ def target_rows(injected: Sequence[Entry]) -> list[list[str]]:
 
 
 def same_rows(same: Sequence[Entry]) -> list[list[str]]:
-    """A against A by what ran beside it, and summed up."""
+    """Return a row for each company that a model had when compared with itself, and rows that sum them up."""
     parts = [(COMPANY[hogs], [entry for entry in same if entry["hogs"] == hogs]) for hogs in COMPANY]
     parts += [("any hogs", [entry for entry in same if entry["hogs"]]), ("**all**", list(same))]
     return [[label, *said(here, REGRESSION, INCONCLUSIVE, PASS)] for label, here in parts]
@@ -129,7 +129,7 @@ def busy(quiet: Sequence[Entry]) -> str:
 
 
 def power_rows(quiet: Sequence[Entry]) -> list[list[str]]:
-    """By slow-down."""
+    """Return a row for each slow-down that was injected."""
     rows = []
     for effect in sorted({entry["effect"] for entry in quiet}):
         here = [entry for entry in quiet if entry["effect"] == effect]
@@ -145,7 +145,7 @@ def power_rows(quiet: Sequence[Entry]) -> list[list[str]]:
 
 
 def cost_rows(entries: Sequence[Entry]) -> list[list[str]]:
-    """Seconds by verdict, then by model."""
+    """Return the seconds that comparisons took, by verdict and then by model."""
     parts = [(verdict, [e for e in entries if e["verdict"] == verdict]) for verdict in VERDICTS]
     for model in sorted({entry["model"] for entry in entries if entry["kind"] == "injected"}):
         here = [entry for entry in entries if entry["model"] == model]
@@ -175,11 +175,11 @@ def rival_table(injected: Sequence[Entry]) -> str:
     silent = [share(sum(row[OURS] == INCONCLUSIVE for row in parts[key]), len(parts[key])) for key in columns]
     rows.insert(1, [f"{OURS}, *inconclusive* instead", *silent])
     head = [slowed(effect) + (", beside hogs" if hogs else "") for effect, hogs in columns]
-    return f"{len(answered)} comparisons, each judged by all of them.\n\n" + table(("rule", *head), rows)
+    return f"Every rule judged the same {len(answered)} comparisons.\n\n" + table(("rule", *head), rows)
 
 
 def real_rows(entries: Sequence[Entry]) -> list[list[str]]:
-    """By what regressed."""
+    """Return a row for each kind of regression."""
     rows = []
     for kind in dict.fromkeys(entry["kind"] for entry in entries):
         here = [entry for entry in entries if entry["kind"] == kind]
@@ -190,7 +190,7 @@ def real_rows(entries: Sequence[Entry]) -> list[list[str]]:
 
 
 def host_rows(entries: Sequence[Entry]) -> list[list[str]]:
-    """By fingerprint."""
+    """Return a row for each host, which its fingerprint names."""
     rows = []
     for mark in dict.fromkeys(entry["host"]["fingerprint"] for entry in entries):
         here = [entry for entry in entries if entry["host"]["fingerprint"] == mark]

@@ -23,7 +23,7 @@ DOCUMENT = DOCS / "evidence.md"
 
 
 def simulation_section() -> str:
-    """The whole of it."""
+    """Return the section about the simulation, or nothing where it was not made."""
     if not SIMULATED.exists():
         return ""
     cells = json.loads(SIMULATED.read_text(encoding="utf-8"))
@@ -38,29 +38,28 @@ def simulation_section() -> str:
     head = ("spread between processes", "outliers", *(f"{100 * effect:g} % slower" for effect in EFFECTS))
     return f"""## Simulation, not measurement
 
-{cells[0]["trials"]:,} trials a cell: three arms in each process with normal noise, so that differences have the spread named,
-judged by the same code at the looks up to {MOST_PROCESSES} processes; an outlier is an arm whose noise in a process is ten times as wide.
-Cells: per cent of trials that ended as pass · regression · inconclusive.
+Each cell has {cells[0]["trials"]:,} trials. A trial has three arms in each process with normal noise, so that differences have the
+spread named, and the same code judges it at the looks up to {MOST_PROCESSES} processes. An outlier is an arm whose noise in a process
+is ten times as wide. A cell shows the per cent of trials that ended as pass · regression · inconclusive.
 
 {tables.table(head, rows)}
 """
 
 
 def void_section(void: Sequence[Entry]) -> str:
-    """What is in the file and not in the document."""
+    """Return the paragraph about the comparisons that are in the file and not counted."""
     if not void:
         return ""
     five = [entry for entry in void if entry["effect"] == 0.05]
     verdicts = ", ".join(f"{tables.tally(five, verdict)} {verdict}" for verdict in (REGRESSION, INCONCLUSIVE, PASS))
     return f"""
-{len(void)} more comparisons are in the file as *void* and counted nowhere: an interruption during one injected spin shortened
-the spins of many inferences after it, so that the candidate was slowed down by less than was asked for. That is mended, and
-those comparisons are made again. What they said at 5 %: {verdicts}.
-"""
+{len(void)} more comparisons are in the file as *void* and counted nowhere: an interruption during one injected spin
+shortened the spins of many inferences after it, so that the candidate was slowed down by less than was asked for.
+That is mended, and those comparisons are made again. What they said at 5 %: {verdicts}."""
 
 
 def document(entries: Sequence[Entry]) -> str:
-    """docs/evidence.md, from everything in the file."""
+    """Return docs/evidence.md, made of everything in the file."""
     kept = counted(entries)
     injected = [entry for entry in kept if entry["kind"] == "injected"]
     quiet = [entry for entry in injected if entry["hogs"] == 0]
@@ -71,9 +70,9 @@ def document(entries: Sequence[Entry]) -> str:
     return f"""<!-- Written by benchmarks/make_evidence.py from docs/results/evidence.jsonl; `make bench-evidence` measures more. -->
 # How often `edgeticket check --baseline` is right
 
-{len(kept)} comparisons{when}, all of them real runs with the defaults: tolerance 5 %, one thread, 60 s.
-[evidence.jsonl](results/evidence.jsonl) has each with its samples, which are block medians (a block: at least 5 inferences and
-20 ms of each model) of every process in µs.
+These are {len(kept)} comparisons{when}, all of them real runs with the defaults: tolerance 5 %, one
+thread, 60 s. [evidence.jsonl](results/evidence.jsonl) has each with its samples, which are block medians (a block: at
+least 5 inferences and 20 ms of each model) of every process in µs.
 
 {tables.table(("what", "target", "found", ""), tables.target_rows(injected))}
 
@@ -87,8 +86,9 @@ Bounds of a true share are exact (Clopper and Pearson) with 95 %.
 
 ## Verdicts by slow-down
 
-The candidate spins, inside the timed slot, for a share of its own time; *spun* is the median and the range of what that came to.
-5 % is what must be caught and not what is allowed: between 2.5 and 5 % either verdict may come. Without hogs.
+The candidate spins, inside the timed slot, for a share of its own time; *spun* is the median and the range of what
+that came to. 5 % is what must be caught and not what is allowed: between 2.5 and 5 % either verdict may come.
+Comparisons beside hogs are left out.
 
 {tables.table(("slow-down", "spun", PASS, REGRESSION, "true share of regressions, 95 %", INCONCLUSIVE), tables.power_rows(quiet))}
 
@@ -100,30 +100,32 @@ A comparison ends at the first look at which the verdict is certain, or when the
 
 ## The same runs judged by other rules
 
-How often each rule says *regression*: right is never without a slow-down and always at 5 %. The others know no third answer, so
-what they do not call a regression they let pass.
+The table says how often each rule says *regression*, which is right never without a slow-down and always at 5 %. The
+others know no third answer, so what they do not call a regression they let pass.
 
-* pytest-benchmark's `--benchmark-compare-fail` compares a field of one run with that of one stored run: here the candidate in a
-  comparison's second process with the baseline in its first. The two are seconds apart, where people's are days apart.
-* The mean rule compares the mean over everything with the stored mean of the last run of the same model on the same host, and
-  alerts above 105 % (github-action-benchmark's rule, at a tighter threshold than its 200 %).
+* pytest-benchmark's `--benchmark-compare-fail` compares a field of one run with that of one stored run: here the
+  candidate in a comparison's second process with the baseline in its first. The two are seconds apart, where people's
+  are days apart.
+* The mean rule compares the mean over everything with the stored mean of the last run of the same model on the same
+  host, and alerts above 105 % (github-action-benchmark's rule, at a tighter threshold than its 200 %).
 
-The rules were applied to our samples; the tools were not run. Those are block medians, so *min* is the smallest of the medians of
-one process, not of single inferences, which are not kept.
+The rules were applied to our samples; the tools were not run. Those are block medians, so *min* is the smallest of the
+medians of one process, not of single inferences, which are not kept.
 
 {tables.rival_table(injected)}
 
 ## Regressions that happen to people
 
-Candidates that are slower for a reason, and by whatever that makes: each should be called a regression.
+These candidates are slower for a reason, and by whatever that makes: each should be called a regression.
 
 {tables.table(("what", "median estimate", REGRESSION, PASS, INCONCLUSIVE), tables.real_rows(real))}
 
 ## Where it was measured
 
-A fingerprint covers the processor, the cores that the process may use and the runtime's version: a machine on which fewer cores
-are allowed counts as another host. No comparison mixes two. Where one core was allowed, the other was at work: in part with a
-comparison of its own, so that two ran at a time, in part with builds and tests. *Same model* is with hogs and without.
+A fingerprint covers the processor, the cores that the process may use and the runtime's version: a machine on which
+fewer cores are allowed counts as another host. No comparison mixes two. Where one core was allowed, the other was at
+work: in part with a comparison of its own, so that two ran at a time, in part with builds and tests. *Same model* is
+with hogs and without.
 
 {tables.table(("fingerprint", "host", "cores allowed", "comparisons", "same model: regression", "inconclusive",
                "5 %: regression", "pass"), tables.host_rows(kept))}

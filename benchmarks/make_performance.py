@@ -1,14 +1,17 @@
-"""Fills "The sparse engine" in docs/performance.md from docs/results/engine*.json and never_slower*.json.
+"""Writes the measured part of docs/performance.md and the pages of tables in docs/performance/, from docs/results/*.json.
 
-python benchmarks/make_performance.py [DOCUMENT]     what stands between the two marks is replaced; the log below them is written by hand
+python benchmarks/make_performance.py [FOLDER]     the folder of the documents, docs/ by default
 
-`make bench-engine` and `make bench-never-slower` write the numbers; here nothing is measured and no number typed, but the goals.
+In performance.md what stands between the two marks is replaced, and the text around them is written by hand. goals.md,
+measurements.md and never-slower.md are written whole. `make bench-engine` and `make bench-never-slower` write the
+numbers; here nothing is measured, and no number is typed but the goals.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +23,8 @@ import engine_tables as tables
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 RESULTS = DOCS / "results"
 BEGIN, END = "<!-- made by make_performance.py -->", "<!-- end -->"
+MADE = "<!-- Written by benchmarks/make_performance.py from docs/results/. -->"
+UNMEASURED = "Nothing is measured yet: `make bench-engine` writes docs/results/engine.json."
 REACH = {
     "LeNet-300-100": 3.0,
     "auto-encoder": 3.0,
@@ -54,7 +59,7 @@ class Goal:
         factor = self.found / self.wanted
         if (factor <= 1) if self.most else (factor >= 1):
             further = self.reach is not None and self.found >= self.reach
-            return "met, and what was to be reached for" if further else "met"
+            return "met, and what was hoped for" if further else "met"
         return f"**missed** by {abs(1 - factor):.1%}".replace("%", " %")
 
     def row(self) -> str:
@@ -64,25 +69,88 @@ class Goal:
 
 
 def main() -> None:
-    document = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS / "performance.md"
-    text = document.read_text(encoding="utf-8")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=DOCS, help="the folder of the documents")
+    docs: Path = parser.parse_args().folder
+    document = docs / "performance.md"
+    document.write_text(filled(document.read_text(encoding="utf-8"), summary(RESULTS)), encoding="utf-8")
+    (docs / "performance").mkdir(exist_ok=True)
+    for name, text in pages(RESULTS).items():
+        (docs / "performance" / name).write_text(text, encoding="utf-8")
+    print(f"wrote {document} and {', '.join(pages(RESULTS))} in {docs / 'performance'}")
+
+
+def filled(text: str, part: str) -> str:
+    """The document with `part` between its marks."""
     if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise SystemExit(f"{document}: the marks {BEGIN} and {END} must each stand there once")
+        raise SystemExit(f"performance.md: the marks {BEGIN} and {END} must each stand there once")
     head, rest = text.split(BEGIN)
-    tail = rest.split(END)[1]
-    document.write_text(f"{head}{BEGIN}\n{section(RESULTS)}\n{END}{tail}", encoding="utf-8")
-    print(f"wrote {document}")
+    return f"{head}{BEGIN}\n{part}\n{END}{rest.split(END)[1]}"
 
 
-def section(results: Path) -> str:
-    """Everything between the marks."""
-    parts = [engine(load(results / "engine.json")), *never_slower(results)]
-    narrow = load(results / "engine-avx2.json")
-    if narrow:
-        parts += [
-            "### The same, AVX-512 hidden from both (`make bench-engine ARGS=--hide-avx512`)",
-            block(tables.tables(narrow)),
+def pages(results: Path) -> dict[str, str]:
+    """Each page of tables, by its file's name."""
+    made = {
+        "goals.md": ("The goals of the sparse engine", [of_goals(load(results / "engine.json"))]),
+        "measurements.md": ("The sparse engine, measured", measurements(results)),
+        "never-slower.md": ("Never slower than the CPU provider", never_slower(results)),
+    }
+    return {name: "\n\n".join([f"{MADE}\n# {title}", *parts]) + "\n" for name, (title, parts) in made.items()}
+
+
+def summary(results: Path) -> str:
+    """One row a network, at 90 % zeros on one thread, and how many goals are met."""
+    document = load(results / "engine.json")
+    if document is None:
+        return UNMEASURED
+    rows = []
+    for name, count, part in tables.parts(document):
+        ours = part["ours"].get("90%")
+        if count == 1 and ours and name in tables.GOALS:
+            times = (tables.ratio(ours["times_fp32"]), tables.ratio(ours.get("times_int8")))
+            shown = (tables.us(part["rivals_us"]["fp32"]), tables.us(ours["us"]), times[0])
+            rows.append(f"| {' | '.join([name, *shown, f'{tables.GOALS[name]:g}', times[1]])} |")
+    found = [goal for goal in goals(document) if goal.found is not None]
+    met = sum(goal.verdict.startswith("met") for goal in found)
+    return "\n".join(
+        [
+            "| network | CPU provider, fp32 | sparse engine | times fp32 | goal | times int8 |",
+            "|---|---:|---:|---:|---:|---:|",
+            *rows,
+            "",
+            f"{met} of {len(found)} [goals](performance/goals.md) are met.",
         ]
+    )
+
+
+def measurements(results: Path) -> Iterator[str]:
+    """What `make bench-engine` prints, table by table."""
+    document, narrow = load(results / "engine.json"), load(results / "engine-avx2.json")
+    yield UNMEASURED if document is None else tabulated(document)
+    if narrow:
+        yield "# The same, with AVX-512 hidden from both (`make bench-engine ARGS=--hide-avx512`)"
+        yield tabulated(narrow)
+
+
+def tabulated(document: Document) -> str:
+    """The machine, how it was measured, and a section for each table."""
+    noisy = sorted(key for key, part in document["parts"].items() if part["busy_others"] > 0.05)
+    remark = (
+        f"Other processes were busy during: {', '.join(noisy)}." if noisy else "No other process was busy meanwhile."
+    )
+    sections = (
+        ("Latency, through IO binding and through `run()`", tables.latency(document)),
+        ("Instruction sets", tables.instruction_sets(document)),
+        ("Two threads", tables.threads(document)),
+        ("Creating a session", tables.creation(document)),
+    )
+    parts = [
+        "`make bench-engine` measures at batch 1, with random masks, through IO binding. All sessions are alive in one\n"
+        "pinned process and are timed in turns. The tables show medians with quartiles, and ratios with their 95 %\n"
+        f"interval. {remark}",
+        block(tables.machine(document)),
+        *(f"## {title}\n\n{block(table)}" for title, table in sections if table),
+    ]
     return "\n\n".join(parts)
 
 
@@ -94,29 +162,23 @@ def block(text: str) -> str:
     return "\n".join(f"    {line}".rstrip() for line in text.splitlines())
 
 
-def engine(document: Document | None) -> str:
-    """The goals, and the tables that `make bench-engine` prints."""
+def of_goals(document: Document | None) -> str:
+    """All goals as a table."""
     if document is None:
-        return "Not measured yet: `make bench-engine` writes docs/results/engine.json."
-    noisy = sorted(key for key, part in document["parts"].items() if part["busy_others"] > 0.05)
-    remark = (
-        f"Other processes were busy during: {', '.join(noisy)}." if noisy else "No other process was busy meanwhile."
-    )
+        return UNMEASURED
     lines = [
-        "`make bench-engine`: batch 1, random masks, through IO binding, all sessions alive in one pinned process and timed in turns;",
-        f"medians with quartiles, ratios with their 95 % interval. {remark}",
+        "These are medians of [the measurements](measurements.md), held against what was wanted, and in brackets against",
+        "what was hoped for beyond it.",
         "",
-        "| goal | network | wanted (to reach for) | found | |",
+        "| goal | network | wanted (hoped for) | found | |",
         "|---|---|---:|---:|---|",
         *(goal.row() for goal in goals(document)),
-        "",
-        block(tables.tables(document)),
     ]
     return "\n".join(lines)
 
 
 def goals(document: Document) -> Iterator[Goal]:
-    """Those of the issue, in its order; ratios are medians."""
+    """Speed, two threads, AVX2, creation; ratios are medians."""
     by = {(name, count): part for name, count, part in tables.parts(document)}
     single = {name: by[name, 1]["ours"] for name in tables.GOALS if (name, 1) in by}
 
@@ -162,12 +224,11 @@ def of_creation(document: Document) -> Iterator[Goal]:
 
 def never_slower(results: Path) -> Iterator[str]:
     """What `make bench-never-slower` found, and whoever offended."""
-    yield "### Never slower than the CPU provider"
-    for name, where in (("never_slower.json", ""), ("never_slower-avx2.json", ", AVX-512 hidden from both")):
+    for name, where in (("never_slower.json", ""), ("never_slower-avx2.json", " with AVX-512 hidden from both")):
         document = load(results / name)
         if document is None:
             if not where:
-                yield "Not measured yet: `make bench-never-slower` writes docs/results/never_slower.json."
+                yield "Nothing is measured yet: `make bench-never-slower` writes docs/results/never_slower.json."
             continue
         cases, who = document["cases"], document["identity"]
         bad = [case for case in cases if case["offends"]]
@@ -175,12 +236,15 @@ def never_slower(results: Path) -> Iterator[str]:
         unseen = len({case["name"] for case in cases if case["name"].startswith("random-")})
         known = len({case["name"] for case in cases}) - unseen
         worst = max(cases, key=lambda case: case["ratio"]["low"])
-        yield (
-            f"`make bench-never-slower`{where}, {who['cpu']}, ONNX Runtime {who['onnxruntime']}, {who['date']}: {known} of the eight networks "
-            f"and {unseen} random ones, {len(cases)} cases of network, sparsity and threads, {claimed} with claimed nodes. "
-            f"Slower than allowed (the ratio's lower bound above {document['limit']}, or 0.3 µs where the CPU provider takes under 20): {len(bad)}. "
-            f"The largest lower bound: {worst['ratio']['low']:.3f}, {worst['name']} at {worst['sparsity']:.0%}."
+        said = (
+            f"`make bench-never-slower` ran{where} on {who['cpu']} with ONNX Runtime {who['onnxruntime']} on {who['date']}. "
+            f"It took {known} of the eight networks and {unseen} random ones, in {len(cases)} cases of network, sparsity and "
+            f"threads; in {claimed} of them nodes were claimed. A case is slower than allowed where the ratio's lower bound is "
+            f"above {document['limit']}, or, where the CPU provider takes under 20 µs, where that of the difference is above "
+            f"0.3 µs. {len(bad)} {'case is' if len(bad) == 1 else 'cases are'} slower than allowed. The largest lower bound is {worst['ratio']['low']:.3f}, that of "
+            f"{worst['name']} at {worst['sparsity']:.0%}."
         )
+        yield textwrap.fill(said, 118, break_long_words=False, break_on_hyphens=False)
         if bad:
             rows = "\n".join(
                 f"| {case['name']} | {case['sparsity']:.0%} | {case['threads']} | {case['cpu_us']['median']:.1f} | "

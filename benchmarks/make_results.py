@@ -27,9 +27,9 @@ FIND_MNIST = (
 )
 FIND_CONV2 = "edgeticket find conv2-cifar10 --threads 1 --json docs/results/conv2-cifar10.json"
 EXPORT_ROUND = 15
-PROVENANCE = """The trainings were made on 2026-11-20 with an earlier commit of this version; the hashes of the task's code in the recorded
-settings were added to the three tickets afterwards. Rounds 0 and 1 of seed 0, trained again with the later code
-(`edgeticket find lenet-mnist --rounds 1 --threads 1 --out runs/again`), came out bit-identical."""
+PROVENANCE = """The trainings were made on 2026-11-20 with an earlier commit of this version; the hashes of the task's code in the
+recorded settings were added to the three tickets afterwards. Rounds 0 and 1 of seed 0, trained again with the later
+code (`edgeticket find lenet-mnist --rounds 1 --threads 1 --out runs/again`), came out bit-identical."""
 EXPORTS = {
     weights: f"edgeticket export runs/lenet-mnist/trial-0 --round {EXPORT_ROUND} --weights {weights} "
     f"--out runs/lenet-{weights} --json docs/results/export-lenet-{weights}.json"
@@ -53,9 +53,9 @@ def main() -> None:
 def head() -> str:
     return """# Results
 
-Made by `make results` (`benchmarks/make_results.py --run`), which runs the commands below each heading and writes this page
-from their JSON in `docs/results/`. Accuracies in %, on the real test sets; a ticket is chosen on validation and reported
-on test. "at stopping" is the iteration of least validation loss, "at the end" the last one."""
+`make results` (`benchmarks/make_results.py --run`) makes this page: it runs the commands below each heading and writes
+what is here from their JSON in `docs/results/`. Accuracies are in %, on the real test sets; a ticket is chosen on
+validation and reported on test. "at stopping" is the iteration of least validation loss, "at the end" the last one."""
 
 
 def load(name: str) -> Any:
@@ -76,9 +76,9 @@ def lenet() -> str:
     seconds = sum(row.seconds.mean for row in tickets) / len(tickets)
     lines = [
         "## LeNet-300-100 on MNIST, the paper's settings",
-        f"`{FIND_MNIST}`",
-        f"{trials} seeds, {len(tickets) - 1} rounds down to {text.percent(tickets[-1].density)}; "
-        f"a round took {text.duration(seconds)} on one core on average, of two that were shared with other work.",
+        f"    {FIND_MNIST}",
+        f"There are {trials} seeds and {len(tickets) - 1} rounds down to {text.percent(tickets[-1].density)}; "
+        f"a round took {text.duration(seconds)} on\none core on average, of two that were shared with other work.",
         PROVENANCE,
         "![accuracy and early stopping over the share of weights left](lenet-mnist.png)",
         "\n".join(
@@ -92,7 +92,7 @@ def lenet() -> str:
                 ),
             ]
         ),
-        "Mean (minimum-maximum) over the seeds.",
+        "A cell shows the mean (minimum-maximum) over the seeds.",
         controls(table),
         claims(table, dense),
         chosen(document),
@@ -115,7 +115,7 @@ def controls(table: list[Row]) -> str:
         stops = [f"{row.stop_iteration.shown(0)}" if row else "not run" for row in cells]
         lines.append(f"| {text.percent(cells[0].density)} | {' | '.join(accuracy)} | {' | '.join(stops)} |")
     count = max(row.trials for row in table if row.kind != "ticket")
-    lines += ["", f"Controls: {count} trained for each density, one for each seed."]
+    lines += ["", f"Of each control, {count} were trained for each density, one for each seed."]
     return "\n".join(lines)
 
 
@@ -165,7 +165,7 @@ def claims(table: list[Row], dense: Row) -> str:
         ]
     lines += [
         "",
-        f"Best here: {text.percent(best.density)} with {best.test_metric.shown()} ({points(best):+.2f} points).",
+        f"The best here is {text.percent(best.density)} with {best.test_metric.shown()} ({points(best):+.2f} points).",
     ]
     return "\n".join(lines)
 
@@ -189,7 +189,10 @@ def chosen(document: Any) -> str:
         result = record.rounds[record.ticket]
         said.append(f"seed {number}: round {result.number}, {text.percent(result.density)}")
     tolerance = records[0].choice["tolerance"]
-    return f"The ticket `find` chooses, the sparsest round within {tolerance:g} points of dense on validation: {'; '.join(said)}."
+    return (
+        f"`find` chooses the sparsest round within {tolerance:g} points of dense on validation as the ticket.\n"
+        f"Here these are: {'; '.join(said)}."
+    )
 
 
 def sizes() -> str:
@@ -223,8 +226,8 @@ def export_table(shown: dict[str, Any]) -> list[str]:
     sparse = first["sizes"]["sparse-initializer"]
     lines += [
         "",
-        f"For comparison: ONNX's own sparse initializers take {text.size(sparse)}; the dense file with its zeros, through gzip, "
-        f"{text.size(first['sizes']['dense.gz'])}. With fp32 at rest the proof's tolerance, derived from float64, "
+        f"For comparison: ONNX's own sparse initializers take {text.size(sparse)}; the dense file with its zeros takes, "
+        f"through gzip, {text.size(first['sizes']['dense.gz'])}.\nWith fp32 at rest the proof's tolerance, derived from float64, "
         f"was {first['manifest']['proof']['tolerance']:.2g}.",
     ]
     return lines
@@ -241,15 +244,18 @@ def conv2() -> str:
     if document is None:
         return f"""## CIFAR-10: not run
 
-`{FIND_CONV2}` is what would make this section. On one core of the machine of these results its `--dry-run` predicted 1 h 15 min
-a round, a day for the 18 rounds down to 1.93 %: no round of Conv-2 was trained, and none of Conv-4, Conv-6, ResNet-20 and
-VGG-19. What the tests show of them: their settings, layers, counts and P_m are the paper's, and they trace to ONNX."""
+    {FIND_CONV2}
+
+This command would make this section. On one core of the machine of these results its `--dry-run` predicted 1 h 15 min
+a round, a day for the 18 rounds down to 1.93 %: no round of Conv-2 was trained, and none of Conv-4, Conv-6, ResNet-20
+and VGG-19. What the tests show of them: their settings, layers, counts and P_m are the paper's, and they trace to
+ONNX."""
     table = [row for row in rows(from_json(document)) if row.kind == "ticket"]
     (DOCS / "conv2-cifar10.png").write_bytes(picture(from_json(document)))
     dense = table[0]
     lines = [
         "## Conv-2 on CIFAR-10, the paper's settings, one seed",
-        f"`{FIND_CONV2}`",
+        f"    {FIND_CONV2}",
         "![accuracy and early stopping over the share of weights left](conv2-cifar10.png)",
         "\n".join(
             [

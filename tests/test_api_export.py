@@ -18,6 +18,7 @@ from onnx import numpy_helper
 
 from edgeticket import api, exporter
 from edgeticket.artifact import checks
+from edgeticket.artifact.manifest import TicketSource
 from edgeticket.errors import Exit, FolderError, InputError, IntegrityError, ModelError, ProofError
 from edgeticket.graph import evaluate
 from edgeticket.graph.proving import proof, reference
@@ -42,11 +43,12 @@ def test_a_ticket_becomes_an_artifact_inside_its_folder(tmp_path: Path) -> None:
     assert made.folder == folder / "artifact"
     assert made.exit_code == Exit.YES
     manifest = made.manifest
-    assert manifest.source["round"] == 1
-    assert manifest.proof["verdict"] == "proved"
-    assert manifest.proof["samples"] == 700
+    assert isinstance(manifest.source, TicketSource)
+    assert manifest.source.round == 1
+    assert manifest.proof.verdict == "proved"
+    assert manifest.proof.samples == 700
     assert manifest.metric is not None
-    assert 90 < manifest.metric["whole_value"] < 100
+    assert 90 < manifest.metric.whole_value < 100
     assert manifest.size_bytes == (made.folder / "model.onnx").stat().st_size < manifest.dense_size_bytes
     assert api.check(folder).exit_code == 0
 
@@ -73,7 +75,7 @@ def test_an_onnx_file_becomes_an_artifact_beside_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("weights", ["fp32", "fp16", "int8"])
 def test_every_way_to_rest_is_checked_true(small_ticket: Path, tmp_path: Path, storage: str, weights: str) -> None:
     made = export(small_ticket, out=tmp_path / "a", storage=storage, weights=weights)
-    assert made.manifest.proof["verdict"] == ("proved" if weights == "fp32" else "measured")
+    assert made.manifest.proof.verdict == ("proved" if weights == "fp32" else "measured")
     assert {check.verdict for check in api.check(made.folder).checks} == {"pass"}
 
 
@@ -106,13 +108,15 @@ def test_a_run_gives_its_best_trial(tmp_path: Path) -> None:
         sample_artifacts.ticket(run / f"trial-{seed}", seed, metric=metric)
     made = export(run)
     assert made.folder == run / "artifact"
-    assert made.manifest.source["trial"] == "trial-1"
+    assert isinstance(made.manifest.source, TicketSource)
+    assert made.manifest.source.trial == "trial-1"
     assert api.check(run).exit_code == 0
 
 
 def test_another_round(small_ticket: Path, tmp_path: Path) -> None:
     made = export(small_ticket, out=tmp_path / "a", round=0)
-    assert made.manifest.source["density"] == 1
+    assert isinstance(made.manifest.source, TicketSource)
+    assert made.manifest.source.density == 1
 
 
 def test_no_ticket_names_the_way_out(tmp_path: Path) -> None:
@@ -125,7 +129,7 @@ def test_no_ticket_names_the_way_out(tmp_path: Path) -> None:
 def test_a_metric_of_the_users_own_is_not_invented(tmp_path: Path) -> None:
     made = export(sample_artifacts.ticket(tmp_path / "ticket", builtin=False), weights="int8")
     assert made.manifest.metric is not None
-    assert made.manifest.metric["slice_value"] is None
+    assert made.manifest.metric.slice_value is None
     accuracy = next(check for check in api.check(made.folder).checks if check.name == "accuracy")
     assert accuracy.verdict == "pass"
     assert "'f1' is the task's own and was measured in find only" in accuracy.sentence
@@ -240,7 +244,7 @@ def test_a_value_listed_twice_is_one_golden_output(tmp_path: Path) -> None:
     model.graph.output.append(model.graph.output[0])
     onnx.save(model, tmp_path / "twice.onnx")
     made = export(tmp_path / "twice.onnx")
-    assert made.manifest.golden["outputs"] == ["y"]
+    assert made.manifest.golden.outputs == ("y",)
     assert api.check(made.folder).exit_code == 0
 
 
@@ -330,13 +334,17 @@ def test_rounded_weights_do_not_excuse_the_graph(
 
 def test_the_proof_of_a_rounded_file_says_both(small_ticket: Path, tmp_path: Path) -> None:
     told = export(small_ticket, out=tmp_path / "a", weights="int8").manifest.proof
-    assert (told["verdict"], told["tolerance"]) == ("measured", None)
-    assert told["graph"]["verdict"] == "proved"
-    assert told["graph"]["samples"] == told["samples"] == 700
-    assert 0 <= told["graph"]["delta"] <= told["graph"]["tolerance"] < told["max_abs_delta"]
-    assert "removal and folding were proved with the values in fp32" in told["reason"]
-    assert told["reason"] in json.loads((tmp_path / "a" / "report.json").read_text())["manifest"]["proof"]["reason"]
-    assert export(small_ticket, out=tmp_path / "a").manifest.proof["graph"] is None
+    assert (told.verdict, told.tolerance) == ("measured", None)
+    assert told.graph is not None
+    assert told.graph.verdict == "proved"
+    assert told.graph.samples == told.samples == 700
+    assert told.graph.delta is not None
+    assert told.graph.tolerance is not None
+    assert told.max_abs_delta is not None
+    assert 0 <= told.graph.delta <= told.graph.tolerance < told.max_abs_delta
+    assert "removal and folding were proved with the values in fp32" in told.reason
+    assert told.reason in json.loads((tmp_path / "a" / "report.json").read_text())["manifest"]["proof"]["reason"]
+    assert export(small_ticket, out=tmp_path / "a").manifest.proof.graph is None
 
 
 def _choosing(folder: Path) -> Path:
@@ -354,7 +362,7 @@ def _choosing(folder: Path) -> Path:
 @pytest.mark.parametrize("weights", ["fp32", "int8"])
 def test_a_network_that_chooses_is_checked_true_in_the_same_process(tmp_path: Path, weights: str) -> None:
     made = export(_choosing(tmp_path), weights=weights)
-    assert made.manifest.proof["discrete"] > 0
+    assert made.manifest.proof.discrete > 0
     assert {check.verdict for check in api.check(made.folder).checks} == {"pass"}
 
 
@@ -362,7 +370,7 @@ def test_the_float64_reference_keeps_to_its_budget(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(reference, "MOST_MACS", 1000)
     monkeypatch.setattr(reference, "evaluate", None)
     made = export(sample_artifacts.onnx_file(tmp_path))
-    assert "too large for a float64 reference" in made.manifest.proof["reason"]
+    assert "too large for a float64 reference" in made.manifest.proof.reason
     assert api.check(made.folder).exit_code == 0
 
 
@@ -372,7 +380,7 @@ def test_outputs_without_a_finite_number_are_not_proved(tmp_path: Path) -> None:
     onnx.save(sample_artifacts.network(parameters), tmp_path / "nan.onnx")
     made = export(tmp_path / "nan.onnx")
     assert made.exit_code == Exit.INCONCLUSIVE
-    assert "NaN or infinite" in made.manifest.proof["reason"]
+    assert "NaN or infinite" in made.manifest.proof.reason
 
 
 @pytest.mark.parametrize("builtin", [True, False])
@@ -389,7 +397,7 @@ def test_a_metric_that_is_not_finite_is_told_and_not_checked(
     assert made.manifest.slice is None
     assert not (made.folder / "slice.npz").exists()
     assert made.manifest.metric is not None
-    assert made.manifest.metric["whole_value"] is None
+    assert made.manifest.metric.whole_value is None
     assert [score.network for score in made.content.scores if score.network == "exported file"] == []
     assert "no slice of the test set is shipped" in (made.folder / "report.md").read_text()
     assert api.check(made.folder).exit_code == 0
@@ -400,5 +408,5 @@ def test_a_weight_too_large_to_rebuild_is_told(
 ) -> None:
     monkeypatch.setattr(evaluate, "MAX_ELEMENTS", 400)
     made = export(small_ticket, out=tmp_path / "a")
-    assert made.manifest.proof["verdict"] == "proved"
+    assert made.manifest.proof.verdict == "proved"
     assert any("Too large to be rebuilt" in remark and "fc1.weight" in remark for remark in made.content.remarks)

@@ -4,39 +4,74 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
+import textwrap
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "edgeticket"
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for path in sorted((ROOT / "edgeticket").rglob("*.py"))
+    for path in sorted(PACKAGE.rglob("*.py"))
 }
 PUBLIC = {"edgeticket", "edgeticket.__main__"}
 
-# A module imports only from layers of a smaller number, or from its own package.
+# The layers of the package, each with its parts and what they hold; a module imports only from layers above its own, or
+# from its own part. They are written down here and nowhere else: DESIGN.md shows what `shown()` makes of them.
 LAYERS = (
-    {"errors", "text", "version"},
-    {"files", "engine"},
-    {"ticket", "runtime"},
-    {"artifact"},
-    {"lottery", "graph", "measure"},
-    {"report", "subject"},
-    {"exporter", "gate", "benchmark", "inspection"},
-    {"api"},
-    {"cli", "pytest_plugin"},
+    {
+        "errors": "the tree of errors and their exit codes",
+        "text": "numbers as people read them",
+        "version": "the version",
+    },
+    {
+        "files": "atomic writes and hashes",
+        "engine": "the plugin's library, and what it reports of a model",
+    },
+    {
+        "ticket": "the mask, the record, pruning, and a ticket's folder",
+        "runtime": "ONNX Runtime behind one door",
+    },
+    {
+        "artifact": "the folder that leaves: its manifest, its golden data, and the checks that it carries",
+    },
+    {
+        "lottery": "finding tickets",
+        "graph": "reading, simplifying, storing and proving a network",
+        "measure": "timings with their conditions, duels and verdicts",
+    },
+    {
+        "report": "the report of an export",
+        "subject": "a model as the user gave it, opened and tried once",
+    },
+    {
+        "exporter": "one export, in its order",
+        "gate": "one model against another",
+        "benchmark": "models side by side, saved results and trends",
+        "inspection": "what the engine makes of a model",
+    },
+    {
+        "api": "each of these as a function",
+    },
+    {
+        "cli": "the commands, without logic",
+        "pytest_plugin": "an artifact as the subject of tests",
+    },
 )
+# Who may import a heavy package. The linter's messages in pyproject.toml say the same to whoever breaks a fence.
 FENCES = {
     "torch": ("edgeticket.lottery",),
     "onnx": ("edgeticket.graph", "edgeticket.lottery.trace"),
     "onnx_ir": ("edgeticket.graph",),
     "onnxscript": (),
     "onnxruntime": ("edgeticket.runtime", "edgeticket.artifact.checks"),
-    "matplotlib": ("edgeticket.report.plots", "edgeticket.lottery.plot"),
+    "matplotlib": ("edgeticket.lottery.plot",),
     "jinja2": ("edgeticket.report",),
     "ruptures": ("edgeticket.benchmark.history",),
     "sklearn": ("edgeticket.lottery.data",),
@@ -63,7 +98,7 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def part(module: str) -> str:
-    """'edgeticket.lottery.run' -> 'find'."""
+    """'edgeticket.lottery.run' -> 'lottery'."""
     return module.split(".")[1]
 
 
@@ -92,8 +127,61 @@ def test_heavy_packages_stay_behind_their_fences(module: str) -> None:
             assert any(module == home or module.startswith(f"{home}.") for home in homes), f"{module} imports {name}"
 
 
-def test_every_module_is_in_a_layer() -> None:
-    assert {part(module) for module in MODULES if module not in PUBLIC} <= set().union(*LAYERS)
+@pytest.mark.parametrize("package", sorted(FENCES))
+def test_whoever_may_import_a_heavy_package_does(package: str) -> None:
+    for home in FENCES[package]:
+        inside = [path for module, path in MODULES.items() if module == home or module.startswith(f"{home}.")]
+        assert any(package == name.partition(".")[0] for path in inside for name in imported(path)), home
+
+
+def test_every_module_is_in_a_layer_and_every_layer_holds_modules() -> None:
+    assert {part(module) for module in MODULES if module not in PUBLIC} == set().union(*LAYERS)
+
+
+def place(module: str) -> str:
+    """'edgeticket.lottery.trace' -> 'edgeticket/lottery/trace.py', 'edgeticket.graph' -> 'edgeticket/graph'."""
+    path = ROOT / module.replace(".", "/")
+    return path.relative_to(ROOT).as_posix() + ("" if path.is_dir() else ".py")
+
+
+def test_the_linter_says_of_fences_what_stands_here() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"]
+    banned = settings["flake8-tidy-imports"]["banned-api"]
+    for package, rule in banned.items():
+        named = re.findall(r"edgeticket/[\w/]+(?:\.py)?", rule["msg"].partition(":")[0])
+        assert sorted(named) == sorted(map(place, FENCES[package])), rule["msg"]
+    exempt = {name.removesuffix("/*") for name, rules in settings["per-file-ignores"].items() if "TID251" in rules}
+    homes = {place(home) for package in banned for home in FENCES[package]}
+    covered = {name for name in homes if any(name.startswith(f"{other}/") for other in homes)}
+    assert {name for name in exempt if name.startswith("edgeticket/")} == homes - covered
+
+
+def shown() -> str:
+    """The layers and the fences as Markdown: a list, and a paragraph."""
+
+    def name(text: str) -> str:
+        return f"`{text}/`" if (PACKAGE / text).is_dir() else f"`{text}`"
+
+    def wrapped(text: str, indent: str = "") -> str:
+        return textwrap.fill(text, 118, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+    lines = [
+        wrapped(f"{number}. {'; '.join(f'{name(one)}: {what}' for one, what in parts.items())}", "   ")
+        for number, parts in enumerate(LAYERS, 1)
+    ]
+    fences = [
+        f"`{package}` in " + " and ".join(name(place(home).removeprefix("edgeticket/")) for home in homes)
+        for package, homes in FENCES.items()
+        if homes
+    ]
+    sentence = f"Heavy packages have fences, and these are the only places that import them: {'; '.join(fences)}."
+    return "\n".join([*lines, "", wrapped(sentence)])
+
+
+def test_design_shows_the_layers_and_the_fences() -> None:
+    design = (ROOT / "DESIGN.md").read_text(encoding="utf-8")
+    begin, end = "<!-- shown() of tests/test_imports.py -->\n", "\n<!-- end of shown() -->"
+    assert design.partition(begin)[2].partition(end)[0] == shown(), f"DESIGN.md must hold this:\n{shown()}"
 
 
 PURE = (

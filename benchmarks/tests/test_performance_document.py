@@ -1,4 +1,5 @@
-"""benchmarks/make_performance.py on two networks: what is met, missed, not measured, and slower than allowed."""
+"""benchmarks/make_performance.py on two networks: what is met, missed, not measured, and slower than allowed. And the
+documents that are kept are those that it makes."""
 
 from __future__ import annotations
 
@@ -63,7 +64,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_goals_are_met_missed_or_not_measured(maker: ModuleType, results: Path) -> None:
-    text = maker.section(results)
+    text = maker.pages(results)["goals.md"]
     for row in (
         "| times fp32 at 90 % | ResNet-20 | ≥ 5 (7) | 6.00 | met |",
         "| times fp32 at 90 % | Conv-6 | ≥ 6 (8) | 4.80 | **missed** by 20.0 % |",
@@ -74,29 +75,53 @@ def test_goals_are_met_missed_or_not_measured(maker: ModuleType, results: Path) 
         "| memory after creation, times the CPU provider's, at 90 % | ResNet-20 | ≤ 1 | 0.90 | met |",
     ):
         assert row in text
-    assert "Other processes were busy during: ResNet-20 | creation." in text
+    assert "Other processes were busy during: ResNet-20 | creation." in maker.pages(results)["measurements.md"]
+
+
+def test_the_page_to_read_has_a_row_a_network_and_counts_the_goals(maker: ModuleType, results: Path) -> None:
+    lines = maker.summary(results).splitlines()
+    assert lines[2] == (
+        "| ResNet-20 | 600.0 µs (540.0-660.0) | 100.0 µs (90.0-110.0) | 6.00 (5.40-6.60) | 5 | 1.50 (1.35-1.65) |"
+    )
+    assert lines[3].startswith("| Conv-6 | ")
+    assert lines[-1] == "5 of 7 [goals](performance/goals.md) are met."
 
 
 def test_offenders_are_listed(maker: ModuleType, results: Path) -> None:
-    text = maker.section(results)
-    assert "under 20): 1. The largest lower bound: 1.080, random-7 at 50%" in text
+    text = " ".join(maker.pages(results)["never-slower.md"].split())
+    assert "where the CPU provider takes under 20 µs" in text
+    assert "1 case is slower than allowed. The largest lower bound is 1.080, that of random-7 at 50%." in text
     assert "| random-7 | 50% | 1 | 50.0 | 1.20 (1.08-1.32) |" in text
 
 
 def test_what_was_not_measured_is_said(maker: ModuleType, tmp_path: Path) -> None:
-    assert maker.section(tmp_path).count("Not measured yet") == 2
+    parts = [maker.summary(tmp_path), *maker.pages(tmp_path).values()]
+    assert all("Nothing is measured yet" in part for part in parts)
 
 
-def test_only_what_stands_between_the_marks_is_replaced(
+def test_only_what_stands_between_the_marks_is_replaced_and_pages_are_written_whole(
     maker: ModuleType, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    document = tmp_path / "p.md"
+    document = tmp_path / "performance.md"
     document.write_text(f"before\n{maker.BEGIN}\nold\n{maker.END}\nafter\n", encoding="utf-8")
     monkeypatch.setattr(maker, "RESULTS", results)
-    monkeypatch.setattr(sys, "argv", ["make_performance.py", str(document)])
+    monkeypatch.setattr(sys, "argv", ["make_performance.py", str(tmp_path)])
     maker.main()
     text = document.read_text(encoding="utf-8")
     assert text.startswith(f"before\n{maker.BEGIN}\n")
     assert text.endswith(f"{maker.END}\nafter\n")
     assert "old" not in text
-    assert maker.BEGIN in (DOCS / "performance.md").read_text(encoding="utf-8")
+    for name, page in maker.pages(results).items():
+        assert (tmp_path / "performance" / name).read_text(encoding="utf-8") == page
+
+
+def test_a_document_without_the_marks_is_not_touched(maker: ModuleType) -> None:
+    with pytest.raises(SystemExit, match="must each stand there once"):
+        maker.filled(f"{maker.BEGIN}\n", "new")
+
+
+def test_the_documents_kept_are_those_made_from_the_results_kept(maker: ModuleType) -> None:
+    document = (DOCS / "performance.md").read_text(encoding="utf-8")
+    assert maker.filled(document, maker.summary(maker.RESULTS)) == document
+    for name, page in maker.pages(maker.RESULTS).items():
+        assert (DOCS / "performance" / name).read_text(encoding="utf-8") == page, f"make performance writes {name}"

@@ -1,5 +1,6 @@
-"""Artifact: the folder that leaves for the device. Its manifest, and writing it so that it is whole or not there.
+"""manifest.json: what an artifact is, and every value that a check on the device needs.
 
+These are the files of an artifact; folder.py writes them.
     model.onnx      an ordinary ONNX file
     manifest.json   the Manifest below
     golden.npz      inputs, and the outputs that belong to them
@@ -9,6 +10,8 @@
     report.json     what was measured and how; report.md and report.html for people
     SHA256SUMS      for `sha256sum -c`
 
+A field that gets a default may be added without a new version: a manifest that lacks it is read with the default.
+
 Format history of manifest.json
 1  2026-11  first version
 """
@@ -16,16 +19,20 @@ Format history of manifest.json
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from edgeticket.artifact.decode import decode
 from edgeticket.errors import FolderError, IntegrityError
 
 FORMAT = "edgeticket-artifact"
 VERSION = 1
 SUMS, MANIFEST, MODEL = "SHA256SUMS", "manifest.json", "model.onnx"
 GOLDEN, SLICE, CHECKER, VERIFY = "golden.npz", "slice.npz", "check.py", "verify"
+
+Verdict = Literal["proved", "refuted", "not proved", "measured"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,144 @@ class Port:
     name: str
     dtype: str  # numpy's name
     shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxSource:
+    """The artifact was made from an ONNX file."""
+
+    kind: Literal["onnx"] = "onnx"
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TicketSource:
+    """The artifact was made from one round of a ticket, with the weights of one of its two points."""
+
+    kind: Literal["ticket"] = "ticket"
+    task: str
+    trial: str | None  # the trial's folder in a run; None where the ticket's own folder was given
+    round: int
+    at: str  # 'early-stop' or 'end'
+    kept: int
+    total: int
+    density: float
+    sha256: str  # of graph, mask and weights together
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """The task's metric, and its values in the metric's own unit for the exported file on ONNX Runtime.
+
+    A value is None where it was not computed: the metric is the task's own, or some outputs are not finite.
+    """
+
+    name: str
+    unit: str
+    higher_is_better: bool
+    builtin: bool
+    slice_value: float | None = None
+    whole_value: float | None = None
+    whole_samples: int | None = None
+    of: int | None = None  # the size of the whole test set, of which the ticket may hold a part
+
+
+@dataclass(frozen=True)
+class SliceInfo:
+    """How slice.npz is to be read and judged. Inputs are float32(stored) * scale + offset, or as stored."""
+
+    samples: int
+    dtype: str  # of the stored inputs
+    scale: float | tuple[float, ...] | None  # one number, or one for each channel
+    offset: float | tuple[float, ...] | None
+    atol: float  # how far the first output may lie from the one computed at export
+    masked_max_abs_delta: float | None = None  # to the masked network's outputs, for a metric of the task's own
+
+
+@dataclass(frozen=True)
+class GoldenInfo:
+    """Which outputs golden.npz holds, and the tolerance of each: `atol` by feed, then by output. rtol is always 0."""
+
+    outputs: tuple[str, ...]
+    atol: tuple[tuple[float, ...], ...]
+    rtol: float = 0.0
+    single: bool = False  # whether the model runs at batch 1
+
+    @classmethod
+    def none(cls) -> GoldenInfo:
+        """No golden outputs: the runtime cannot run the model."""
+        return cls((), ())
+
+
+@dataclass(frozen=True)
+class ProofInfo:
+    """What running the exported file beside the masked network found; graph/proving/proof.py derives the tolerance.
+
+    verdict: 'proved', 'refuted' (an output moved too far), 'not proved' (nothing could be compared), or 'measured'
+        (values are stored as fp16 or int8: outputs move on purpose, and no tolerance applies to the file).
+    max_abs_delta: largest |exported - original| over all finite float outputs; tolerance and float64_error (how far
+        float32 lies from float64) belong to the output and batch that came nearest to its tolerance, as does delta.
+    top1_agreement: share of rows with the same argmax over axis 1, for the first two-dimensional float output.
+    nonfinite: outputs of the original that are NaN or infinite; nonfinite_differ of them are not the same in the
+        exported one (a removed zero no longer passes on a NaN or an infinity).
+    discrete: outputs that are no floats (class numbers, flags); discrete_differ of them changed, which only rounding
+        of stored values may do.
+    graph: where values are stored rounded, the proof of the same graph with its values in fp32; None where the file
+        itself was held to the tolerance.
+    """
+
+    verdict: Verdict
+    reason: str
+    max_abs_delta: float | None = None
+    top1_agreement: float | None = None
+    tolerance: float | None = None
+    delta: float | None = None
+    float64_error: float | None = None
+    samples: int = 0
+    nonfinite: int = 0
+    nonfinite_differ: int = 0
+    discrete: int = 0
+    discrete_differ: int = 0
+    graph: ProofInfo | None = None
+
+    @property
+    def proved(self) -> bool:
+        """No output moved by more than rounding."""
+        return self.verdict == "proved"
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One weight before and after simplification: what the stored file must hold under the initializer's `name`.
+
+    `shape_after` is () and `nonzeros_after` 0 where the whole layer was removed.
+    """
+
+    name: str
+    op: str
+    shape_before: tuple[int, ...]
+    shape_after: tuple[int, ...]
+    nonzeros_before: int
+    nonzeros_after: int
+
+    @property
+    def removed(self) -> bool:
+        """Nothing of this layer is left."""
+        return self.shape_after == ()
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """How one tensor is stored. `size_bytes` holds its share of the nodes and constants that rebuild it."""
+
+    name: str
+    shape: tuple[int, ...]
+    nonzeros: int  # of the stored codes
+    storage: str  # 'dense', 'gaps' or 'sparse-initializer'
+    weights: str  # 'fp32', 'fp16' or 'int8'
+    size_bytes: int
+    note: str
 
 
 @dataclass(frozen=True)
@@ -48,10 +193,10 @@ class Budget:
 
 @dataclass(frozen=True)
 class Manifest:
-    """manifest.json: what the artifact is, and every value a check on the device needs."""
+    """manifest.json, whole. `provenance` holds labelled facts about the search that found the ticket."""
 
     name: str
-    source: dict[str, Any]  # kind 'ticket' or 'onnx', file or task, round, density, sha256
+    source: TicketSource | OnnxSource
     storage: str
     weights: str
     size_bytes: int
@@ -59,22 +204,22 @@ class Manifest:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     preprocessing: Any  # what the task says; None for an ONNX source
-    metric: dict[str, Any] | None  # name, unit, higher_is_better, builtin, slice_value, whole_value, whole_samples
-    slice: dict[str, Any] | None  # samples, dtype, scale, offset, atol, masked_max_abs_delta
-    golden: dict[str, Any]  # outputs compared, atol of each feed and output, rtol (always 0), single (batch 1 runs)
-    proof: dict[str, Any]  # verdict, reason, max_abs_delta, top1_agreement, tolerance, float64_error, samples, ...
+    metric: MetricInfo | None
+    slice: SliceInfo | None
+    golden: GoldenInfo
+    proof: ProofInfo
     budget: Budget | None
-    layers: list[dict[str, Any]] = field(default_factory=list)
-    tensors: list[dict[str, Any]] = field(default_factory=list)
-    provenance: dict[str, Any] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
+    layers: tuple[LayerInfo, ...] = ()
+    tensors: tuple[TensorInfo, ...] = ()
+    provenance: Mapping[str, str | float | None] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
     format: str = FORMAT
     version: int = VERSION
 
     @property
     def unproved(self) -> bool:
         """Nothing could be compared: the runtime cannot run the model, or it is random."""
-        return bool(self.proof["verdict"] == "not proved")
+        return self.proof.verdict == "not proved"
 
     def to_json(self) -> str:
         """The document, format and version first."""
@@ -98,14 +243,7 @@ class Manifest:
         if kind != FORMAT or version != VERSION:
             here = f"this edgeticket reads {FORMAT!r} version {VERSION}"
             raise FolderError(f"{path}: {kind!r} version {version!r}, and {here}")
-        known = {each.name for each in fields(cls)}
-        if set(body) != known:
-            odd = ", ".join(sorted(set(body) ^ known))
-            raise IntegrityError(f"{path}: fields missing or unknown: {odd}; export the model again")
         try:
-            for ports in ("inputs", "outputs"):
-                body[ports] = tuple(Port(port["name"], port["dtype"], tuple(port["shape"])) for port in body[ports])
-            body["budget"] = None if body["budget"] is None else Budget(**body["budget"])
-        except (TypeError, KeyError) as error:
-            raise IntegrityError(f"{path}: a value is of the wrong kind ({error!r}); export the model again") from error
-        return cls(**body)
+            return decode(cls, body)
+        except ValueError as error:
+            raise IntegrityError(f"{path}: {error}; export the model again") from error

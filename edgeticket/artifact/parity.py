@@ -1,4 +1,8 @@
-"""What the sparse engine claims of a model, and how far its outputs lie from the CPU provider's."""
+"""Engine parity: what the sparse engine claims of a model, and how far its outputs lie from the CPU provider's.
+
+The CPU provider is the yardstick here, and its own outputs are judged elsewhere: by graph/proving/ at export, and by
+checks.py on the device.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from edgeticket import engine, runtime, text
 from edgeticket.artifact import checks
 from edgeticket.errors import EngineError, InputError
 
-RAN, NOTHING, MISSING, FAILED = "ran", "claims nothing", "missing", "failed"
+RAN, CLAIMS_NOTHING, MISSING, FAILED = "ran", "claims nothing", "missing", "failed"
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Parity:
     within: bool | None = None
 
 
-def parity(opened: checks.Opened, threads: int = 1) -> Parity:
+def engine_parity(opened: checks.Opened, threads: int = 1) -> Parity:
     """Run the golden inputs of an artifact on the sparse engine. What stands in the way is a state, not an error."""
     try:
         runtime.register()
@@ -44,7 +48,7 @@ def parity(opened: checks.Opened, threads: int = 1) -> Parity:
             records = engine.read_report(report)
             claimed = sum(record.claimed for record in records)
             if not claimed:
-                return Parity(NOTHING, engine.summary(records), 0, len(records))
+                return Parity(CLAIMS_NOTHING, engine.summary(records), 0, len(records))
             found = _deltas(opened, made)
         except InputError as error:
             return Parity(FAILED, f"the sparse engine failed: {error}")

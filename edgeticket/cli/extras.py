@@ -11,7 +11,7 @@ EXTRA_OF = {
     "sklearn": "find",
     "torch": "find",
     "jinja2": "export",
-    "matplotlib": "export",
+    "matplotlib": "find",
     "msgspec": "export",
     "onnx": "export",
     "onnx_ir": "export",

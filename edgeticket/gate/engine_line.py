@@ -21,7 +21,7 @@ def with_engine(folder: Path, outcome: checks.Outcome, threads: int) -> checks.O
     if not any(check.name == "golden" and check.verdict == checks.PASS for check in outcome.checks):
         return outcome
     opened = checks.open_artifact(folder)
-    found = parity.parity(opened, threads)
+    found = parity.engine_parity(opened, threads)
     if found.state == parity.RAN:
         line = _timed(opened, found, threads)
     else:

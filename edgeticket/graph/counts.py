@@ -14,8 +14,8 @@ from edgeticket.graph.passes.fold_constants import fold_constants
 from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.reading.load import load_model
 from edgeticket.graph.reading.tensors import tensors_of
+from edgeticket.graph.serialize import serialize
 from edgeticket.graph.shapes import infer_shapes
-from edgeticket.graph.storing.storage import serialize
 from edgeticket.graph.values import constant, is_standard, nonzeros, opset, shape_of
 
 # The inputs of an operator that may be a layer's weights: operators -> positions.

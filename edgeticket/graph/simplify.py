@@ -10,20 +10,19 @@ from dataclasses import dataclass
 import onnx
 import onnx_ir as ir
 
+from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ModelError
 from edgeticket.graph.passes.canonicalise import canonicalise
 from edgeticket.graph.passes.flush_denormals import flush_denormals
 from edgeticket.graph.passes.fold_batchnorm import fold_batchnorm
 from edgeticket.graph.passes.fold_constants import fold_constants
 from edgeticket.graph.passes.inline_functions import inline_functions
+from edgeticket.graph.passes.note import Note
 from edgeticket.graph.passes.remove_dead import remove_dead
 from edgeticket.graph.passes.remove_unused import remove_unused
-from edgeticket.graph.plan import Layer, Note
 from edgeticket.graph.shapes import forget_shapes, name_dimensions, unname_dimensions
 from edgeticket.graph.values import is_constant, layer_weights, nonzeros, opset
 from edgeticket.text import listing
-
-__all__ = ["Layer", "Note", "Simplified", "simplify"]
 
 UNCHANGED = "nothing was changed"
 OLDEST_OPSET = 7  # before it, broadcasting, Dropout and BatchNormalization meant other things
@@ -35,7 +34,7 @@ class Simplified:
 
     model: onnx.ModelProto
     notes: tuple[Note, ...]
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerInfo, ...]
 
 
 def simplify(model: onnx.ModelProto) -> Simplified:
@@ -78,7 +77,7 @@ def _untouched(proto: onnx.ModelProto, notes: list[Note]) -> Simplified:
     return Simplified(proto, tuple(notes), _plan(survey, survey))
 
 
-def _passes(work: ir.Model, notes: list[Note]) -> tuple[Layer, ...]:
+def _passes(work: ir.Model, notes: list[Note]) -> tuple[LayerInfo, ...]:
     strip_debugging(work)
     unnamed, declared = name_dimensions(work), [output.shape for output in work.graph.outputs]
     notes += fold_constants(work) + canonicalise(work) + fold_constants(work) + remove_unused(work)
@@ -137,11 +136,11 @@ def _survey(model: ir.Model) -> dict[str, tuple[str, tuple[int, ...], int]]:
 
 def _plan(
     before: dict[str, tuple[str, tuple[int, ...], int]], after: dict[str, tuple[str, tuple[int, ...], int]]
-) -> tuple[Layer, ...]:
+) -> tuple[LayerInfo, ...]:
     layers = []
     for name, (op, shape, count) in before.items():
         _, shape_after, count_after = after.get(name, (op, (), 0))
-        layers.append(Layer(name, op, shape, shape_after, count, count_after))
+        layers.append(LayerInfo(name, op, shape, shape_after, count, count_after))
     return tuple(layers)
 
 

@@ -33,7 +33,7 @@ from edgeticket.lottery.network import (
     uncovered_weights,
     weights_of,
 )
-from edgeticket.lottery.settings import Goal, Settings, deciding, versions
+from edgeticket.lottery.settings import Goal, Settings, completed, deciding, defaults, unknown, versions
 from edgeticket.lottery.task import Data, Task
 from edgeticket.lottery.train import Evaluation, Snapshot, Tensors, Trainer, network_inputs, split
 from edgeticket.lottery.watcher import Watcher
@@ -42,6 +42,7 @@ from edgeticket.ticket.mask import Mask
 from edgeticket.ticket.metrics import METRICS
 from edgeticket.ticket.pruning import Layer, densities, prune, random_like, rounds_until
 from edgeticket.ticket.record import FORMAT, VERSION, Control, Point, Record, Round
+from edgeticket.version import __version__
 
 Array = NDArray[Any]
 WORTH_THREADS = 10**9  # multiplications a batch: LeNet-300-100 has 16 million, Conv-2 2.6 billion
@@ -168,13 +169,20 @@ class Lottery:
         if not record.rounds and store.read_checkpoint(self.folder) is None:
             return self._create()  # nothing was trained: nothing binds a second attempt to the first one's settings
         wanted = deciding(self.settings, self.task, self.data, self.theta0, self.trainer.network)
+        if newer := unknown(record.settings, wanted, self.task):
+            raise FolderError(
+                f"{self.folder}: a newer edgeticket than this one ({__version__}) wrote it, with settings that are "
+                f"unknown here: {text.listing(newer)}; nothing was changed. Go on with the version that wrote it, "
+                "or use another --out"
+            )
+        there = completed(record.settings, defaults(self.settings, self.task, self.trainer.network))
         same_versions = record.provenance["versions"] == versions()
         if not same_versions:  # compiled code differs between versions of Python, the traced graph between exporters
-            wanted |= {key: value for key, value in record.settings.items() if key.startswith("code of ")}
+            wanted |= {key: value for key, value in there.items() if key.startswith("code of ")}
         different = [
-            f"  {key}: {record.settings.get(key)!r} there, {wanted.get(key)!r} asked for"
-            for key in sorted({*record.settings, *wanted})
-            if record.settings.get(key) != wanted.get(key)
+            f"  {key}: {there.get(key)!r} there, {wanted.get(key)!r} asked for"
+            for key in sorted({*there, *wanted})
+            if there.get(key) != wanted.get(key)
         ]
         if record.task != self.task.name:
             different.insert(0, f"  task: {record.task!r} there, {self.task.name!r} asked for")

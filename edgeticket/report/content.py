@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from edgeticket.artifact.manifest import Manifest
@@ -33,7 +33,7 @@ class Content:
     `passes` hold pass_name, changed and sentence; `sizes` the bytes of the whole file for each storage and of its gzip;
     layers and tensors stand in the manifest. `measurements` is empty and `host` None where nothing was timed. `engine`
     is what parity.py found (state, sentence, claimed, nodes, max_abs_delta, tolerance, within), None without golden
-    inputs.
+    inputs. `names` gives the network's own name of a tensor, where the file's is one that an exporter made up.
     """
 
     manifest: Manifest
@@ -46,6 +46,11 @@ class Content:
     host: Mapping[str, Any] | None
     remarks: tuple[str, ...] = ()
     engine: Mapping[str, Any] | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def parameter(self, tensor: str) -> str:
+        """The network's own name of a tensor of the file."""
+        return self.names.get(tensor, tensor)
 
     def measured(self, what: str, model: str, threads: int = 1, provider: str = "cpu") -> Measurement | None:
         """The measurement of one quantity, if it was made."""
@@ -65,22 +70,23 @@ class Content:
     @property
     def packed(self) -> bool:
         """Whether the runtime rebuilds a tensor at load."""
-        return any(each["storage"] != "dense" or each["weights"] != "fp32" for each in self.manifest.tensors)
+        return any(each.storage != "dense" or each.weights != "fp32" for each in self.manifest.tensors)
 
     @property
     def weights_held(self) -> tuple[int, int]:
         """The elements of all weights, zeros included, before and after the removal of what is dead."""
-        layers = self.manifest.layers
-        before, after = (sum(elements(layer[key]) for layer in layers) for key in ("shape_before", "shape_after"))
-        return before, after
+        before = sum(elements(layer.shape_before) for layer in self.manifest.layers)
+        return before, sum(elements(layer.shape_after) for layer in self.manifest.layers)
 
     @property
     def zeros(self) -> tuple[int, int]:
         """The zeros in all weights, before and after."""
         before, after = self.weights_held
         layers = self.manifest.layers
-        nonzeros = [sum(layer[key] for layer in layers) for key in ("nonzeros_before", "nonzeros_after")]
-        return before - nonzeros[0], after - nonzeros[1]
+        return (
+            before - sum(layer.nonzeros_before for layer in layers),
+            after - sum(layer.nonzeros_after for layer in layers),
+        )
 
 
 def elements(shape: Sequence[int]) -> int:

@@ -1,135 +1,160 @@
-"""Plots as inline SVG. Colours are variables of the page around them, so one drawing serves light and dark.
+"""Plots as data: rows of marks on a track, placed in % of its width. The page draws them as boxes of HTML.
 
-A page defines --ink (text, axes), --faint (grid), --plain and --strong (two series). Drawn 360 points wide, so that a
-phone shows them at about their own size. Texts stay texts and are escaped by matplotlib.
+Boxes take the width that the page has while letters keep their size, so one drawing serves a screen, a phone and paper.
 """
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
-import matplotlib as mpl
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
+Shown = Callable[[float], str]  # a value as text
 
-WIDTH_IN, ROW_IN, HEAD_IN = 5.0, 0.27, 0.75
-# Stand-ins that matplotlib takes for colours; each becomes a variable of the page.
-COLOURS = {"#010203": "var(--ink)", "#010204": "var(--faint)", "#010205": "var(--plain)", "#010206": "var(--strong)"}
-INK, FAINT, PLAIN, STRONG = COLOURS
-STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "grid.color": FAINT,
-    "axes.titlesize": 9,
-    "axes.titlelocation": "left",
-    "axes.titleweight": "bold",
-    "axes.axisbelow": True,
-}
+MOST_TAIL = 1.6  # an axis of spreads ends at this multiple of the largest median, however far the slowest samples lie
+MEDIANS_ROOM = 1.15  # and at this multiple where no sample of note lies beyond
+TICKS = 5  # at most, besides the 0
 
 
-def bars(rows: Sequence[tuple[str, float, str]], strong: int, title: str) -> str:
-    """Horizontal bars of (label, value, value as text); row `strong` is set off."""
+@dataclass(frozen=True)
+class Mark:
+    """One box on a track, from `start` to `end` in % of the width.
 
-    def draw(axes: Any) -> None:
-        places = range(len(rows))
-        colours = [STRONG if place == strong else PLAIN for place in places]
-        axes.barh(places, [value for _, value, _ in rows], color=colours, height=0.62)
-        most = max(value for _, value, _ in rows)
-        for place, (_, value, label) in enumerate(rows):
-            axes.text(value + 0.015 * most, place, label, va="center", fontsize=8)
-        axes.set_xlim(0, 1.22 * most)
-        axes.set_xticks([])
-        axes.spines["bottom"].set_visible(False)
-        _rows(axes, [label for label, _, _ in rows])
+    `kind` is 'bar', 'above' or 'below' (half a bar), 'tail' (a thin line), 'middle' (a line on top of the bar), 'tick'
+    or 'beyond' (the mark of a break: what it stands for lies to the right of the axis).
+    """
 
-    return _svg(draw, len(rows), title)
+    kind: str
+    start: float
+    end: float
+    strong: bool = False
 
 
-def pairs(rows: Sequence[tuple[str, float, float]], title: str, names: tuple[str, str]) -> str:
-    """Two horizontal bars a row of (label, first, second), with a legend of the two `names`."""
+@dataclass(frozen=True)
+class Row:
+    """A label, its marks, the value as text, and the value that lies farthest beyond the axis, as text."""
 
-    def draw(axes: Any) -> None:
-        places = [float(place) for place in range(len(rows))]
-        first = axes.barh([p - 0.19 for p in places], [row[1] for row in rows], color=PLAIN, height=0.34)
-        second = axes.barh([p + 0.19 for p in places], [row[2] for row in rows], color=STRONG, height=0.34)
-        axes.set_xlim(0, max(1e-9, 1.05 * max(max(row[1:]) for row in rows)))
-        axes.grid(axis="x", linewidth=0.6)
-        _rows(axes, [row[0] for row in rows])
-        place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 2}
-        axes.legend([first, second], names, frameon=False, fontsize=8, borderpad=0, **place)
-
-    return _svg(draw, 1.3 * len(rows), title, legend=True)
+    label: str
+    marks: tuple[Mark, ...]
+    value: str
+    beyond: str = ""
+    strong: bool = False
 
 
-def ranges(rows: Sequence[tuple[str, float, float | None, float | None, bool]], title: str) -> str:
-    """A dot with a line and a tick for (label, p50, p90, p99, strong); a missing percentile is not drawn."""
+@dataclass(frozen=True)
+class Plot:
+    """A title, groups of rows, the ticks of the axis as (place in %, text), and a legend of (kind of mark, text)."""
 
-    def draw(axes: Any) -> None:
-        for place, (_, p50, p90, p99, strong) in enumerate(rows):
-            colour = STRONG if strong else PLAIN
-            if p90 is not None:
-                axes.plot([p50, p90], [place, place], color=colour, linewidth=3, solid_capstyle="butt")
-            if p99 is not None:
-                axes.plot([p50, p99], [place, place], color=colour, linewidth=0.8)
-                axes.plot([p99], [place], "|", color=colour, markersize=9, markeredgewidth=1.5)
-            axes.plot([p50], [place], "o", color=colour, markersize=6)
-        most = max(value for row in rows for value in row[1:4] if value is not None)
-        axes.set_xlim(0, 1.06 * most)
-        axes.grid(axis="x", linewidth=0.6)
-        _rows(axes, [row[0] for row in rows])
+    title: str
+    groups: tuple[tuple[Row, ...], ...]
+    ticks: tuple[tuple[float, str], ...] = ()
+    legend: tuple[tuple[str, str], ...] = ()
 
-    return _svg(draw, len(rows), title)
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows of all groups."""
+        return tuple(row for group in self.groups for row in group)
 
+    @property
+    def label_letters(self) -> int:
+        """The width of the longest label, in letters."""
+        return max(len(row.label) for row in self.rows)
 
-def _rows(axes: Any, labels: Sequence[str]) -> None:
-    axes.set_yticks(range(len(labels)), [_short(label) for label in labels])
-    axes.set_ylim(len(labels) - 0.45, -0.55)
-    axes.tick_params(axis="both", length=0, labelsize=8)
-
-
-def _short(label: str, most: int = 30) -> str:
-    """Long names keep their end, which is what tells layers apart; `$` would start mathematics."""
-    label = label.replace("$", r"\$")
-    return label if len(label) <= most else "…" + label[1 - most :]
+    @property
+    def value_letters(self) -> int:
+        """The width of the longest value, in letters."""
+        return max(len(part) for row in self.rows for part in (row.value, row.beyond)) + 1
 
 
-def _svg(draw: Any, rows: float, title: str, legend: bool = False) -> str:
-    """Draw on one axes; returns an <svg> element, the same text for the same data."""
-    settings: Any = {**STYLE, "svg.hashsalt": title}
-    with mpl.rc_context(settings), warnings.catch_warnings():
-        # Texts stay texts: the reader's fonts draw them, and whether those here could does not matter.
-        warnings.filterwarnings("ignore", r"Glyph .* missing from", UserWarning)
-        warnings.filterwarnings("ignore", r"Matplotlib currently does not support .* natively", UserWarning)
-        figure = Figure(figsize=(WIDTH_IN, HEAD_IN + ROW_IN * rows), layout="constrained")
-        FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
-        draw(axes)
-        axes.set_title(title, pad=22 if legend else 6, x=0, ha="left")
-        stream = io.StringIO()
-        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    svg = stream.getvalue()
-    svg = svg[svg.index("<svg") :]
-    for stand_in, variable in COLOURS.items():
-        svg = svg.replace(stand_in, variable)
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'<svg ([^>]*?)width="[^"]*"', r"<svg \1", re.sub(r'(<svg [^>]*?)height="[^"]*" ', r"\1", svg))
-    return _unique_ids(svg, re.sub(r"\W+", "-", title).strip("-").lower())
+@dataclass(frozen=True)
+class Spread:
+    """The percentiles of one quantity; a percentile that the samples do not give is None."""
+
+    label: str
+    p25: float | None
+    p50: float
+    p75: float | None
+    p90: float | None
+    p99: float | None
+    strong: bool
 
 
-def _unique_ids(svg: str, prefix: str) -> str:
-    """Several drawings share a page: every id gets the drawing's prefix."""
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
-    return re.sub(r'(url\(#|href="#)', rf"\1{prefix}-", svg)
+def bars(rows: Sequence[tuple[str, float, str]], strong: int, title: str) -> Plot:
+    """Horizontal bars of (label, value, value as text) from 0; row `strong` is set off."""
+    most = max(value for _, value, _ in rows)
+    drawn = [
+        Row(label, (Mark("bar", 0, _share(value, most), place == strong),), shown, strong=place == strong)
+        for place, (label, value, shown) in enumerate(rows)
+    ]
+    return Plot(title, (tuple(drawn),))
+
+
+def pairs(rows: Sequence[tuple[str, float, float, str]], title: str, names: tuple[str, str]) -> Plot:
+    """Two bars a row of (label, first, second, both as text), with a legend of the two `names`; 0 has no bar."""
+    most = max(max(first, second) for _, first, second, _ in rows)
+    drawn = []
+    for label, first, second, shown in rows:
+        places = (Mark("above", 0, _share(first, most)), Mark("below", 0, _share(second, most), strong=True))
+        drawn.append(Row(label, tuple(mark for mark in places if mark.end), shown))
+    return Plot(title, (tuple(drawn),), legend=(("plain", names[0]), ("strong", names[1])))
+
+
+def spreads(groups: Sequence[Sequence[Spread]], title: str, unit: str, show: Shown) -> Plot:
+    """A bar to each median with the middle half of its samples, and a thin tail to p99 with a tick at p90 and p99.
+
+    Args:
+        unit: of every number, for the axis.
+        show: how a value reads.
+    """
+    limit = axis_limit([spread for group in groups for spread in group])
+    legend = [("strong", "median"), ("middle", "middle half of the samples"), ("tick", "p90, p99")]
+    drawn = tuple(tuple(_spread(spread, limit, show) for spread in group) for group in groups)
+    if any(row.beyond for group in drawn for row in group):
+        legend.append(("beyond", "beyond the axis"))
+    ticks = tuple((_share(value, limit), f"{value:g} {unit}" if value else "0") for value in axis_ticks(limit))
+    return Plot(title, drawn, ticks, tuple(legend))
+
+
+def axis_limit(found: Sequence[Spread]) -> float:
+    """Where the axis ends. The medians decide: one slow sample in a hundred must not press them together."""
+    most = max(spread.p50 for spread in found)
+    slowest = max(max(spread.p75 or 0, spread.p90 or 0, spread.p99 or 0) for spread in found)
+    return min(max(MEDIANS_ROOM * most, 1.03 * slowest), MOST_TAIL * most) or 1.0
+
+
+def axis_ticks(limit: float) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten from 0 to `limit`, at most TICKS of them besides the 0."""
+    power = 10.0 ** math.floor(math.log10(limit / TICKS))
+    step = next(step for step in (power, 2 * power, 5 * power, 10 * power) if limit / step <= TICKS)
+    return [float(f"{count * step:.6g}") for count in range(math.floor(limit / step + 1e-9) + 1)]
+
+
+def _spread(spread: Spread, limit: float, show: Shown) -> Row:
+    marks = tuple(_marks(spread, limit))
+    far = [f"{name} {show(value)}" for name, value in _tail(spread) if value > limit]
+    return Row(spread.label, marks, show(spread.p50), far[-1] if far else "", spread.strong)
+
+
+def _tail(spread: Spread) -> list[tuple[str, float]]:
+    """The percentiles beyond the median that the samples give, by name."""
+    return [(name, value) for name, value in (("p90", spread.p90), ("p99", spread.p99)) if value is not None]
+
+
+def _marks(spread: Spread, limit: float) -> Iterator[Mark]:
+    median = _share(spread.p50, limit)
+    places = [_share(value, limit) for _, value in _tail(spread)]
+    if places:
+        yield Mark("tail", median, places[-1], spread.strong)
+    yield Mark("bar", 0, median, spread.strong)
+    for place, (_, value) in zip(places, _tail(spread), strict=True):
+        if value <= limit:
+            yield Mark("tick", place, place, spread.strong)
+    if any(value > limit for _, value in _tail(spread)):
+        yield Mark("beyond", 100, 100, spread.strong)
+    if spread.p25 is not None and spread.p75 is not None:
+        yield Mark("middle", _share(spread.p25, limit), _share(spread.p75, limit))
+
+
+def _share(value: float, most: float) -> float:
+    """In % of the track, at most 100."""
+    return round(100 * min(value / most, 1.0), 3) if most > 0 else 0.0

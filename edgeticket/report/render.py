@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
-from edgeticket import text
 from edgeticket.measure.measurement import Measurement
-from edgeticket.report import plots, view
-from edgeticket.report.content import RUNS, Content, elements
+from edgeticket.report import view
+from edgeticket.report.content import Content
+from edgeticket.report.parts import rows_of
+from edgeticket.report.plots import Plot
 
 FORMAT, VERSION = "edgeticket-report", 1  # report.json; version 1, 2026-11, is the first
+WIDTHS = {"wide": 5, "medium": 3, "narrow": 2}  # of a page, with the most tiles in a row; report.css.j2 knows them too
 
 
 def json_document(content: Content) -> str:
@@ -38,9 +38,17 @@ def markdown(content: Content) -> str:
 
 
 def html(content: Content) -> str:
-    """report.html: one file, no script, nothing from the network, light and dark."""
-    drawn = {name: Markup(svg) for name, svg in _plots(content).items()}  # noqa: S704  plots.py escapes its texts
-    return _environment().get_template("report.html.j2").render(_variables(content), plots=drawn)
+    """report.html: one file, no script, nothing from the network, light and dark, for a screen, a phone and paper."""
+    variables = _variables(content)
+    spans = {width: rows_of(len(variables["cards"]), most) for width, most in WIDTHS.items()}
+    styles = ["; ".join(f"--{width}: {spans[width][place]}" for width in WIDTHS) for place in range(len(spans["wide"]))]
+    return _environment().get_template("report.html.j2").render(variables, tile_styles=styles)
+
+
+def figure(plot: Plot) -> str:
+    """One plot as HTML."""
+    module: Any = _environment().get_template("plot.html.j2").module
+    return str(module.figure(plot))
 
 
 def _environment() -> jinja2.Environment:
@@ -63,38 +71,9 @@ def _cell(value: str) -> str:
 
 
 def _variables(content: Content) -> dict[str, Any]:
-    return {"name": content.manifest.name, "cards": view.cards(content), "sections": view.sections(content)}
-
-
-def _plots(content: Content) -> dict[str, str]:
-    drawn_sizes = {key: value for key, value in content.sizes.items() if not key.endswith(".gz")}
-    sizes = [(view.size_name(content, key), float(value), text.size(value)) for key, value in drawn_sizes.items()]
-    drawn = {"sizes": plots.bars(sizes, strong=list(drawn_sizes).index("exported"), title="Bytes of the whole file")}
-    layers = [
-        (
-            layer["name"],
-            _density(layer["nonzeros_before"], layer["shape_before"]),
-            _density(layer["nonzeros_after"], layer["shape_after"]),
-        )
-        for layer in content.manifest.layers
-    ]
-    if layers:
-        title = "Weights that are not zero, in % of the layer"
-        drawn["layers"] = plots.pairs(layers, title=title, names=("before", "after"))
-    ranges = []
-    for threads in content.thread_counts:
-        for model, provider in RUNS:
-            found = content.measured("latency", model, threads, provider)
-            if found:
-                name = "sparse engine" if provider == "sparse" else view.model_name(content, model)
-                label = f"{name}, {text.plural(threads, 'thread')}"
-                ranges.append((label, found.median, found.percentile(90), found.percentile(99), model == "exported"))
-    if ranges:
-        drawn["latency"] = plots.ranges(ranges, title="ms per inference: p50 (dot), p90 (line), p99 (tick)")
-    return drawn
-
-
-def _density(nonzeros: int, shape: Sequence[int]) -> float:
-    """In %; nothing is dense in a weight that was removed, or that has no elements."""
-    total = elements(shape)
-    return 100 * nonzeros / total if total else 0.0
+    return {
+        "name": content.manifest.name,
+        "subtitle": view.subtitle(content),
+        "cards": view.cards(content),
+        "sections": view.sections(content),
+    }

@@ -1,7 +1,7 @@
 """Ticket: the chosen round of iterative magnitude pruning, made portable. These are the documents of ticket.json.
 
 Format history of ticket.json
-1  2026-11  first version
+1  2026-11  first version (0.1.0). Settings may be added: one that a record does not hold is its default
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "isa/isa.h"
-#include "engine/plan/plan.h"
+#include "engine/plan/memory.h"
+#include "engine/run/plan.h"
 
 using namespace edgeticket;
 
@@ -33,13 +34,11 @@ int main(int count, char** arguments) {
     region.nodes = {conv};
     const auto plan = Plan::build(region, settings);
     std::vector<float> x(static_cast<std::size_t>(channels * size * size), 1.0F), y(x.size());
-    const std::size_t bytes = (plan->workspace_floats(1) * sizeof(float) + 63) / 64 * 64;
-    auto* const workspace = static_cast<float*>(std::aligned_alloc(64, bytes));
-    std::memset(workspace, 0, bytes);
-    const float* const inputs[] = {x.data()};
-    float* const outputs[] = {y.data()};
-    for (int run = std::atoi(arguments[2]); run > 0; --run) plan->run(inputs, outputs, 1, workspace, {});
+    const Memory workspace(plan->workspace_bytes(1));
+    std::memset(workspace.data(), 0, workspace.bytes());
+    const void* const inputs[] = {x.data()};
+    void* const outputs[] = {y.data()};
+    for (int run = std::atoi(arguments[2]); run > 0; --run) plan->run(inputs, outputs, 1, workspace.data(), {});
     std::printf("%lld\n", static_cast<long long>(nonzeros * size * size));
-    std::free(workspace);
     return 0;
 }

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "isa/isa.h"
-#include "engine/plan/plan.h"
+#include "engine/run/plan.h"
 #include "engine/region/reference.h"
 #include "engine/region/shape.h"
 #include "fenced.h"
@@ -115,12 +115,14 @@ inline double worst(const RegionCase& test, const Settings& settings, std::int64
         std::fill(out.back(), out.back() + value.size(), NAN);
     }
     const std::unique_ptr<Plan> plan = Plan::build(test.region, settings);
-    const std::size_t floats = plan->workspace_floats(items), whole = (floats + 15) / 16 * 16;  // aligned to 64 bytes at either end
+    const std::size_t whole = (plan->workspace_bytes(items) + 63) / 64 * 64 / sizeof(float);  // aligned to 64 bytes at either end
     Fenced workspace(whole, at_end);
     std::fill(workspace.data(), workspace.data() + whole, NAN);  // what is read must have been written
     Pool pool;
     if (settings.threads > 1) pool.run = items % 2 == 0 ? run_inline : run_threads;
-    plan->run(in.data(), out.data(), items, workspace.data(), pool);
+    const std::vector<const void*> from(in.begin(), in.end());
+    const std::vector<void*> to(out.begin(), out.end());
+    plan->run(from.data(), to.data(), items, workspace.data(), pool);
     const double gamma = test.operations / (1 << 24) / (1 - test.operations / (1 << 24));
     double most = 0;
     for (std::size_t o = 0; o < out.size(); ++o)

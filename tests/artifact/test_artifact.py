@@ -16,12 +16,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeticket.artifact import folder as artifact
-from edgeticket.artifact.manifest import Budget, Manifest, Port
+from edgeticket.artifact.manifest import (
+    Budget,
+    GoldenInfo,
+    LayerInfo,
+    Manifest,
+    MetricInfo,
+    OnnxSource,
+    Port,
+    ProofInfo,
+    SliceInfo,
+    TensorInfo,
+    TicketSource,
+)
 from edgeticket.errors import FolderError, IntegrityError, StorageError
 
 MANIFEST = Manifest(
     name="small",
-    source={"kind": "onnx"},
+    source=OnnxSource(file="small.onnx", sha256="0" * 64),
     storage="auto",
     weights="fp32",
     size_bytes=100,
@@ -31,8 +43,8 @@ MANIFEST = Manifest(
     preprocessing=None,
     metric=None,
     slice=None,
-    golden={"outputs": ["y"], "atol": [[1e-6]], "rtol": 0.0, "single": True},
-    proof={"verdict": "proved", "reason": "", "samples": 3},
+    golden=GoldenInfo(("y",), ((1e-6,),), single=True),
+    proof=ProofInfo("proved", "", samples=3),
     budget=Budget(1.5, 2, "any"),
 )
 FILES = {"manifest.json": MANIFEST.to_json().encode(), "model.onnx": b"model"}
@@ -43,10 +55,25 @@ ports = st.builds(
     st.sampled_from(["float32", "int64", "bool"]),
     st.lists(st.none() | st.integers(1, 1 << 20), max_size=5).map(tuple),
 )
+words, numbers = st.text(max_size=9), st.floats(allow_nan=False, allow_infinity=False)
+sizes = st.lists(st.integers(0, 1 << 20), max_size=4).map(tuple)
+scales = st.none() | numbers | st.lists(numbers, max_size=3).map(tuple)
+sources = st.builds(OnnxSource, file=words, sha256=words) | st.builds(
+    TicketSource,
+    task=words,
+    trial=st.none() | words,
+    round=st.integers(0, 99),
+    at=st.sampled_from(["early-stop", "end"]),
+    kept=st.integers(0),
+    total=st.integers(0),
+    density=numbers,
+    sha256=words,
+)
+proofs = st.builds(ProofInfo, st.sampled_from(["proved", "not proved"]), words, samples=st.integers(0))
 manifests = st.builds(
     Manifest,
     name=st.text(max_size=30),
-    source=st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5) | st.none(), max_size=3),
+    source=sources,
     storage=st.sampled_from(["auto", "dense", "gaps", "sparse-initializer"]),
     weights=st.sampled_from(["fp32", "fp16", "int8"]),
     size_bytes=st.integers(1),
@@ -54,11 +81,17 @@ manifests = st.builds(
     inputs=st.lists(ports, max_size=3).map(tuple),
     outputs=st.lists(ports, max_size=3).map(tuple),
     preprocessing=st.none() | st.text(max_size=9),
-    metric=st.none(),
-    slice=st.none(),
-    golden=st.just({"outputs": [], "atol": [], "rtol": 0.0, "single": False}),
-    proof=st.fixed_dictionaries({"verdict": st.sampled_from(["proved", "not proved"]), "reason": st.text(max_size=9)}),
+    metric=st.none() | st.builds(MetricInfo, words, words, st.booleans(), st.booleans(), st.none() | numbers),
+    slice=st.none() | st.builds(SliceInfo, st.integers(1, 500), words, scales, scales, numbers, st.none() | numbers),
+    golden=st.builds(GoldenInfo, st.lists(words).map(tuple), st.lists(st.lists(numbers).map(tuple)).map(tuple)),
+    proof=proofs | st.builds(ProofInfo, st.just("measured"), words, numbers, graph=proofs),
     budget=st.none() | st.builds(Budget, st.floats(1e-3, 1e6), st.integers(1, 64), st.text(max_size=12)),
+    layers=st.lists(st.builds(LayerInfo, words, words, sizes, sizes, st.integers(0), st.integers(0))).map(tuple),
+    tensors=st.lists(st.builds(TensorInfo, words, sizes, st.integers(0), words, words, st.integers(0), words)).map(
+        tuple
+    ),
+    provenance=st.dictionaries(words, st.none() | words | numbers | st.integers(), max_size=3),
+    versions=st.dictionaries(words, words, max_size=3),
 )
 
 
@@ -84,12 +117,49 @@ def test_what_is_no_manifest_is_refused_by_name(data: bytes) -> None:
         ({"unknown": 1}, IntegrityError),
         ({"inputs": [{"name": "x"}]}, IntegrityError),
         ({"budget": {"latency_ms": 1.0, "planet": "any"}}, IntegrityError),
+        ({"source": {"kind": "onnx", "file": "x.onnx"}}, IntegrityError),
+        ({"source": {"kind": "guess", "file": "x.onnx", "sha256": ""}}, IntegrityError),
+        ({"size_bytes": True}, IntegrityError),
+        ({"layers": {}}, IntegrityError),
+        ({"golden": {"outputs": ["y"], "atol": [["small"]]}}, IntegrityError),
     ],
 )
 def test_a_manifest_of_another_kind_is_refused(change: dict[str, Any], error: type[Exception]) -> None:
     body = json.loads(MANIFEST.to_json()) | change
     with pytest.raises(error, match="manifest"):
         Manifest.from_json(json.dumps(body), Path("manifest.json"))
+
+
+def test_a_field_that_an_older_manifest_lacks_has_its_default() -> None:
+    body = json.loads(MANIFEST.to_json())
+    for name in ("layers", "tensors", "provenance", "versions"):
+        del body[name]
+    del body["golden"]["rtol"]
+    del body["budget"]["host"]
+    body["proof"] = {"verdict": "proved", "reason": "", "samples": 3}
+    assert Manifest.from_json(json.dumps(body), Path("manifest.json")) == MANIFEST
+
+
+@pytest.mark.parametrize("name", ["name", "source", "golden", "proof", "budget"])
+def test_a_field_without_a_default_is_missed_by_name(name: str) -> None:
+    body = json.loads(MANIFEST.to_json())
+    del body[name]
+    with pytest.raises(IntegrityError, match=f"fields missing or unknown: {name}"):
+        Manifest.from_json(json.dumps(body), Path("manifest.json"))
+
+
+def test_a_value_of_the_wrong_kind_is_named_by_its_place() -> None:
+    body = json.loads(MANIFEST.to_json()) | {"golden": {"outputs": ["y"], "atol": [[1e-6], ["small"]]}}
+    with pytest.raises(IntegrityError, match=r"golden\.atol\[1\]\[0\] is of the wrong kind: 'small'"):
+        Manifest.from_json(json.dumps(body), Path("manifest.json"))
+
+
+def test_the_manifest_of_0_1_0_is_read_and_written_back_as_it_was() -> None:
+    path = Path(__file__).resolve().parent.parent / "fixtures" / "0.1.0" / "artifact" / "manifest.json"
+    manifest = Manifest.from_json(path.read_bytes(), path)
+    assert isinstance(manifest.source, TicketSource)
+    assert (manifest.source.round, manifest.layers[1].shape_after) == (2, (5, 27))
+    assert manifest.to_json() == path.read_text()
 
 
 def test_the_sums_are_those_of_coreutils(tmp_path: Path) -> None:

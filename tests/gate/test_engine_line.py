@@ -42,7 +42,7 @@ def claims_always(monkeypatch: pytest.MonkeyPatch) -> None:
 @needs_library
 @pytest.mark.usefixtures("claims_always")
 def test_the_engines_outputs_are_the_cpu_providers(artifact: Path) -> None:
-    found = parity.parity(checks.open_artifact(artifact))
+    found = parity.engine_parity(checks.open_artifact(artifact))
     assert found.state == parity.RAN
     assert found.claimed > 0
     assert found.within is True
@@ -82,7 +82,7 @@ def test_a_number_must_not_become_nan(
     monkeypatch.setattr(
         parity.runtime, "run", lambda *given: {k: v + np.float32(value) for k, v in plain(*given).items()}
     )
-    found = parity.parity(checks.open_artifact(artifact))
+    found = parity.engine_parity(checks.open_artifact(artifact))
     assert found.within is within
     assert (found.max_abs_delta is None) is not within
 
@@ -100,7 +100,7 @@ def test_what_is_not_finite_on_the_cpu_provider_is_not_compared(
             yield feed, wanted
 
     monkeypatch.setattr(checks, "golden_feeds", infinite)
-    found = parity.parity(checks.open_artifact(artifact))
+    found = parity.engine_parity(checks.open_artifact(artifact))
     assert found.within is True
     assert re.search(r"\d+ values not compared, which there are NaN or infinite", found.sentence)
 

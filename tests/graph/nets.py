@@ -12,7 +12,7 @@ from onnx.reference import ReferenceEvaluator
 
 from edgeticket import runtime
 from edgeticket.graph.proving.reference import widened
-from edgeticket.graph.proving.verify import check_plan
+from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.simplify import UNCHANGED, Simplified, simplify
 
 Array = NDArray[Any]
@@ -111,7 +111,7 @@ def same(model: onnx.ModelProto, tolerance: float = 1e-12) -> Simplified:
     for a, b in zip(expected, found, strict=True):
         assert a.shape == b.shape
         np.testing.assert_allclose(b, a, rtol=0, atol=tolerance * max(1.0, float(np.abs(a).max(initial=0))))
-    check_plan(result.model.SerializeToString(), result.layers)
+    check_stored_weights(result.model.SerializeToString(), result.layers)
     return result
 
 

@@ -13,7 +13,8 @@ from storage_models import convnet, lenet, model, node, product, pruned
 
 from edgeticket.graph.proving import proof, reference
 from edgeticket.graph.proving.proof import prove, prove_feeds
-from edgeticket.graph.storing.storage import serialize, store
+from edgeticket.graph.serialize import serialize
+from edgeticket.graph.storing.storage import store
 
 Array = NDArray[Any]
 RNG = np.random.default_rng(5)

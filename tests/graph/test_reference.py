@@ -9,7 +9,7 @@ from storage_models import convnet, lenet, model, node, product, pruned
 
 from edgeticket import runtime
 from edgeticket.graph.proving import reference
-from edgeticket.graph.storing.storage import serialize
+from edgeticket.graph.serialize import serialize
 
 RNG = np.random.default_rng(11)
 

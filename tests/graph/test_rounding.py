@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 from storage_models import lenet, node, product, pruned
 
 from edgeticket.graph.proving import reference
-from edgeticket.graph.proving.proof import FACTOR, ULPS, ULPS_WITHOUT_REFERENCE
+from edgeticket.graph.proving.comparison import FACTOR, ULPS, ULPS_WITHOUT_REFERENCE
 from edgeticket.graph.proving.rounding import ULP, relative_tolerances
 
 RNG = np.random.default_rng(4)

@@ -22,8 +22,9 @@ from onnx.reference import ReferenceEvaluator
 from storage_models import convnet, lenet, model, node, product, pruned
 
 from edgeticket import runtime
-from edgeticket.graph.storing import layout, storage
-from edgeticket.graph.storing import runtime_folds as folding
+from edgeticket.artifact.manifest import TensorInfo
+from edgeticket.graph.serialize import serialize
+from edgeticket.graph.storing import layout, runtime_folds, storage
 from edgeticket.graph.storing.storage import STORAGES, Stored, store
 
 Array = NDArray[Any]
@@ -31,7 +32,7 @@ RNG = np.random.default_rng(7)
 
 
 def _outputs(proto: onnx.ModelProto, rows: int = 5) -> list[bytes]:
-    running = runtime.cpu_session(storage.serialize(proto))
+    running = runtime.cpu_session(serialize(proto))
     rng = np.random.default_rng(3)
     feed = {i.name: rng.normal(size=[d if isinstance(d, int) else rows for d in i.shape]) for i in running.get_inputs()}
     found = runtime.run(running, {name: array.astype(np.float32) for name, array in feed.items()})
@@ -39,7 +40,7 @@ def _outputs(proto: onnx.ModelProto, rows: int = 5) -> list[bytes]:
 
 
 def _optimized(proto: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
-    runtime.cpu_session(storage.serialize(proto), optimized_path=folder / "o.onnx")
+    runtime.cpu_session(serialize(proto), optimized_path=folder / "o.onnx")
     return onnx.load_model(folder / "o.onnx")
 
 
@@ -48,7 +49,7 @@ def _weights(proto: onnx.ModelProto, folder: Path) -> dict[str, Array]:
     return {t.name: numpy_helper.to_array(t) for t in _optimized(proto, folder).graph.initializer}
 
 
-def _only(stored: Stored) -> storage.TensorStorage:
+def _only(stored: Stored) -> TensorInfo:
     (tensor,) = stored.tensors
     return tensor
 
@@ -90,7 +91,7 @@ def test_nothing_is_left_to_rebuild_at_inference(weights: Any, tmp_path: Path) -
 def test_a_lenet_ticket_meets_its_byte_targets() -> None:
     proto = lenet()
     fp32, int8 = store(proto), store(proto, weights="int8")
-    assert len(storage.serialize(proto)) > 1_060_000
+    assert len(serialize(proto)) > 1_060_000
     assert len(fp32.serialized()) <= 49_000
     assert len(int8.serialized()) <= 20_000
     assert {tensor.storage for tensor in fp32.tensors if tensor.name.endswith("weight")} == {"gaps"}
@@ -106,7 +107,7 @@ def test_sizes_of_tensors_add_up_to_the_file(kind: storage.Storage, weights: Any
     kept = [tensor for tensor in bare.graph.initializer if tensor.name == "fc3.bias"]  # 10 elements: too small to count
     del bare.graph.initializer[:]
     bare.graph.initializer.extend(kept)
-    expected = len(storage.serialize(bare)) + sum(tensor.size_bytes for tensor in stored.tensors)
+    expected = len(serialize(bare)) + sum(tensor.size_bytes for tensor in stored.tensors)
     assert abs(len(stored.serialized()) - expected) <= 3  # the length of the graph itself takes up to 3 bytes more
 
 
@@ -156,7 +157,7 @@ def test_same_model_and_options_same_bytes() -> None:
 @pytest.mark.parametrize("weights", ["fp32", "int8"])
 def test_same_bytes_in_another_process(weights: str, tmp_path: Path) -> None:
     """Sets of names iterate in another order there."""
-    (tmp_path / "m.onnx").write_bytes(storage.serialize(convnet()))
+    (tmp_path / "m.onnx").write_bytes(serialize(convnet()))
     code = (
         "import hashlib, onnx, sys; from edgeticket.graph.storing.storage import store\n"
         "print(hashlib.sha256(store(onnx.load(sys.argv[1]), weights=sys.argv[2]).serialized()).hexdigest())"
@@ -177,9 +178,9 @@ def test_same_bytes_in_another_process(weights: str, tmp_path: Path) -> None:
 
 def test_the_model_given_is_not_changed() -> None:
     proto = lenet()
-    before = storage.serialize(proto)
+    before = serialize(proto)
     store(proto, weights="int8")
-    assert storage.serialize(proto) == before
+    assert serialize(proto) == before
 
 
 @settings(max_examples=25, deadline=None)
@@ -209,7 +210,7 @@ def test_no_zeros_rests_dense_and_says_so() -> None:
         stored = store(proto, storage=kind)
         assert _only(stored).storage == "dense"
         assert any("all rest dense" in note for note in stored.notes)
-        assert stored.serialized() == storage.serialize(proto)
+        assert stored.serialized() == serialize(proto)
 
 
 def test_gaps_above_255_and_negative_zeros(tmp_path: Path) -> None:
@@ -328,7 +329,7 @@ def test_weights_inside_subgraphs_stay_as_they_are() -> None:
         helper.make_node("If", ["d"], ["y"], **branches),
     ]
     proto = model(nodes, {}, {"x": ["n", 50]})
-    assert store(proto).serialized() == storage.serialize(proto)
+    assert store(proto).serialized() == serialize(proto)
 
 
 def test_an_operator_set_below_11_rests_dense_with_a_sentence() -> None:
@@ -341,7 +342,7 @@ def test_an_ir_version_below_4_is_left_alone() -> None:
     proto = product(pruned(RNG, (50, 50), 200), opset=9, ir_version=3)
     for kind in ("gaps", "sparse-initializer"):
         stored = store(proto, storage=kind, weights="int8")  # type: ignore[arg-type]
-        assert stored.serialized() == storage.serialize(proto)
+        assert stored.serialized() == serialize(proto)
         assert any("IR version 3" in note for note in stored.notes)
 
 
@@ -367,7 +368,7 @@ def test_a_weight_that_is_an_output_is_not_folded_and_rests_dense() -> None:
     proto = product(pruned(RNG, (50, 50), 200))
     proto.graph.output.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [50, 50]))
     stored = store(proto)
-    assert not folding.unfolded(stored.model, ["w"])
+    assert not runtime_folds.unfolded(stored.model, ["w"])
     assert _outputs(stored.model) == _outputs(proto)
 
 
@@ -377,7 +378,7 @@ def test_folding_sees_what_is_left() -> None:
     nodes = [node("DequantizeLinear", ["q", "s"], ["w"]), node("Sqrt", ["r"], ["v"]), node("MatMul", ["x", "w"], ["z"])]
     nodes += [node("Add", ["z", "v"], ["y"])]
     proto = model(nodes, {"q": codes, "s": scale, "r": np.ones(50, np.float32)}, {"x": ["n", 50]})
-    assert folding.unfolded(proto, ["w", "v"]) == {"w"}
+    assert runtime_folds.unfolded(proto, ["w", "v"]) == {"w"}
 
 
 def test_an_unknown_operator_is_stored_but_not_verified() -> None:
@@ -409,8 +410,8 @@ def test_a_sparse_initializer_is_the_standards_own_and_honest() -> None:
 def test_sizes_for_the_report() -> None:
     proto = lenet()
     found = storage.sizes(proto)
-    assert found["dense"] == len(storage.serialize(proto))
-    assert found["dense.gz"] == len(gzip.compress(storage.serialize(proto), 9, mtime=0))
+    assert found["dense"] == len(serialize(proto))
+    assert found["dense.gz"] == len(gzip.compress(serialize(proto), 9, mtime=0))
     assert found["gaps"] == len(store(proto, storage="gaps").serialized())
     assert found["gaps-int8"] < found["gaps-fp16"] < found["gaps"] < found["sparse-initializer"] < found["dense"]
     assert found == storage.sizes(proto)

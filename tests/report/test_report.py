@@ -11,21 +11,31 @@ from typing import Any
 import pytest
 
 from edgeticket import report
-from edgeticket.artifact.manifest import Manifest, Port
+from edgeticket.artifact.manifest import (
+    GoldenInfo,
+    LayerInfo,
+    Manifest,
+    MetricInfo,
+    OnnxSource,
+    Port,
+    ProofInfo,
+    TensorInfo,
+    TicketSource,
+)
 from edgeticket.measure.measurement import Measurement
 from edgeticket.report import Content, Score, view
+from edgeticket.report.parts import Section, rows_of
 
 NASTY = '<script>alert("x")</script> | `a` $x$'
 
 
 def content(**changes: Any) -> Content:
     """A ticket's report; `changes` are fields of the manifest."""
-    layer = {"name": "fc1.weight", "op": "MatMul", "shape_before": (64, 30), "shape_after": (64, 25)}
-    gone = {"name": "fc9.weight", "op": "MatMul", "shape_before": (9, 9), "shape_after": ()}
-    proof = {"max_abs_delta": 3e-6, "top1_agreement": 0.999, "tolerance": 4e-5, "delta": 3e-6, "float64_error": 2e-6}
     manifest = Manifest(
         name="small",
-        source={"kind": "ticket", "round": 3, "density": 0.0361},
+        source=TicketSource(
+            task="small", trial=None, round=3, at="early-stop", kept=72, total=2001, density=0.0361, sha256="0" * 64
+        ),
         storage="auto",
         weights="fp32",
         size_bytes=50_000,
@@ -33,31 +43,25 @@ def content(**changes: Any) -> Content:
         inputs=(Port("x", "float32", (None, 64)),),
         outputs=(Port("y", "float32", (None, 10)),),
         preprocessing=None,
-        metric={"name": "accuracy", "unit": "%", "higher_is_better": True, "builtin": True},
+        metric=MetricInfo("accuracy", "%", higher_is_better=True, builtin=True),
         slice=None,
-        golden={"outputs": [], "atol": [], "rtol": 0.0, "single": False},
-        proof={
-            "verdict": "proved",
-            "reason": "no output moved by more than rounding explains",
-            "samples": 700,
-            **proof,
-        },
+        golden=GoldenInfo.none(),
+        proof=ProofInfo(
+            "proved",
+            "no output moved by more than rounding explains",
+            max_abs_delta=3e-6,
+            top1_agreement=0.999,
+            tolerance=4e-5,
+            delta=3e-6,
+            float64_error=2e-6,
+            samples=700,
+        ),
         budget=None,
-        layers=[
-            {**layer, "nonzeros_before": 160, "nonzeros_after": 160},
-            {**gone, "nonzeros_before": 0, "nonzeros_after": 0},
-        ],
-        tensors=[
-            {
-                "name": "fc1.weight",
-                "shape": (64, 25),
-                "nonzeros": 160,
-                "storage": "gaps",
-                "weights": "fp32",
-                "size_bytes": 800,
-                "note": "",
-            }
-        ],
+        layers=(
+            LayerInfo("fc1.weight", "MatMul", (64, 30), (64, 25), 160, 160),
+            LayerInfo("fc9.weight", "MatMul", (9, 9), (), 0, 0),
+        ),
+        tensors=(TensorInfo("fc1.weight", (64, 25), 160, "gaps", "fp32", 800, ""),),
     )
     samples = {
         "dense": tuple(0.02 + 1e-5 * i for i in range(300)),
@@ -88,6 +92,11 @@ def content(**changes: Any) -> Content:
         host={"cpu": "a CPU", "fingerprint": "abc"},
         remarks=("a remark of the export",),
     )
+
+
+def first_layer(**changes: Any) -> tuple[LayerInfo]:
+    """The first layer of that report, changed, as the only one."""
+    return (dataclasses.replace(content().manifest.layers[0], **changes),)
 
 
 class Page(HTMLParser):
@@ -134,22 +143,159 @@ def test_the_page_is_whole_and_asks_nobody_for_anything() -> None:
     assert not re.search(r"@import|url\((?!#)", report.html(content()))
 
 
-def test_ids_are_unique_across_the_plots() -> None:
-    ids = [value for _, name, value in parsed(report.html(content())).attributes if name == "id"]
-    assert len(ids) == len(set(ids)) > 20
+def test_ids_are_unique_and_every_section_has_one() -> None:
+    attributes = parsed(report.html(content())).attributes
+    ids = [value for _, name, value in attributes if name == "id"]
+    assert len(ids) == len(set(ids)) == len(view.sections(content())) > 5
+    assert set(ids) == {value for tag, name, value in attributes if (tag, name) == ("section", "aria-labelledby")}
+    assert "loading-and-memory" in ids
 
 
-def test_on_a_phone_a_plot_scrolls_rather_than_shrinks() -> None:
+def sizes_of_letters(page: str) -> list[float]:
+    """Every font size of the page in pixels, as a browser has it by default."""
+    found = re.findall(r"font(?:-size)?: ([\d.]+)(rem|px)", page)
+    return [float(number) * (16 if unit == "rem" else 1) for number, unit in found]
+
+
+def test_letters_keep_their_size_on_a_phone() -> None:
     page = report.html(content())
-    assert re.search(r"\.plot \{[^}]*overflow-x: auto", page)
-    assert re.search(r"@media \(max-width: 40rem\) \{.*\.plot svg \{ width: 30rem; \}", page, re.DOTALL)
+    assert len(sizes_of_letters(page)) > 10
+    assert min(sizes_of_letters(page)) >= 12
+    assert 'name="viewport" content="width=device-width' in page
+    assert "<svg" not in page  # a drawing in one piece shrinks, and its letters with it
+
+
+def test_a_table_wider_than_a_phone_scrolls_by_itself() -> None:
+    page = report.html(content())
+    assert re.search(r"\.wide \{[^}]*overflow-x: auto", page)
+    inside = re.findall(r'<div class="wide" role="region" tabindex="0" aria-label="[^"]+"><table>', page)
+    assert len(inside) == page.count("<table>")
 
 
 def test_plots_take_their_colours_from_the_page() -> None:
     page = report.html(content())
-    assert page.count("<svg") == 3
+    assert page.count("<figure") == 3
     assert {"var(--ink)", "var(--plain)", "var(--strong)"} <= set(re.findall(r"var\(--\w+\)", page))
-    assert not re.search(r"#0102\d\d", page)
+    assert not re.search(r"style=\"[^\"]*(#|rgb|color)", page)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of '#rrggbb' (WCAG 2.2)."""
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+              for value in (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))]  # fmt: skip
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_letters_and_bars_stand_out_in_light_dark_and_print() -> None:
+    palettes = [
+        dict(re.findall(r"--(\w+): (#[0-9a-f]{6})\b", block))
+        for block in re.findall(r":root \{(.*?)\}", report.html(content()), re.DOTALL)
+    ]
+    assert len(palettes) == 3
+    for palette in palettes:
+        for ground in ("page", "card"):
+            for letters in ("ink", "soft", "strong"):
+                assert contrast(palette[letters], palette[ground]) >= 4.5, (letters, ground)
+        assert contrast(palette["plain"], palette["card"]) >= 3
+
+
+def test_paper_is_white_shows_what_is_folded_and_cuts_no_plot() -> None:
+    [rules] = re.findall(r"@media print \{\n(.*?)\n\}", report.html(content()), re.DOTALL)
+    assert "--page: #ffffff; --card: #ffffff" in rules
+    assert "details::details-content { display: block; content-visibility: visible" in rules
+    assert re.search(r"\.plot[^{]*\{ break-inside: avoid; \}", rules)
+
+
+@pytest.mark.parametrize("width", ["wide", "medium", "narrow"])
+def test_tiles_fill_every_row(width: str) -> None:
+    without = dataclasses.replace(content(metric=None), measurements=(), scores=())
+    counts = set()
+    for given in (with_engine(), content(), content(metric=None), without):
+        shares = [int(n) for n in re.findall(rf"--{width}: (\d)", report.html(given))]
+        counts.add(len(shares))
+        while shares:
+            row = shares[: shares[0]]
+            assert row == [shares[0]] * shares[0], "a row that is not full"
+            assert len(row) > 1 or width == "narrow", "a tile alone"
+            shares = shares[shares[0] :]
+    assert counts == {2, 3, 4, 5}
+
+
+def size_section(**changes: Any) -> Section:
+    """The section of sizes, for an artifact whose files are those of a real export."""
+    names = ("original", "dense", "sparse-initializer", "gaps", "gaps-fp16", "gaps-int8")
+    sizes = {f"{name}{end}": 1_000 - 100 * at - len(end) for at, name in enumerate(names) for end in ("", ".gz")}
+    sizes |= {"exported": 700, "exported.gz": 690, **changes}
+    return view.sections(dataclasses.replace(content(), sizes=sizes))[0]
+
+
+def test_six_sizes_stand_open_and_all_behind_a_fold() -> None:
+    section = size_section()
+    assert section.table is not None
+    assert section.fold is not None
+    assert len(section.table.rows) == 6
+    assert len(section.fold.table.rows) == 14
+    assert section.table.strong is not None
+    assert section.table.rows[section.table.strong] == (
+        "this artifact: values and gaps, fp32",
+        "700 B",
+        "1.43× smaller",
+    )
+    page = report.html(content())
+    assert page.index("<details><summary>All 5 files in bytes") < page.index("dense network, gzip")
+
+
+def test_an_artifact_like_no_other_storage_has_a_row_of_its_own() -> None:
+    section = size_section(exported=650)
+    assert section.table is not None
+    assert len(section.table.rows) == 7
+    assert section.table.rows[-1][:2] == ("this artifact", "650 B")
+
+
+def test_long_tables_are_folded_and_whole() -> None:
+    many = tuple(dataclasses.replace(content().manifest.layers[0], name=f"conv{at}.weight") for at in range(20))
+    section = next(s for s in view.sections(content(layers=many)) if s.title == "Sparsity per layer")
+    assert section.table is None
+    assert section.fold is not None
+    assert (section.fold.summary, len(section.fold.table.rows)) == ("20 layers in numbers", 20)
+    text = report.markdown(content(layers=many))
+    assert "<details" not in text
+    assert text.count("| conv") == 20
+
+
+def test_the_network_names_its_tensors() -> None:
+    tensor = dataclasses.replace(content().manifest.tensors[0], name="val_40", note="")
+    given = content(layers=first_layer(name="val_40"), tensors=(tensor,))
+    named = dataclasses.replace(given, names={"val_40": "blocks.1.conv1.bias"})
+    titles = {section.title: section for section in view.sections(named)}
+    layers, tensors = titles["Sparsity per layer"], titles["Storage per tensor"]
+    assert layers.table is not None
+    assert tensors.table is not None
+    assert layers.plot is not None
+    assert layers.table.rows[0][0] == tensors.table.rows[0][0] == layers.plot.rows[0].label == "blocks.1.conv1.bias"
+    assert tensors.table.rows[0][-1] == "val_40 in the file"
+    assert json.loads(report.json_document(named))["names"] == {"val_40": "blocks.1.conv1.bias"}
+
+
+def test_one_slow_sample_in_a_hundred_leaves_the_medians_readable() -> None:
+    slow = tuple(8.0 if at % 50 == 0 else 0.02 for at in range(2_000))
+    struck = Measurement("latency", "dense", 1, "ms", slow, "in blocks", "host")
+    quick = Measurement("latency", "exported", 1, "ms", (0.016,) * 2_000, "in blocks", "host")
+    section = next(
+        s
+        for s in view.sections(dataclasses.replace(content(), measurements=(struck, quick)))
+        if s.title.startswith("Latency")
+    )
+    assert section.plot is not None
+    first, second = section.plot.rows
+    assert (first.value, first.beyond, second.beyond) == ("20.0 µs", "p99 8.00 ms", "")
+    assert next(mark for mark in first.marks if mark.kind == "bar").end > 60
+    assert [shown for _, shown in section.plot.ticks] == ["0", "10 µs", "20 µs", "30 µs"]
 
 
 @pytest.mark.parametrize("form", [report.html, report.markdown])
@@ -171,7 +317,7 @@ def test_a_percentile_without_samples_beyond_it_is_not_given() -> None:
 
 
 def test_foreign_text_stays_text() -> None:
-    given = content(name=NASTY, layers=[{**content().manifest.layers[0], "name": NASTY}])
+    given = content(name=NASTY, layers=first_layer(name=NASTY))
     page = parsed(report.html(given))
     assert "script" not in {tag for tag, _, _ in page.attributes}
     assert NASTY in page.text
@@ -231,7 +377,7 @@ DEAD = {"pass_name": "remove-dead", "changed": 5, "sentence": "removed 5 dead ch
 
 
 def test_without_dead_units_no_speed_is_promised() -> None:
-    kept = [{**content().manifest.layers[0], "shape_after": (64, 30)}]
+    kept = first_layer(shape_after=(64, 30))
     sentence = view.zeros_sentence(content(layers=kept))
     assert "No unit could be removed, so an inference multiplies as much as in the dense network" in sentence
     assert sentence.endswith("what is gained is the size of the file.")
@@ -243,16 +389,16 @@ def test_what_was_removed_is_credited_to_what_removed_it() -> None:
     by_death = view.zeros_sentence(dataclasses.replace(content(), passes=(DEAD,)))
     assert by_death.startswith("Dead units were removed, exactly: the layers hold 1,600 of 2,001 weights")
     assert "the zeros that are left" in by_death
-    full = [{**content().manifest.layers[0], "nonzeros_after": 1600}]
+    full = first_layer(nonzeros_after=1600)
     assert "No zero is left" in view.zeros_sentence(content(layers=full))
 
 
 def test_of_zeros_that_are_not_there_nothing_is_said() -> None:
-    full = {"shape_after": (64, 30), "nonzeros_before": 1920, "nonzeros_after": 1920}
-    sentence = view.zeros_sentence(content(layers=[{**content().manifest.layers[0], **full}]))
+    full = first_layer(shape_after=(64, 30), nonzeros_before=1920, nonzeros_after=1920)
+    sentence = view.zeros_sentence(content(layers=full))
     assert "hold no zeros" in sentence
     assert "died" not in sentence
-    assert "no zeros to speak of" in view.zeros_sentence(content(layers=[]))
+    assert "no zeros to speak of" in view.zeros_sentence(content(layers=()))
 
 
 @pytest.mark.parametrize(
@@ -266,7 +412,7 @@ def test_the_headline_is_true_of_files_that_did_not_shrink(size: int, words: str
 
 @pytest.mark.parametrize("form", [report.html, report.markdown])
 def test_nobody_calls_a_source_dense_that_may_be_packed(form: Any) -> None:
-    text = form(content(source={"kind": "onnx", "file": "model.onnx"}, metric=None))
+    text = form(content(source=OnnxSource(file="model.onnx", sha256="0" * 64), metric=None))
     assert "source as given" in text
     assert "dense network" not in text
     assert "as given, 1 thread" in text or form is report.markdown
@@ -275,25 +421,37 @@ def test_nobody_calls_a_source_dense_that_may_be_packed(form: Any) -> None:
 
 def test_nothing_is_rebuilt_where_nothing_is_packed() -> None:
     assert "rebuilds every packed tensor" in report.markdown(content())
-    plain = [{**content().manifest.tensors[0], "storage": "dense"}]
+    plain = (dataclasses.replace(content().manifest.tensors[0], storage="dense"),)
     assert "it has nothing to rebuild" in report.markdown(content(tensors=plain))
 
 
 def test_a_weight_without_elements_is_drawn() -> None:
-    empty = {**content().manifest.layers[0], "shape_before": (0, 128), "shape_after": (0, 128)}
-    given = content(layers=[{**empty, "nonzeros_before": 0, "nonzeros_after": 0}])
+    empty = first_layer(shape_before=(0, 128), shape_after=(0, 128), nonzeros_before=0, nonzeros_after=0)
+    given = content(layers=empty)
     assert "0×128" in parsed(report.html(given)).text
 
 
 def test_one_input_is_one_input() -> None:
-    assert view.cards(content(proof={**content().manifest.proof, "samples": 1}))[-1].detail.endswith("over 1 input")
+    assert view.cards(content(proof=dataclasses.replace(content().manifest.proof, samples=1)))[-1].detail.endswith(
+        "over 1 input"
+    )
 
 
 def test_not_proved_is_the_headline() -> None:
-    proof = {"verdict": "not proved", "reason": "the runtime has no operator Foo", "max_abs_delta": None}
+    proof = ProofInfo("not proved", "the runtime has no operator Foo")
     unproved = content(proof=proof)
     assert view.cards(unproved)[-1].value == "not proved"
     assert "no operator Foo" in report.markdown(unproved)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 5])
+@pytest.mark.parametrize("count", range(1, 12))
+def test_rows_of_tiles_differ_by_one_at_most(count: int, most: int) -> None:
+    shares = rows_of(count, most)
+    assert len(shares) == count
+    assert max(shares) <= most
+    assert max(shares) - min(shares) <= 1
+    assert sum(1 / share for share in shares) == pytest.approx(-(-count // most))
 
 
 def test_the_same_content_gives_the_same_page() -> None:

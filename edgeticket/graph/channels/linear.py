@@ -74,8 +74,8 @@ def matrix(weight: Array, out_axis: int, in_axis: int) -> Array:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What a layer makes of its inputs: which weights count, which inputs fold away, which outputs are fixed."""
+class ConstantFlow:
+    """Constants through one layer: which weights count, which inputs fold away, which outputs are constant."""
 
     used: Bools  # [out, in] some tap is not zero
     foldable: Bools  # [in] zero, or constant and not mixed with padding
@@ -83,8 +83,8 @@ class Reading:
     constant: Floats  # [out] NaN where it varies
 
 
-def reading(linear: Linear, bias: Floats) -> Reading:
-    """Constants through one layer, in float64."""
+def constant_flow(linear: Linear, bias: Floats) -> ConstantFlow:
+    """What a layer with this bias [out] makes of the constants among its inputs, in float64."""
     array = constant(linear.weight)
     assert array is not None
     taps = matrix(array, linear.out_axis, linear.in_axis)
@@ -105,13 +105,13 @@ def reading(linear: Linear, bias: Floats) -> Reading:
             shift = taps[:, added].astype(np.float64).sum(axis=2) @ source[added]
         varies = used[:, ~foldable].any(axis=1)
     shift = shift * linear.scale
-    return Reading(used, foldable, shift, np.where(varies, np.nan, bias * linear.bias_scale + shift))
+    return ConstantFlow(used, foldable, shift, np.where(varies, np.nan, bias * linear.bias_scale + shift))
 
 
 def _finish(state: State, draft: Linear, bias: Floats) -> bool:
     """Record the layer and what it makes constant; `draft.result` is recorded already, without constants."""
     output, weight = draft.node.outputs[0], constant(draft.weight)
-    result = state.write(output, draft.result.axis, draft.result.units, reading(draft, bias).constant)
+    result = state.write(output, draft.result.axis, draft.result.units, constant_flow(draft, bias).constant)
     if output.shape is None and weight is not None:  # behind an operator that shape inference does not know
         rank = rank_of(draft.node.inputs[0]) or weight.ndim  # MatMul takes more dimensions than its weight has
         output.shape = ir.Shape([result.count if axis == result.axis else None for axis in range(rank)])
@@ -142,7 +142,7 @@ def conv(state: State, node: ir.Node) -> bool:
     units = np.repeat(source.units, outputs // group) if depthwise else state.fresh(outputs)
     state.cuts.append(Cut(node, 1, 0, units))
     if not depthwise:
-        state.cuts.append(Cut(node, 1, 1, source.units))
+        state.cuts.append(Cut(node, 1, 1, source.units, reads=True))
     _cut_bias(state, node, units)
     result = state.write(node.outputs[0], 1, units)
     padded = mixes_padding(node, weight)
@@ -164,7 +164,7 @@ def gemm(state: State, node: ir.Node) -> bool:
         return False
     source = state.read(node.inputs[0], 1, weight.shape[1 - out_axis])
     units = state.fresh(weight.shape[out_axis])
-    state.cuts += [Cut(node, 1, out_axis, units), Cut(node, 1, 1 - out_axis, source.units)]
+    state.cuts += [Cut(node, 1, out_axis, units), Cut(node, 1, 1 - out_axis, source.units, reads=True)]
     _cut_bias(state, node, units)
     result = state.write(node.outputs[0], 1, units)
     beta = attribute(node, "beta", 1.0)
@@ -182,7 +182,7 @@ def matmul(state: State, node: ir.Node) -> bool:
         return False
     source = state.read(node.inputs[0], rank - 1, weight.shape[0])
     units = state.fresh(weight.shape[1])
-    state.cuts += [Cut(node, 1, 1, units), Cut(node, 1, 0, source.units)]
+    state.cuts += [Cut(node, 1, 1, units), Cut(node, 1, 0, source.units, reads=True)]
     result = state.write(node.outputs[0], rank - 1, units)
     return _finish(state, Linear(node, node.inputs[1], 1, 0, source, result), np.zeros(weight.shape[1]))
 

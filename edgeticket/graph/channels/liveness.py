@@ -31,6 +31,10 @@ class Liveness:
         kept: Bools = self._live[self._roots[units]]
         return kept
 
+    def needs(self, unit: int) -> bool:
+        """Whether one unit stays."""
+        return bool(self._live[self._roots[unit]])
+
     def empty(self, value: ir.Value) -> bool:
         """Nothing of a followed value stays."""
         channels = self._state.channels.get(value)

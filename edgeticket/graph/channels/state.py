@@ -36,12 +36,16 @@ class Channels:
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """A constant input of a node that is cut along `axis` where the units [its length] die."""
+    """A constant input of a node that is cut along `axis` where the units [its length] die.
+
+    `reads` says that its entries read the units' channels; else they compute them or act on them.
+    """
 
     node: ir.Node
     index: int
     axis: int
     units: Units
+    reads: bool = False
 
 
 @dataclass(frozen=True, eq=False)

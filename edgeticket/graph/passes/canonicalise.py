@@ -17,7 +17,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeticket.graph.channels.linear import one_for_each
-from edgeticket.graph.plan import Note
+from edgeticket.graph.passes.note import Note
 from edgeticket.graph.shapes import Entry, Symbol, infer_shapes, vector
 from edgeticket.graph.values import Array, attribute, constant, is_standard, new_constant, opset, shape_of, stand_in
 from edgeticket.text import plural

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from edgeticket.graph.plan import Note
+from edgeticket.graph.passes.note import Note
 from edgeticket.graph.values import TINY, constant, is_standard, opset, set_constant
 from edgeticket.text import listing
 

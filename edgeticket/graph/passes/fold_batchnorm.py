@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeticket.graph.channels.linear import bias_of, set_bias
-from edgeticket.graph.plan import Note
+from edgeticket.graph.passes.note import Note
 from edgeticket.graph.values import Array, attribute, constant, is_standard, opset, set_constant, stand_in, to_dtype
 from edgeticket.text import listing
 

@@ -16,7 +16,7 @@ import onnx
 import onnx_ir as ir
 
 from edgeticket.graph.evaluate import evaluate
-from edgeticket.graph.plan import Note
+from edgeticket.graph.passes.note import Note
 from edgeticket.graph.values import Array, constant, is_constant, is_standard, opset
 from edgeticket.text import listing
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 from onnx import inliner
 
-from edgeticket.graph.plan import Note
+from edgeticket.graph.passes.note import Note
 
 NAME = "inline-functions"
 

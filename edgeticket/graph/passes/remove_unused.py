@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from edgeticket.graph.plan import Note
+from edgeticket.graph.passes.note import Note
 from edgeticket.graph.values import is_standard, opset
 from edgeticket.text import plural
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeticket import runtime
 from edgeticket.errors import InputError
-from edgeticket.graph.storing.storage import serialize
+from edgeticket.graph.serialize import serialize
 
 Array = NDArray[np.generic]
 Shape = tuple[int, ...]

@@ -1,9 +1,10 @@
-"""Proof, not hope: the exported file beside the model it came from, on the runtime that will run it.
+"""The proof of outputs: the exported file and its source both run on ONNX Runtime, and their outputs are compared.
 
-The tolerance for fp32 at rest. Removal and folding are exact in real arithmetic, so the two models differ by rounding
-alone: each lies within its own rounding error of the real value. How large that error is for this network is measured,
-not assumed: e = max |y32 - y64| over samples, the original in float32 on the runtime against the same model in
-float64, and r = e / s with s the largest |y64| of those samples. For a batch whose largest |output| is s
+This is the tolerance where values are stored as fp32. Removal and folding are exact in real arithmetic, so the two
+models differ by rounding alone: each lies within its own rounding error of the real value. How large that error is for
+this network is measured, not assumed: e = max |y32 - y64| over samples, the original in float32 on the runtime against
+the same model in float64, and r = e / s with s the largest |y64| of those samples. For a batch whose largest |output|
+is s
     tolerance = 8 r s + 16 * 2**-23 s.
 8 = 2 x 4: two evaluations that round in their own order, and the largest error over all inputs exceeds the largest
 over the samples (for errors with normal tails by 1.9 from 64 outputs to a million; 4 leaves room for heavier ones).
@@ -13,75 +14,26 @@ The second term, 16 units in the last place of s, covers samples whose outputs f
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from edgeticket import runtime
+from edgeticket.artifact.manifest import ProofInfo, Verdict
 from edgeticket.errors import InputError, ModelError
 from edgeticket.graph.proving import reference as float64
-from edgeticket.graph.proving.comparison import (
-    FACTOR,
-    ULPS,
-    ULPS_WITHOUT_REFERENCE,
-    Tally,
-    Yardstick,
-    add,
-    is_float,
-    same,
-)
-from edgeticket.graph.storing.storage import serialize
+from edgeticket.graph.proving.comparison import ULPS_WITHOUT_REFERENCE, Tally, Yardstick, is_float, same
+from edgeticket.graph.serialize import serialize
 from edgeticket.text import listing
-
-__all__ = ["FACTOR", "ULPS", "ULPS_WITHOUT_REFERENCE", "Proof", "Verdict", "of_rounded", "prove", "prove_feeds"]
 
 Array = NDArray[np.generic]
 Feed = Mapping[str, Array]
-Verdict = Literal["proved", "refuted", "not proved", "measured"]
 
 
-@dataclass(frozen=True)
-class Proof:
-    """What the comparison found.
-
-    verdict: 'proved', 'refuted' (an output moved too far), 'not proved' (nothing could be compared), or 'measured'
-        (values rest as fp16 or int8: outputs move on purpose, and no tolerance applies to the file).
-    max_abs_delta: largest |exported - original| over all finite float outputs; tolerance and float64_error (e above)
-        belong to the output and batch that came nearest to its tolerance, as does delta.
-    top1_agreement: share of rows with the same argmax over axis 1, for the first two-dimensional float output.
-    nonfinite: outputs of the original that are NaN or infinite; nonfinite_differ of them are not the same in the
-        exported one (a removed zero no longer passes on a NaN or an infinity).
-    discrete: outputs that are no floats (class numbers, flags); discrete_differ of them changed, which only rounding
-        at rest may do.
-    graph: where values rest rounded, the proof of the same graph with its values in fp32; None where the file itself
-        was held to the tolerance.
-    """
-
-    verdict: Verdict
-    reason: str
-    max_abs_delta: float | None = None
-    top1_agreement: float | None = None
-    tolerance: float | None = None
-    delta: float | None = None
-    float64_error: float | None = None
-    samples: int = 0
-    nonfinite: int = 0
-    nonfinite_differ: int = 0
-    discrete: int = 0
-    discrete_differ: int = 0
-    graph: Proof | None = None
-
-    @property
-    def proved(self) -> bool:
-        """No output moved by more than rounding."""
-        return self.verdict == "proved"
-
-
-def of_rounded(graph: Proof, rounded: Proof) -> Proof:
-    """What is said of a file whose values rest rounded: its `graph` was proved in fp32, and the file then measured."""
+def of_rounded(graph: ProofInfo, rounded: ProofInfo) -> ProofInfo:
+    """The proof of a file whose values are stored rounded: `graph` was proved in fp32, then the file was measured."""
     if rounded.verdict != "measured":
         return rounded
     moved = "" if rounded.max_abs_delta is None else f" by up to {rounded.max_abs_delta:.3g}"
@@ -94,7 +46,7 @@ def of_rounded(graph: Proof, rounded: Proof) -> Proof:
 
 def prove(
     original: onnx.ModelProto, exported: bytes, inputs: Feed, *, batch: int = 256, exact: bool = True, threads: int = 1
-) -> Proof:
+) -> ProofInfo:
     """Compare over a whole set: `inputs` maps each input's name to [n, ...]. `exact` is False for fp16 and int8.
 
     A model of fixed batch size gets batches of that size, the last one filled up with its last row.
@@ -117,7 +69,7 @@ def prove_feeds(
     exact: bool = True,
     threads: int = 1,
     count: int | None = None,
-) -> Proof:
+) -> ProofInfo:
     """Compare over single feeds, which need no common batch size.
 
     `samples` (without them, the feeds) go through float64 as well, as many as the reference's budget allows.
@@ -127,40 +79,42 @@ def prove_feeds(
     try:
         before = runtime.cpu_session(serialize(original), threads=threads)
     except ModelError as error:
-        return Proof("not proved", str(error))
+        return ProofInfo("not proved", str(error))
     if not feeds:
-        return Proof("not proved", "there are no inputs to compare on")
+        return ProofInfo("not proved", "there are no inputs to compare on")
     try:
         after = runtime.cpu_session(exported, threads=threads)
     except ModelError as error:
-        return Proof("refuted", f"the original runs, the exported model does not: {error}")
+        return ProofInfo("refuted", f"the original runs, the exported model does not: {error}")
     tally = Tally()
     try:
         yardstick = _yardstick(original, before, samples) if exact else Yardstick({}, {})
         first = runtime.run(before, feeds[0])
         if not same(first, runtime.run(before, feeds[0])):
-            return Proof("not proved", "the original gives other outputs each time it runs (random operators)")
+            return ProofInfo("not proved", "the original gives other outputs each time it runs (random operators)")
         for feed in feeds:
             expected = runtime.run(before, feed)
             try:
                 found = runtime.run(after, feed, list(expected))
             except InputError as error:
-                return Proof("refuted", f"the original runs, the exported model does not: {error}")
+                return ProofInfo("refuted", f"the original runs, the exported model does not: {error}")
             tally.samples += float64.rows(feed)
-            add(tally, expected, found, yardstick, exact=exact)
+            tally.add_batch(expected, found, yardstick, exact=exact)
     except InputError as error:
-        return Proof("not proved", str(error))
+        return ProofInfo("not proved", str(error))
     return _judge(tally, yardstick, exact, count)
 
 
-def _judge(tally: Tally, yardstick: Yardstick, exact: bool, count: int | None) -> Proof:
+def _judge(tally: Tally, yardstick: Yardstick, exact: bool, count: int | None) -> ProofInfo:
     delta, tolerance, error, name = tally.worst
     verdict: Verdict
     if tally.refutation:
         verdict, reason = "refuted", tally.refutation
     elif not any(tally.compared.values()):
         strange = f"all {tally.nonfinite} of them are NaN or infinite" if tally.nonfinite else "they are empty"
-        return Proof("not proved", f"the outputs give nothing to compare: {strange}", samples=_counted(tally, count))
+        return ProofInfo(
+            "not proved", f"the outputs give nothing to compare: {strange}", samples=_counted(tally, count)
+        )
     elif not exact:
         verdict, reason = "measured", "no tolerance applies to that"
     elif tally.worst_share > 1:
@@ -176,7 +130,7 @@ def _judge(tally: Tally, yardstick: Yardstick, exact: bool, count: int | None) -
         reason += f"; {tally.discrete_differ} of {tally.discrete} outputs that are no floats (class numbers) changed"
     if tally.never_compared:
         reason += f"; no finite number was seen at {listing([repr(name) for name in tally.never_compared])}"
-    return Proof(
+    return ProofInfo(
         verdict,
         reason,
         max_abs_delta=tally.max_delta,

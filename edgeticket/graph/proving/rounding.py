@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from edgeticket import runtime
 from edgeticket.artifact import checks
 from edgeticket.graph.proving import reference
-from edgeticket.graph.proving.proof import FACTOR, ULPS, ULPS_WITHOUT_REFERENCE
-from edgeticket.graph.storing.storage import serialize
+from edgeticket.graph.proving.comparison import FACTOR, ULPS, ULPS_WITHOUT_REFERENCE
+from edgeticket.graph.serialize import serialize
 
 Array = NDArray[Any]
 ULP = 2.0**-23

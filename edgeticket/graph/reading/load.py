@@ -16,8 +16,7 @@ import onnx
 from edgeticket.errors import ModelError
 from edgeticket.graph.reading.external import read_external
 from edgeticket.graph.reading.tensors import checked, tensors_of
-
-LIMIT_BYTES = 2**31 - 1  # what a protobuf message can hold
+from edgeticket.graph.serialize import LIMIT_BYTES
 
 
 def load_model(path: Path) -> onnx.ModelProto:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 
-from edgeticket.artifact.manifest import MANIFEST, SUMS, Port
+from edgeticket.artifact.manifest import MANIFEST, SUMS, OnnxSource, Port, TicketSource
 from edgeticket.errors import FolderError, InputError
 from edgeticket.files import sha256
 from edgeticket.graph.reading.bind import bind
@@ -33,15 +32,27 @@ class Source:
     dense: onnx.ModelProto
     masked: onnx.ModelProto
     ticket: Ticket | None
-    about: dict[str, Any]
+    about: TicketSource | OnnxSource
 
     @property
     def stamp(self) -> str:
-        """One short line for the ONNX metadata: the file is what we sell by the byte. No dates, no paths."""
+        """One short line for the ONNX metadata, in which every byte counts. It holds no date and no path."""
         words = [__version__]
-        if self.ticket is not None:
-            words += [self.name, f"round {self.about['round']}", f"density {self.about['density']:.4g}"]
-        return " ".join([*words, "from", self.about["sha256"][:12]])
+        if self.about.kind == "ticket":
+            words += [self.name, f"round {self.about.round}", f"density {self.about.density:.4g}"]
+        return " ".join([*words, "from", self.about.sha256[:12]])
+
+    @property
+    def provenance(self) -> dict[str, str | float | None]:
+        """What `find` recorded of the run, as labelled facts; nothing for an ONNX file."""
+        if self.ticket is None:
+            return {}
+        record = self.ticket.record
+        facts = {"found": record.provenance.get("created"), "seed": record.settings.get("--seed")}
+        facts |= {"rewind": record.settings.get("--rewind"), "data (sha256)": record.settings.get("data (sha256)")}
+        return facts | {
+            f"found with {name}": version for name, version in record.provenance.get("versions", {}).items()
+        }
 
 
 def read_source(path: Path, round_number: int | None) -> Source:
@@ -60,7 +71,7 @@ def read_source(path: Path, round_number: int | None) -> Source:
     if round_number is not None:
         raise InputError(f"{path}: --round {round_number} asks for a ticket's round, and this is a file; leave it out")
     model = load_model(path)
-    about = {"kind": "onnx", "file": path.name, "sha256": sha256(path.read_bytes())}
+    about = OnnxSource(file=path.name, sha256=sha256(path.read_bytes()))
     return Source(path.stem, path.with_name(f"{path.stem}-artifact"), model, model, None, about)
 
 
@@ -69,17 +80,16 @@ def _from_ticket(path: Path, round_number: int | None) -> Source:
         raise FolderError(f"{path}: is an artifact already; give the ticket or the ONNX file that it was made from")
     ticket = store.read_ticket(path, round_number)
     record, chosen = ticket.record, ticket.round
-    about = {
-        "kind": "ticket",
-        "task": record.task,
-        "trial": ticket.path.name if ticket.path != path else None,
-        "round": chosen.number,
-        "at": record.choice["at"],
-        "kept": chosen.kept,
-        "total": chosen.total,
-        "density": chosen.density,
-        "sha256": _digest(ticket),
-    }
+    about = TicketSource(
+        task=record.task,
+        trial=ticket.path.name if ticket.path != path else None,
+        round=chosen.number,
+        at=record.choice["at"],
+        kept=chosen.kept,
+        total=chosen.total,
+        density=chosen.density,
+        sha256=_digest(ticket),
+    )
     dense = bind(ticket.graph, ticket.dense_weights, None)
     masked = bind(ticket.graph, ticket.weights, ticket.mask)
     return Source(record.task, path / "artifact", dense, masked, ticket, about)

@@ -1,11 +1,11 @@
-"""Values as they rest on disk: fp32, fp16, or int8 with one symmetric scale per output channel.
+"""Encodings of a tensor's values on disk: fp32, fp16, or int8 with one symmetric scale per output channel.
 
 int8: code = round(w / scale) within -127 ... 127, scale = max |w| of the channel / 127, and w is rebuilt as
-float32(code) * float32(scale). Scales rest as fp16 where that saves bytes and all are normal fp16 numbers; codes are
-taken against the scale as it rests, so its rounding costs nothing.
+float32(code) * float32(scale). Scales are stored as fp16 where that saves bytes and all are normal fp16 numbers; codes
+are taken against the scale as it is stored, so its rounding costs nothing.
 
 int8 is not always smaller: a depthwise filter of nine weights pays for a scale and a product of its own. So a tensor
-has several forms, the one asked for and those that are more precise, and storage.py takes the fewest bytes.
+has several encodings, the one asked for and those that are more precise, and storage.py takes the fewest bytes.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _FP16 = np.finfo(np.float16)
 
 
 @dataclass(frozen=True)
-class Resting:
-    """One tensor at rest: codes [size] float32, float16 or int8, and for int8 a scale that broadcasts over `shape`."""
+class Encoded:
+    """One encoded tensor: codes [size] float32, float16 or int8, and for int8 a scale that broadcasts over `shape`."""
 
     name: str
     shape: tuple[int, ...]
@@ -54,21 +54,21 @@ class Resting:
         return gaps.packed_bytes(positions, gaps.best_low_bits(positions))
 
 
-def forms(name: str, array: Float32, weights: Weights, channel_axis: int | None) -> list[Resting]:
-    """`array` as it rests in the form asked for and in every more precise one; the first is what was asked for."""
+def encodings(name: str, array: Float32, weights: Weights, channel_axis: int | None) -> list[Encoded]:
+    """`array` in the encoding asked for, which comes first, and in every more precise one."""
     finer = WEIGHTS[: WEIGHTS.index(weights) + 1][::-1]
-    found = [rest(name, array, each, channel_axis) for each in finer]
+    found = [encode(name, array, each, channel_axis) for each in finer]
     asked = found[0]
     others = {each.weights: each for each in found if each.weights != asked.weights}
     note = f"as {asked.weights} it would take more bytes"
     return [asked, *(replace(each, note=asked.note or note) for each in others.values())]
 
 
-def rest(name: str, array: Float32, weights: Weights, channel_axis: int | None) -> Resting:
-    """`array` of any shape as it rests; `channel_axis` None means that int8 does not suit it (biases and the like)."""
+def encode(name: str, array: Float32, weights: Weights, channel_axis: int | None) -> Encoded:
+    """Encode `array` of any shape; `channel_axis` None means that int8 does not suit it (biases and the like)."""
     flat = array.reshape(-1)
-    codes, at_rest, scale, note = _codes(flat, array, weights, channel_axis)
-    return Resting(name, array.shape, codes, at_rest, scale, note, int(np.count_nonzero(flat)))
+    codes, encoding, scale, note = _codes(flat, array, weights, channel_axis)
+    return Encoded(name, array.shape, codes, encoding, scale, note, int(np.count_nonzero(flat)))
 
 
 def _codes(

@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
+from edgeticket.artifact.manifest import TensorInfo
 from edgeticket.graph.storing import gaps, rebuild
-from edgeticket.graph.storing.encoding import Resting, Weights
+from edgeticket.graph.storing.encoding import Encoded
 from edgeticket.graph.storing.rebuild import CODINGS, Coding, Writer
 
 GROUP_ELEMENTS = 1 << 22  # a chain's vector, and its copy, are in memory once at load: 16 MB each
 _MEMBER_BYTES = 55  # Split's output and size, Reshape and its shape: what one more tensor adds to a chain
 
 
-@dataclass(frozen=True)
-class TensorStorage:
-    """How one tensor rests. `size_bytes` holds its share of the nodes and constants; `nonzeros` are those at rest."""
-
-    name: str
-    shape: tuple[int, ...]
-    nonzeros: int
-    storage: str  # 'dense', 'gaps' or 'sparse-initializer'
-    weights: Weights
-    size_bytes: int
-    note: str
-
-
-def pays(tensor: Resting) -> bool:
+def pays(tensor: Encoded) -> bool:
     """Whether stored sparsely the tensor takes fewer bytes, once there is a chain to join."""
     zeros = tensor.codes.size - tensor.nonzeros
     if not zeros:
@@ -38,9 +25,9 @@ def pays(tensor: Resting) -> bool:
     return zeros * tensor.codes.itemsize > tensor.stream_bytes + _MEMBER_BYTES
 
 
-def groups(tensors: Sequence[Resting], by_density: bool) -> list[list[Resting]]:
+def groups(tensors: Sequence[Encoded], by_density: bool) -> list[list[Encoded]]:
     """Tensors that share a chain, in the model's order: of one type, of like density if asked, not too large."""
-    groups: dict[tuple[str, int, int], list[Resting]] = {}
+    groups: dict[tuple[str, int, int], list[Encoded]] = {}
     filled: dict[tuple[str, int], tuple[int, int]] = {}
     for tensor in tensors:
         kind = (tensor.weights, gaps.best_low_bits(np.flatnonzero(tensor.codes)) if by_density else 0)
@@ -52,12 +39,12 @@ def groups(tensors: Sequence[Resting], by_density: bool) -> list[list[Resting]]:
     return list(groups.values())
 
 
-def sparse_bytes(writer: Writer, tensor: Resting) -> int:
+def sparse_bytes(writer: Writer, tensor: Encoded) -> int:
     """What the tensor adds to a chain that is there already, as nearly as it can be said without writing it."""
     return tensor.stream_bytes + tensor.nonzeros * tensor.codes.itemsize + rebuild.scale_bytes(writer, tensor)
 
 
-def dense_bytes(writer: Writer, tensor: Resting) -> int:
+def dense_bytes(writer: Writer, tensor: Encoded) -> int:
     """What the tensor takes dense."""
     if tensor.weights == "fp32":
         return tensor.original_bytes
@@ -67,12 +54,12 @@ def dense_bytes(writer: Writer, tensor: Resting) -> int:
 
 
 class Layout:
-    """One way to write all tensors down, as it grows. `dense` holds for each tensor its form where it rests dense."""
+    """One way to write all tensors down, as it grows. `dense` holds each tensor's encoding where it is dense."""
 
-    def __init__(self, writer: Writer, dense: Mapping[str, Resting]) -> None:
+    def __init__(self, writer: Writer, dense: Mapping[str, Encoded]) -> None:
         self.writer = writer
         self.dense = dense
-        self.stored: dict[str, TensorStorage] = {}
+        self.stored: dict[str, TensorInfo] = {}
         self.made_by: dict[str, frozenset[str]] = {}  # a tensor -> every value its rebuilding computes
         self.replaced: set[str] = set()  # initializers that leave the model
         self._left_bytes = 0  # of initializers that stay
@@ -81,7 +68,7 @@ class Layout:
         """What all tensors written so far take together."""
         return self.writer.size_bytes() + self._left_bytes
 
-    def write_group(self, group: Sequence[Resting], *, may_be_dense: bool) -> None:
+    def write_group(self, group: Sequence[Encoded], *, may_be_dense: bool) -> None:
         """In the coding that takes the fewest bytes; not at all where `may_be_dense` and dense takes fewer."""
         filled = [tensor for tensor in group if tensor.nonzeros]
         ways: list[tuple[int, Coding]] = []
@@ -100,7 +87,7 @@ class Layout:
             note = "positions as uint8 gaps" if coding == "uint8" else "packed positions (Golomb-Rice)"
             self._record(filled, "gaps", partial(rebuild.write_group, self.writer, filled, coding), note)
 
-    def write_sparse_initializers(self, tensors: Sequence[Resting]) -> None:
+    def write_sparse_initializers(self, tensors: Sequence[Encoded]) -> None:
         """The standard's own form, each tensor by itself."""
         for tensor in tensors:
             write = partial(rebuild.write_sparse_initializer, self.writer, tensor)
@@ -114,14 +101,14 @@ class Layout:
                 self._record([tensor], "dense", partial(rebuild.write_dense, self.writer, tensor), "")
             else:
                 self._left_bytes += original_bytes
-                self.stored[tensor.name] = TensorStorage(
+                self.stored[tensor.name] = TensorInfo(
                     tensor.name, tensor.shape, tensor.original_nonzeros, "dense", "fp32", original_bytes, tensor.note
                 )
 
-    def _dense_bytes(self, tensor: Resting) -> int:
+    def _dense_bytes(self, tensor: Encoded) -> int:
         return dense_bytes(self.writer, self.dense[tensor.name])
 
-    def _record(self, tensors: Sequence[Resting], storage: str, write: Callable[[], None], note: str) -> None:
+    def _record(self, tensors: Sequence[Encoded], storage: str, write: Callable[[], None], note: str) -> None:
         nodes, size_bytes = len(self.writer.nodes), self.writer.size_bytes()
         write()
         values = frozenset(value for node in self.writer.nodes[nodes:] for value in node.output)
@@ -131,7 +118,7 @@ class Layout:
             if values:
                 self.made_by[tensor.name] = values
             text = "; ".join(part for part in (note, tensor.note) if part)
-            self.stored[tensor.name] = TensorStorage(
+            self.stored[tensor.name] = TensorInfo(
                 tensor.name, tensor.shape, tensor.nonzeros, storage, tensor.weights, share_bytes, text
             )
 

@@ -1,4 +1,4 @@
-"""Nodes and constants that rebuild weights from what rests on disk: standard operators, folded by ONNX Runtime at load.
+"""Nodes and constants that rebuild weights from what is stored: standard operators, folded by ONNX Runtime at load.
 
 Tensors stored sparsely share one chain for a group: their flattened codes stand behind one another in one vector.
     values    -> Cast unless fp32                                                             [n]
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeticket.graph.storing import gaps
-from edgeticket.graph.storing.encoding import Resting
+from edgeticket.graph.storing.encoding import Encoded
 
 Array = NDArray[np.generic]
 Coding = Literal["uint8", "packed"]
@@ -116,14 +116,14 @@ def _short_names() -> Iterator[str]:
             yield "".join(letters)
 
 
-def scale_bytes(writer: Writer, tensor: Resting) -> int:
-    """What a tensor pays in every sparse form for resting as int8: its scale, and the product with it."""
+def scale_bytes(writer: Writer, tensor: Encoded) -> int:
+    """What being int8 costs a tensor however it is stored sparsely: its scale, and the product with it."""
     trial = writer.fresh()
     _scaled(trial, tensor, tensor.name)
     return trial.size_bytes()
 
 
-def write_dense(writer: Writer, tensor: Resting) -> None:
+def write_dense(writer: Writer, tensor: Encoded) -> None:
     """Every code, behind one another: an initializer, then Cast and Mul where it is not fp32."""
     codes = tensor.codes.reshape(tensor.shape)
     if tensor.weights == "fp32":
@@ -132,7 +132,7 @@ def write_dense(writer: Writer, tensor: Resting) -> None:
     _scaled(writer, tensor, writer.constant(codes, writer.name()), cast=True)
 
 
-def write_sparse_initializer(writer: Writer, tensor: Resting) -> None:
+def write_sparse_initializer(writer: Writer, tensor: Encoded) -> None:
     """The standard's own sparse tensor: values, and int64 positions in the flattened tensor."""
     name = tensor.name if tensor.weights == "fp32" else writer.name()
     positions = np.flatnonzero(tensor.codes).astype(np.int64)
@@ -142,7 +142,7 @@ def write_sparse_initializer(writer: Writer, tensor: Resting) -> None:
         _scaled(writer, tensor, name, cast=True)
 
 
-def write_group(writer: Writer, tensors: Sequence[Resting], coding: Coding) -> None:
+def write_group(writer: Writer, tensors: Sequence[Encoded], coding: Coding) -> None:
     """Several tensors of the same `weights`, at least one of their codes not zero, as one sparse vector."""
     joint = np.concatenate([tensor.codes for tensor in tensors])
     if coding == "uint8":
@@ -170,12 +170,12 @@ def write_group(writer: Writer, tensors: Sequence[Resting], coding: Coding) -> N
                 _scaled(writer, tensor, shaped)
 
 
-def write_zeros(writer: Writer, tensor: Resting) -> None:
+def write_zeros(writer: Writer, tensor: Encoded) -> None:
     """A tensor without a single nonzero."""
     writer.node("ConstantOfShape", [writer.integers(*tensor.shape)], tensor.name)
 
 
-def _scaled(writer: Writer, tensor: Resting, codes: str, *, cast: bool = False) -> None:
+def _scaled(writer: Writer, tensor: Encoded, codes: str, *, cast: bool = False) -> None:
     """codes -> float32 -> times the scale, under the tensor's own name."""
     if cast:
         codes = writer.node("Cast", [codes], tensor.name if tensor.scale is None else None, to=TensorProto.FLOAT)

@@ -10,8 +10,7 @@ import onnx
 
 from edgeticket import runtime
 from edgeticket.errors import ModelError
-
-_PROTOBUF_BYTES = 2**31 - 1
+from edgeticket.graph.serialize import LIMIT_BYTES
 
 
 def unfolded(model: onnx.ModelProto, names: Iterable[str]) -> frozenset[str] | None:
@@ -21,7 +20,7 @@ def unfolded(model: onnx.ModelProto, names: Iterable[str]) -> frozenset[str] | N
     """
     with tempfile.TemporaryDirectory(prefix="edgeticket-") as folder:
         source: bytes | Path
-        if model.ByteSize() > _PROTOBUF_BYTES:
+        if model.ByteSize() > LIMIT_BYTES:
             source = Path(folder, "model.onnx")
             onnx.save_model(model, source, save_as_external_data=True, location="model.data")
         else:

@@ -1,8 +1,8 @@
 """The smallest file that ONNX Runtime reads back into the same weights.
 
-Each float32 initializer rests dense or as values and positions (gaps.py), whichever takes fewer bytes of the file,
+Each float32 initializer is stored dense or as values and positions (gaps.py), whichever takes fewer bytes of the file,
 its nodes counted; or as asked. A tensor keeps its name: it becomes the output of nodes that the runtime folds at load
-(rebuild.py). That they are folded is verified on the optimised graph; a tensor that is not, rests dense.
+(rebuild.py). That they are folded is verified on the optimised graph; a tensor that is not is stored dense.
 Same model and options, same bytes.
 """
 
@@ -18,10 +18,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from edgeticket.graph.storing import rebuild
-from edgeticket.graph.storing import runtime_folds as folding
-from edgeticket.graph.storing.encoding import Float32, Resting, Weights, channel_axes, forms, rest
-from edgeticket.graph.storing.layout import Layout, TensorStorage, dense_bytes, groups, pays, sparse_bytes
+from edgeticket.artifact.manifest import TensorInfo
+from edgeticket.graph.serialize import serialize
+from edgeticket.graph.storing import rebuild, runtime_folds
+from edgeticket.graph.storing.encoding import Encoded, Float32, Weights, channel_axes, encode, encodings
+from edgeticket.graph.storing.layout import Layout, dense_bytes, groups, pays, sparse_bytes
 from edgeticket.graph.storing.rebuild import Writer, entry_bytes
 
 Storage = Literal["dense", "gaps", "sparse-initializer", "auto"]
@@ -42,7 +43,7 @@ class Stored:
     """The model as it leaves, one entry for each float32 initializer of more than 16 elements, and what to tell."""
 
     model: onnx.ModelProto
-    tensors: tuple[TensorStorage, ...]
+    tensors: tuple[TensorInfo, ...]
     notes: tuple[str, ...]
 
     def serialized(self) -> bytes:
@@ -55,13 +56,8 @@ class _Written:
     """A model and its tensors before the verdict of the runtime."""
 
     model: onnx.ModelProto
-    tensors: tuple[TensorStorage, ...]
+    tensors: tuple[TensorInfo, ...]
     made_by: dict[str, frozenset[str]]  # a tensor -> every value its rebuilding computes, itself included
-
-
-def serialize(model: onnx.ModelProto) -> bytes:
-    """Protobuf's bytes with its maps in order."""
-    return bytes(model.SerializeToString(deterministic=True))
 
 
 def store(
@@ -69,9 +65,9 @@ def store(
     *,
     storage: Storage = "auto",
     weights: Weights = "fp32",
-    unfolded: Unfolded = folding.unfolded,
+    unfolded: Unfolded = runtime_folds.unfolded,
 ) -> Stored:
-    """A copy of `model` with its weights at rest as asked; 'auto' takes what makes the smallest file.
+    """A copy of `model` with its weights stored as asked; 'auto' takes what makes the smallest file.
 
     Left alone: initializers of other types or at most 16 elements, those that are graph inputs too, and subgraphs.
     `unfolded` says which values are still computed at inference, or None where the runtime cannot load the model.
@@ -155,7 +151,7 @@ def _eligible(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
 def _write(model: onnx.ModelProto, storage: Storage, weights: Weights, dense_notes: dict[str, str]) -> _Written:
     """The smallest of the ways to write the tensors down, before the runtime is asked; of equals the first."""
     writer = Writer(rebuild.all_names(model.graph), _opset(model))
-    tensors = _forms(model, weights, dense_notes)
+    tensors = _encodings(model, weights, dense_notes)
     dense = {found[0].name: min(reversed(found), key=partial(dense_bytes, writer)) for found in tensors}
     best: Layout | None = None
     for free in _ways([found for found in tensors if found[0].name not in dense_notes], writer):
@@ -176,37 +172,37 @@ def _write(model: onnx.ModelProto, storage: Storage, weights: Weights, dense_not
     return _Written(_rewritten(model, best), tuple(best.stored[name] for name in dense), best.made_by)
 
 
-def _forms(model: onnx.ModelProto, weights: Weights, dense_notes: dict[str, str]) -> list[list[Resting]]:
-    """Each tensor in the forms it may rest in, the one asked for first; as it is where the runtime must not rebuild."""
+def _encodings(model: onnx.ModelProto, weights: Weights, dense_notes: dict[str, str]) -> list[list[Encoded]]:
+    """The encodings each tensor may have, the one asked for first; only fp32 where the runtime does not rebuild it."""
     axes = channel_axes(model.graph)
     tensors = []
     for tensor in _eligible(model.graph):
         array: Float32 = numpy_helper.to_array(tensor)
-        found = forms(tensor.name, array, weights, axes.get(tensor.name) if array.ndim > 1 else None)
+        found = encodings(tensor.name, array, weights, axes.get(tensor.name) if array.ndim > 1 else None)
         if tensor.name in dense_notes:
-            found = [replace(rest(tensor.name, array, "fp32", None), note=dense_notes[tensor.name])]
+            found = [replace(encode(tensor.name, array, "fp32", None), note=dense_notes[tensor.name])]
         original_bytes = entry_bytes(tensor.ByteSize())
-        tensors.append([replace(form, original_bytes=original_bytes) for form in found])
+        tensors.append([replace(each, original_bytes=original_bytes) for each in found])
     return tensors
 
 
-def _ways(tensors: Sequence[list[Resting]], writer: Writer) -> list[list[Resting]]:
-    """Which form each tensor may take where it is sparse: as asked, the smallest of each, or all of them finer."""
+def _ways(tensors: Sequence[list[Encoded]], writer: Writer) -> list[list[Encoded]]:
+    """Which encoding each tensor has where it is sparse: as asked, the smallest of each, or a finer one for all."""
     ways = [
         [found[0] for found in tensors],
         [min(reversed(found), key=partial(sparse_bytes, writer)) for found in tensors],
-        [next(form for form in found if form.weights != "int8") for found in tensors],
+        [next(each for each in found if each.weights != "int8") for found in tensors],
         [found[-1] for found in tensors],
     ]
-    return list({tuple(form.weights for form in way): way for way in reversed(ways)}.values())[::-1]
+    return list({tuple(each.weights for each in way): way for way in reversed(ways)}.values())[::-1]
 
 
-def _least_bytes(sparse: Sequence[Resting]) -> int:
+def _least_bytes(sparse: Sequence[Encoded]) -> int:
     """No file is smaller than this: the values themselves, however their positions are written."""
     return sum(tensor.nonzeros * tensor.codes.itemsize for tensor in sparse)
 
 
-def _choices(tensors: Sequence[Resting], storage: Storage) -> list[list[Resting]]:
+def _choices(tensors: Sequence[Encoded], storage: Storage) -> list[list[Encoded]]:
     """Which tensors to store sparsely: for 'auto' several choices, of which the smallest file decides."""
     if storage == "dense":
         return [[]]

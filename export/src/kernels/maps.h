@@ -30,11 +30,13 @@ struct Halos {
 
 // One tile of output positions, from one block of input channels.
 //
-// A sparse kernel takes `turns`, a channel each: its entries end where the next turn's begin. A dense kernel computes DENSE_OUTPUTS channels
-// together, all with the same `taps` entries of `offsets`; its weights are [channel / DENSE_OUTPUTS][taps][DENSE_OUTPUTS], first and last
-// whole multiples.
+// An unstructured kernel takes `runs`, the entries of a channel each: a run ends where the next one begins. A dense kernel computes
+// DENSE_OUTPUTS channels together, all with the same `taps` entries of `offsets`; its weights are
+// [channel / DENSE_OUTPUTS][taps][DENSE_OUTPUTS], first and last whole multiples.
+enum class ConvFormat : std::uint8_t { Unstructured, Dense };
+
 constexpr int DENSE_OUTPUTS = 4;
-struct Turn {
+struct ChannelRun {
     std::uint32_t begin;    // of `offsets` and `weights`
     std::uint32_t channel;
 };
@@ -43,7 +45,7 @@ struct ConvTask {
     float* out;                   // plane of channel 0
     const float* residual;        // plane of channel 0, or null
     const float* bias;            // of channel 0, or null
-    const Turn* turns;            // sparse kernels; one more than there are, for its begin
+    const ChannelRun* runs;       // unstructured kernels; one more than there are, for its begin
     std::size_t taps;             // dense kernels
     const std::uint16_t* offsets; // vectors from `in`
     const float* weights;
@@ -53,7 +55,7 @@ struct ConvTask {
     std::ptrdiff_t in_step;       // between neighbouring output vectors: the stride times VL
     std::ptrdiff_t out_tile, out_pitch, out_plane;
     std::ptrdiff_t residual_tile, residual_pitch, residual_plane;
-    int first, last;              // turns, or channels of a dense kernel
+    int first, last;              // runs, or channels of a dense kernel
     bool begins;                  // sums begin with the bias, not with what `out` holds
     bool ends;                    // residual, activation, mask and halos follow
     Epilogue epilogue;
@@ -115,7 +117,7 @@ struct MoveTask {
 
 struct ConvKernel {
     const char* name;
-    bool dense;
+    ConvFormat format;
     int rows, columns;  // of the tile, in vectors
     int stride;         // along a row; 0 is any
     void (*run)(const ConvTask&);

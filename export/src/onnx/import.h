@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/choose/select.h"
+#include "engine/choose/candidate.h"
 #include "graph.h"
 
 namespace edgeticket {

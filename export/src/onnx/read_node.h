@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "engine/choose/select.h"
+#include "engine/choose/candidate.h"
 #include "graph.h"
 
 namespace edgeticket {

@@ -78,7 +78,7 @@ void CompiledRegion::read_inputs(OrtKernelContext* context, Workspace& workspace
         if (!trusted_[i]) read_shape(value, workspace.shapes.inputs[i]);
         void* data = nullptr;
         check(api_, api_.GetTensorMutableData(const_cast<abi::OrtValue*>(value), &data));
-        workspace.inputs[i] = static_cast<const float*>(data);
+        workspace.inputs[i] = data;
     }
 }
 
@@ -89,7 +89,7 @@ void CompiledRegion::make_outputs(OrtKernelContext* context, Workspace& workspac
         check(api_, api_.KernelContext_GetOutput(context, i, shape.data(), shape.size(), &value));
         void* data = nullptr;
         check(api_, api_.GetTensorMutableData(value, &data));
-        workspace.outputs[i] = static_cast<float*>(data);
+        workspace.outputs[i] = data;
     }
 }
 
@@ -114,17 +114,17 @@ void CompiledRegion::run(OrtKernelContext* context) {
     workspace.shapes.set_outputs(import_, items);
     make_outputs(context, workspace);
     if (items == 0) return;
-    workspace.reserve(plan_->workspace_floats(items));
+    workspace.reserve(plan_->workspace_bytes(items));
     RuntimePool runtime{api_, context};
     const Pool pool{pool_is_parallel(context) ? run_in_pool : nullptr, &runtime};
-    plan_->run(workspace.inputs.data(), workspace.outputs.data(), items, workspace.floats(), pool);
+    plan_->run(workspace.inputs.data(), workspace.outputs.data(), items, workspace.memory.data(), pool);
 }
 
 std::vector<double> CompiledRegion::measure() {
     const Workspaces::Lease lease(workspaces_, import_);
     Workspace& workspace = *lease;
-    workspace.reserve(plan_->workspace_floats(1));
-    return plan_->measure(workspace.floats());
+    workspace.reserve(plan_->workspace_bytes(1));
+    return plan_->measure(workspace.memory.data());
 }
 
 }  // namespace edgeticket

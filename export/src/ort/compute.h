@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "abi.h"
-#include "engine/plan/plan.h"
+#include "engine/run/plan.h"
 #include "onnx/import.h"
 #include "workspaces.h"
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "engine/plan/plan.h"
+#include "engine/plan/settings.h"
 #include "engine/choose/select.h"
 #include "abi.h"
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "compute.h"
+#include "engine/cost/predict.h"
 #include "guard.h"
 #include "onnx/import.h"
 #include "graph_reader.h"
@@ -71,11 +72,13 @@ OrtNodeComputeInfo* Provider::compile(const OrtGraph* handle, const OrtNode* fus
         trusted.push_back(known && session_inputs_.count(name) != 0);
     }
     std::unique_ptr<Plan> plan = Plan::build(import.region, options_.settings);
+    std::vector<Prediction> predictions;
+    if (report_.wanted()) predictions = predict(import.region, *plan, options_.settings.isa);
     import.region.nodes.clear();  // the plan holds what it needs of the weights
     auto region = std::make_unique<CompiledRegion>(api_, std::move(import), std::move(plan), std::move(trusted),
                                                    options_.settings.threads, options_.threads_known);
     const std::vector<double> times = options_.measure ? region->measure() : std::vector<double>();
-    report_.compiled(graph, region->plan().reports(), times);
+    report_.compiled(graph, region->plan().reports(), predictions, times);
     return region.release();
 }
 

@@ -71,7 +71,9 @@ void Report::judged(const OnnxGraph& graph, const std::vector<Candidate>& candid
     }
 }
 
-void Report::compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nodes, const std::vector<double>& times) {
+void Report::compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nodes, const std::vector<Prediction>& predictions,
+                      const std::vector<double>& times) {
+    if (!wanted()) return;
     for (std::size_t i = 0; i < graph.nodes.size() && i < nodes.size(); ++i) {
         const auto place = index_.find(graph.values[static_cast<std::size_t>(graph.nodes[i].outputs[0])].name);
         if (place == index_.end()) continue;
@@ -79,14 +81,14 @@ void Report::compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nod
         record.kernel = nodes[i].kernel;
         record.density = nodes[i].density;
         record.macs = nodes[i].macs;
-        record.predicted_us = nodes[i].predicted_us;
-        record.cpu_us = nodes[i].cpu_us;
+        record.predicted_us = predictions[i].own_us;
+        record.cpu_us = predictions[i].cpu_us;
         if (i < times.size()) record.measured_us = times[i];
     }
 }
 
 void Report::write() const {
-    if (path_.empty()) return;
+    if (!wanted()) return;
     std::string text = "[\n";
     for (std::size_t i = 0; i < records_.size(); ++i)
         text += line(records_[i]) + (i + 1 < records_.size() ? ",\n" : "\n");

@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/choose/select.h"
+#include "engine/choose/candidate.h"
+#include "engine/cost/predict.h"
+#include "engine/plan/node_report.h"
 #include "onnx/graph.h"
 
 namespace edgeticket {
@@ -26,10 +28,12 @@ struct NodeRecord {
 class Report {
    public:
     explicit Report(std::string path) : path_(std::move(path)) {}
+    bool wanted() const { return !path_.empty(); }
     // Begins anew, with a record for each node of the graph.
     void judged(const OnnxGraph& graph, const std::vector<Candidate>& candidates, const Selection& selection);
-    // `times` is empty or has one entry a node. `nodes` are those of the region, in its order.
-    void compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nodes, const std::vector<double>& times);
+    // `nodes` and `predictions` have an entry for each node of the region, in its order; `times` too, or it is empty.
+    void compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nodes, const std::vector<Prediction>& predictions,
+                  const std::vector<double>& times);
     void write() const;  // Throws std::runtime_error where the file can not be written.
 
    private:

@@ -11,8 +11,8 @@ constexpr std::size_t kMostIdle = 16;  // workspaces; threads that come later ta
 
 }  // namespace
 
-void Workspace::reserve(std::size_t count) {
-    if (count * sizeof(float) > memory.bytes()) memory = Memory(count * sizeof(float));
+void Workspace::reserve(std::size_t bytes) {
+    if (bytes > memory.bytes()) memory = Memory(bytes);
 }
 
 std::unique_ptr<Workspace> Workspaces::take(const Import& import) {

@@ -16,14 +16,13 @@ struct Workspace {
     explicit Workspace(const Import& import)
         : inputs(import.inputs.size()), outputs(import.outputs.size()), shapes(import) {}
 
-    std::vector<const float*> inputs;
-    std::vector<float*> outputs;
+    std::vector<const void*> inputs;
+    std::vector<void*> outputs;
     RunShapes shapes;
     Memory memory;
     std::thread::id owner;  // has let it grow to its largest batch
 
-    float* floats() const { return static_cast<float*>(memory.data()); }
-    void reserve(std::size_t count);  // floats; what was there is lost
+    void reserve(std::size_t bytes);  // what was there is lost
 };
 
 class Workspaces {

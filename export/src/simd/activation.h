@@ -1,4 +1,4 @@
-// The activations that a kernel can end with: how each is named and what it needs, and for *.isa.cpp files its vectors.
+// The activations that a kernel can end with: their names and numbers for everyone, their vectors for *.isa.cpp files.
 #pragma once
 
 #include <cstdint>

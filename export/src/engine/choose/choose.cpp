@@ -6,11 +6,12 @@
 namespace edgeticket {
 namespace {
 
-constexpr std::size_t kLongest = 4000;  // units of a span: bounds the time that a hostile graph takes
+constexpr std::size_t kLongest = 4000;  // units of a span; bounds the time that choosing takes on a hostile graph
 
 }  // namespace
 
-// least[j]: of the first j units, with every way to end there; from[j]: where the span that ends there begins, or j for none.
+// least[j] is the least time of the first j units. from[j] is where the span that ends with unit j - 1 begins, or j where that unit is
+// left to the CPU provider.
 std::vector<std::pair<std::size_t, std::size_t>> choose(const Units& units, const Margin& margin) {
     const std::size_t count = units.units.size();
     std::vector<double> least(count + 1, std::numeric_limits<double>::infinity());
@@ -20,7 +21,7 @@ std::vector<std::pair<std::size_t, std::size_t>> choose(const Units& units, cons
         const double left = least[i] + units.units[i].cpu_us;
         if (left <= least[i + 1]) least[i + 1] = left, from[i + 1] = i + 1;
         Span span(units, i);
-        bool weighted = false;  // without weights nothing is gained but what predictions may be wrong by
+        bool weighted = false;  // a span without weights gains nothing that is not within the error of the predictions
         for (std::size_t j = i; j < std::min(count, i + kLongest); ++j) {
             span.extend();
             weighted = weighted || units.units[j].weighted;

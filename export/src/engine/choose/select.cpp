@@ -3,25 +3,25 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <utility>
 
 #include "choose.h"
+#include "engine/plan/memory.h"
+#include "engine/region/index.h"
+#include "engine/run/plan.h"
 #include "isa/isa.h"
 #include "isa/machine.h"
+#include "partition.h"
 #include "sketch.h"
 
 namespace edgeticket {
 namespace {
 
-std::size_t at(int index) { return static_cast<std::size_t>(index); }
-
-// claim=timed: what a hopeful choice takes in, and then which part of it is timed, and how.
-constexpr Margin kHopeful{1.1, 0.0};
-constexpr double kSurely = 0.6;        // of the CPU provider's time: no need to time it
-constexpr double kMostTimedUs = 25e3;  // of an item: a session's creation waits for seven of them
+// claim=timed takes what a generous margin lets in, and times those spans whose predictions leave open whether they pay.
+constexpr Margin kGenerous{1.1, 0.0};
+constexpr double kSurely = 0.6;        // share of the CPU provider's time below which a span pays without being timed
+constexpr double kMostTimedUs = 25e3;  // an item; longer spans are not timed, for a session's creation waits for seven runs
 
 std::string reason_of(const Candidate& candidate, double cpu_us, double own_us) {
     char text[160];
@@ -32,13 +32,13 @@ std::string reason_of(const Candidate& candidate, double cpu_us, double own_us) 
     return text;
 }
 
-class Chooser {
+class UnitSelector {
    public:
-    Chooser(const std::vector<Candidate>& candidates, const Settings& settings)
+    UnitSelector(const std::vector<Candidate>& candidates, const Settings& settings)
         : candidates_(candidates), settings_(settings), own_(own_machine(candidates, settings)), cpu_(cpu_machine(candidates, settings)) {}
 
-    // Marks in `claimed` the members of a group that stay, and says of the others why not.
-    void choose_in(const std::vector<int>& group, unsigned mode, Claim claim, std::vector<bool>& claimed, std::vector<std::string>& reasons) const {
+    // Clears `claimed` for the members of a group that are left to the CPU provider, and says why in `reasons`.
+    void select_in(const std::vector<int>& group, unsigned mode, Claim claim, std::vector<bool>& claimed, std::vector<std::string>& reasons) const {
         const Sketch sketch(candidates_, group, mode);
         const std::vector<Fused> fused = fuse(sketch.region);
         const Arrangement arrangement = arrange(sketch.region, fused, map_family_of(settings_.isa));
@@ -52,7 +52,7 @@ class Chooser {
         if (claim == Claim::Always)
             for (std::size_t u = 0; u < fused.size(); ++u) kept[u] = std::isfinite(units.units[u].own_us);
         if (claim == Claim::Timed)
-            for (const Stretch& span : choose(units, kHopeful)) {
+            for (const Stretch& span : choose(units, kGenerous)) {
                 if (pays(units, span, sketch, fused, mode)) {
                     keep(span);
                     continue;
@@ -65,9 +65,9 @@ class Chooser {
             Span alone(units, u);
             alone.extend();
             for (const int node : nodes_of(fused, {u, u + 1})) {
-                const int member = sketch.members[at(node)];
-                claimed[at(member)] = false;
-                reasons[at(member)] = reason_of(candidates_[at(member)], units.units[u].cpu_us, alone.own_us());
+                const int member = at(sketch.members, node);
+                at(claimed, member) = false;
+                at(reasons, member) = reason_of(at(candidates_, member), units.units[u].cpu_us, alone.own_us());
             }
         }
     }
@@ -85,7 +85,7 @@ class Chooser {
         return nodes;
     }
 
-    // Whether a span pays: where its prediction leaves that open, by running a plan of it on made-up data.
+    // Whether a span pays. Where its prediction leaves that open, a plan of it is run on made-up data.
     bool pays(const Units& units, const Stretch& stretch, const Sketch& sketch, const std::vector<Fused>& fused, unsigned mode) const {
         Span span(units, stretch.first);
         double cpu_us = 0;
@@ -94,12 +94,11 @@ class Chooser {
         if (own_us < kSurely * cpu_us) return true;
         if (own_us / static_cast<double>(sketch.items) > kMostTimedUs) return own_us / Margin{}.share + Margin{}.span_us + span.reorder_us() < cpu_us;
         std::vector<int> members;
-        for (const int node : nodes_of(fused, stretch)) members.push_back(sketch.members[at(node)]);
+        for (const int node : nodes_of(fused, stretch)) members.push_back(at(sketch.members, node));
         const std::unique_ptr<Plan> plan = Plan::build(Sketch(candidates_, members, mode).whole(candidates_), settings_);
-        const std::unique_ptr<float, void (*)(void*)> workspace(static_cast<float*>(std::aligned_alloc(64, (plan->workspace_floats(1) * sizeof(float) + 127) / 64 * 64)), std::free);
-        if (workspace == nullptr) throw std::bad_alloc();
+        const Memory workspace(plan->workspace_bytes(1));
         double measured = 0;
-        for (const double us : plan->measure(workspace.get())) measured += us;
+        for (const double us : plan->measure(workspace.data())) measured += us;
         measured *= static_cast<double>(sketch.items);
         return own_.shared_us(measured) / Margin{}.share + Margin{}.span_us + span.reorder_us() < cpu_us;
     }
@@ -127,9 +126,9 @@ Selection select(const std::vector<Candidate>& candidates, const Settings& setti
     std::vector<bool> claimed;
     for (const Candidate& candidate : candidates) claimed.push_back(candidate.reason.empty());
     const Selection all = partition(candidates, claimed);
-    const Chooser chooser(candidates, settings);
+    const UnitSelector selector(candidates, settings);
     std::vector<std::string> reasons(candidates.size());
-    for (std::size_t g = 0; g < all.groups.size(); ++g) chooser.choose_in(all.groups[g], all.modes[g], claim, claimed, reasons);
+    for (std::size_t g = 0; g < all.groups.size(); ++g) selector.select_in(all.groups[g], all.modes[g], claim, claimed, reasons);
     Selection selection = partition(candidates, claimed);
     for (std::size_t i = 0; i < candidates.size(); ++i)
         if (!claimed[i] && selection.reasons[i].empty()) selection.reasons[i] = reasons[i];

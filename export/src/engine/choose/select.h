@@ -2,48 +2,17 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
-#include "engine/plan/plan.h"
-#include "engine/region/region.h"
+#include "candidate.h"
+#include "engine/plan/settings.h"
 
 namespace edgeticket {
 
-// What an item is (see region.h). A node that allows both goes with its neighbours.
-enum Mode : unsigned { kImage = 1, kRow = 2 };
-
-// One node of the whole graph, in topological order; those that we can not compute are there too, since paths lead through them.
-struct Candidate {
-    std::string name;
-    std::string op;                       // as ONNX calls it
-    std::string reason;                   // why we can not compute it; empty where we can
-    std::vector<int> producers;           // indices of the candidates that compute its inputs
-    unsigned modes = kImage | kRow;
-    // Below: where `reason` is empty.
-    Node node;                            // without weight and bias; values are numbered as the whole graph's
-    std::vector<std::int64_t> in_shape;   // of an item, in the first of its modes
-    std::vector<std::int64_t> out_shape;
-    std::int64_t items = 1;               // where known, else 1
-    std::int64_t weights = 0;             // elements of the weight
-    std::int64_t nonzeros = 0;
-    const float* weight = nullptr;        // as in the file, valid during select(): {M, C/groups, kernel...}, {N, K} or {K, N}
-    bool weight_is_kn = false;
-};
-
 enum class Claim : std::uint8_t { Auto, Timed, Always };
-
-struct Selection {
-    std::vector<std::vector<int>> groups;  // each connected, convex and of one mode; indices in ascending order
-    std::vector<unsigned> modes;           // of each group: kImage or kRow
-    std::vector<std::string> reasons;      // one a candidate: why it is not in a group; empty where it is
-};
 
 // Auto claims what is predicted to pay; Timed measures what the predictions leave open, on this machine, before it decides;
 // Always claims every node that can be computed.
 Selection select(const std::vector<Candidate>& candidates, const Settings& settings, Claim claim);
-
-// The groups that the claimed nodes fall into.
-Selection partition(const std::vector<Candidate>& candidates, const std::vector<bool>& claimed);
 
 }  // namespace edgeticket

@@ -5,16 +5,17 @@
 #include <map>
 #include <vector>
 
+#include "candidate.h"
 #include "engine/region/region.h"
-#include "select.h"
 
 namespace edgeticket {
 
 struct Sketch {
-    // To be looked at, not run: weights are only counted.
+    // Makes a region whose weights are counted but not there: it can be predicted, not run.
     Sketch(const std::vector<Candidate>& candidates, const std::vector<int>& group, unsigned mode);
 
-    // With its weights, and zeros for what is added to them: to be timed. Throws std::invalid_argument where it can not be planned.
+    // The region with its weights, and zeros where constants are added, so that it can be timed. Throws std::invalid_argument where it
+    // can not be planned.
     Region whole(const std::vector<Candidate>& candidates) const;
 
     Region region;

@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/plan/maps/arrange.h"
-#include "isa/machine.h"
 #include "engine/region/shape.h"
+#include "isa/machine.h"
 
 namespace edgeticket {
 
@@ -31,7 +30,7 @@ constexpr double kSurelyWide = 90;      // GMAC/s that no core reaches by AVX2, 
 
 std::int64_t blocks_of(std::int64_t channels, double lanes) { return static_cast<std::int64_t>(std::ceil(static_cast<double>(channels) / lanes)); }
 
-// Of each output along one dimension, summed: taps that lie in the image; and outputs for which some do not.
+// Sums over the outputs along one dimension: the taps that lie in the image, and the outputs for which some do not.
 struct Taps {
     double inside = 0;
     std::int64_t edges = 0;
@@ -46,8 +45,6 @@ struct Taps {
         }
     }
 };
-
-void sizes(const std::vector<std::int64_t>& shape, std::int64_t (&size)[2]) { image_size({"", shape}, size); }
 
 bool general_convolution(const Node& node, std::int64_t group_in, std::int64_t group_out, std::size_t rank, std::int64_t lanes) {
     if (rank != 3) return true;
@@ -128,7 +125,7 @@ double CpuCost::blocked_us(const Node& node, std::int64_t in_channels, const std
 
 double CpuCost::conv_us(const Node& node, const std::vector<std::int64_t>& in, const std::vector<std::int64_t>& out) const {
     std::int64_t size[2], out_size[2];
-    sizes(in, size), sizes(out, out_size);
+    image_size(in, size), image_size(out, out_size);
     const Window& w = node.window;
     const std::int64_t lanes = static_cast<std::int64_t>(c_.lanes);
     const double spread = static_cast<double>(out_size[0] * out_size[1]), groups = static_cast<double>(node.groups);

@@ -1,6 +1,6 @@
 // What ONNX Runtime's CPU provider takes for a node: a model of its convolution kernels (channels blocked by vectors, im2col where
 // that does not go), of its matrix products and of the passes over memory, fitted to some 200 layers measured with ONNX Runtime
-// 1.31 on AVX-512 and AVX2 (docs/performance.md, "The CPU provider, modelled": median error 6 %). Constants are cycles or scale with
+// 1.31 on AVX-512 and AVX2 (docs/performance/predictions.md: median error 6 %). Constants are cycles or scale with
 // the machine's measured peak; memory speeds are those of the machine of the fit. Elsewhere it is taken to be close to the peak:
 // a CPU provider that is thought too fast costs speed-up, one that is thought too slow makes a model slower.
 #pragma once
@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/plan/plan.h"
 #include "engine/region/region.h"
+#include "isa/isa.h"
 
 namespace edgeticket {
 

@@ -4,16 +4,16 @@
 #include <cmath>
 #include <limits>
 
-#include "engine/plan/maps/conv_step.h"
-#include "isa/isa.h"
-#include "isa/machine.h"
-#include "engine/region/shape.h"
+#include "engine/plan/maps/conv_format.h"
 #include "engine/plan/maps/tiles.h"
+#include "engine/region/index.h"
+#include "engine/region/shape.h"
+#include "isa/machine.h"
 
 namespace edgeticket {
 namespace {
 
-// Cycles, fitted with cost_bench on AVX-512.
+// Cycles of the following, unless a name says otherwise, fitted with cost_bench on AVX-512.
 constexpr double kCall = 90;         // a step's call
 constexpr double kMove = 12;         // a vector gathered, of the layout
 constexpr double kHalo = 2.5;        // a halo copy
@@ -26,22 +26,20 @@ constexpr double kFlat = 3;          // a vector of row-major values
 constexpr double kFarMapUs = 15e-6;  // a byte read or written by a step whose maps the second cache does not hold
 constexpr double kOverflow = 0.5;    // of a convolution's cycles more, where its maps overflow the second cache by as much as that holds
 constexpr double kFarWeightUs = 33e-6;  // a byte of packed weights from beyond the second cache
-constexpr double kSmallFloats = 1 << 20, kMostSwelling = 16;  // of a layout, and times the map's own floats
+constexpr double kSmallFloats = 1 << 20, kMostGrowth = 16;  // of a layout, and times the map's own floats
 constexpr double kSharedLeast = 15;  // microseconds from which a step is shared between threads
 constexpr double kSharing = 0.6;     // of what as many threads could do: each reads what the others wrote
 
-std::size_t at(int index) { return static_cast<std::size_t>(index); }
-
-// Places of a packed window for each nonzero: the sparser, the fewer there are to fill it.
+// Places of a packed window for each nonzero. Sparser weights leave more of them empty.
 double window_fill(double density) { return 1.3 * (1 + 0.022 / std::max(density, 0.005)); }
 
 double pixels(const Layout& layout) { return static_cast<double>(layout.size[0]) * static_cast<double>(layout.size[1]); }
 double floats(const Layout& layout, std::int64_t channels) {
     return static_cast<double>(channels) * static_cast<double>(layout.plane()) * static_cast<double>(layout.lanes());
 }
-// A layout whose halos are most of it: neither memory nor the tables of its halos are worth it.
-bool swells(const Layout& layout, std::int64_t channels) {
-    return floats(layout, channels) > kSmallFloats + kMostSwelling * static_cast<double>(channels) * pixels(layout);
+// Whether halos are most of a layout. Such a layout is not planned: it would take too much memory, and its tables too much time.
+bool mostly_halo(const Layout& layout, std::int64_t channels) {
+    return floats(layout, channels) > kSmallFloats + kMostGrowth * static_cast<double>(channels) * pixels(layout);
 }
 double vectors(const Layout& layout) { return static_cast<double>(layout.block[0] * layout.block[1]); }
 double halos(const Layout& layout) { return static_cast<double>(layout.rows() * layout.pitch()) - vectors(layout); }
@@ -72,25 +70,21 @@ double OwnCost::window_us(const Node& node, const Layout& in, const Layout& out,
     const Window& w = node.window;
     const double outputs = static_cast<double>(out_channels);
     const double bytes = 4 * (floats(in, in_channels) + floats(out, out_channels));
-    if (swells(in, in_channels) || swells(out, out_channels)) return std::numeric_limits<double>::infinity();
+    if (mostly_halo(in, in_channels) || mostly_halo(out, out_channels)) return std::numeric_limits<double>::infinity();
     if (node.op != Op::Conv) {
         const double taps = static_cast<double>(w.kernel[0] * w.kernel[1]);
         return other_us(kCall + outputs * ((kPooled + kTap * taps) * vectors(out) + kHalo * halos(out)), bytes);
     }
     if (!in_reach(w, in)) return std::numeric_limits<double>::infinity();
-    TileWork work;
-    work.rows = out.block[0], work.columns = out.block[1];
-    for (int d = 0; d < 2; ++d) work.stride[d] = w.stride[d], work.reach[d] = (w.kernel[d] - 1) * w.dilation[d];
-    work.channels_in = in_channels / node.groups, work.channels_out = out_channels / node.groups;
-    const double all = static_cast<double>(work.channels_in * out_channels * w.kernel[0] * w.kernel[1]), nonzeros = static_cast<double>(nonzeros_of(node));
-    work.dense = runs_dense(node.groups, out_channels, nonzeros / all);
-    work.entries = (work.dense ? all : nonzeros) / static_cast<double>(node.groups);
+    const TileWork work = tile_work(node, out, in_channels, out_channels);
+    const double all = static_cast<double>(work.channels_in * out_channels * w.kernel[0] * w.kernel[1]);
+    const double nonzeros = static_cast<double>(nonzeros_of(node));
     const double cycles = kCall + tile(kernels_.of(out.lanes()), work).cycles * static_cast<double>(node.groups) + kHalo * halos(out) * outputs;
     const double weights = packed_bytes(all, nonzeros), overflow = std::clamp((bytes + std::min(weights, bytes)) / (0.8 * second_cache_bytes()) - 1, 0.0, 1.0);
     return shared_us(cycles * (1 + kOverflow * overflow) * cycle_us_ * instruction_set(machine_.isa).conv_cycles + far_ * kFarWeightUs * weights);
 }
 
-// The kernel that is the cheapest while weights are near, as FcLayer chooses, and what it takes where they are.
+// FcLayer takes the kernel that is cheapest while weights are near. The time is that of this kernel with the weights where they are.
 double OwnCost::product_us(const Node& node, double inputs, double outputs, std::int64_t items) const {
     const double nonzeros = static_cast<double>(nonzeros_of(node)), lanes = products_.lanes, count = static_cast<double>(items);
     double best = std::numeric_limits<double>::infinity(), best_us = best;
@@ -122,10 +116,10 @@ double OwnCost::product_us(const Node& node, double inputs, double outputs, std:
 
 double OwnCost::group_us(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement, std::size_t index, std::int64_t items) const {
     const Fused& group = groups[index];
-    const Node& node = region.nodes[at(group.node)];
+    const Node& node = region.node(group.node);
     const int input = node.inputs[0];
-    const auto& from = region.values[at(input)].shape;
-    const auto& to = region.values[at(group.output)].shape;
+    const auto& from = region.shape(input);
+    const auto& to = region.shape(group.output);
     const double count = static_cast<double>(items);
     const ActivationTraits* const activation = traits_of(group.epilogue.activation);
     const auto curved = [&](double vectors) { return activation == nullptr ? 0 : activation->vector_cycles * vectors; };
@@ -134,8 +128,8 @@ double OwnCost::group_us(const Region& region, const std::vector<Fused>& groups,
         case Op::MaxPool:
         case Op::AveragePool: {
             const int read_as = arrangement.read_as[index];
-            const Layout& out = arrangement.home[at(group.output)];
-            const Layout& in = read_as >= 0 ? arrangement.copies[at(read_as)].layout : arrangement.home[at(input)];
+            const Layout& out = at(arrangement.home, group.output);
+            const Layout& in = read_as >= 0 ? at(arrangement.copies, read_as).layout : at(arrangement.home, input);
             const double written = vectors(out) * static_cast<double>(to[0]);
             double us = window_us(node, in, out, from[0], to[0]) + other_us(curved(written) + (group.residual >= 0 ? kResidual * written : 0), 0);
             const auto first = std::find(arrangement.read_as.begin(), arrangement.read_as.end(), read_as);
@@ -145,14 +139,14 @@ double OwnCost::group_us(const Region& region, const std::vector<Fused>& groups,
         }
         case Op::Fc: return product_us(node, static_cast<double>(from.back()), static_cast<double>(to.back()), items);
         case Op::GlobalAveragePool: {
-            const Layout& in = arrangement.home[at(input)];
+            const Layout& in = at(arrangement.home, input);
             return count * other_us(kCall + static_cast<double>(from[0]) * (vectors(in) + kMeanPlane), 0);
         }
         case Op::Reshape: return 0;
         default: break;
     }
-    if (arrangement.is_map[at(group.output)]) {
-        const Layout& out = arrangement.home[at(group.output)];
+    if (at(arrangement.is_map, group.output)) {
+        const Layout& out = at(arrangement.home, group.output);
         const double written = vectors(out) * static_cast<double>(to[0]);
         return count * other_us(kCall + kPoint * written + curved(written) + kHalo * halos(out) * static_cast<double>(to[0]), 8 * written * static_cast<double>(out.lanes()));
     }

@@ -1,5 +1,6 @@
-// What this engine takes for the fused groups of a region, before any weight is packed. Convolutions by the model that chooses their
-// tiles, the rest by constants, both checked against Plan::measure (tests/cost_bench.cpp; docs/performance.md).
+// Predicts what this engine takes for the fused groups of a region, before any weight is packed. Convolutions are predicted by the
+// model that chooses their tiles, the rest by constants; both are checked against measured plans (tests/cost_bench.cpp,
+// docs/performance.md).
 #pragma once
 
 #include <algorithm>
@@ -8,9 +9,8 @@
 
 #include "engine/plan/maps/arrange.h"
 #include "engine/region/fuse.h"
-#include "isa/isa.h"
-#include "engine/plan/plan.h"
 #include "engine/region/region.h"
+#include "isa/isa.h"
 
 namespace edgeticket {
 
@@ -21,7 +21,7 @@ struct OwnMachine {
     int threads = 1;
 };
 
-// That a layer's weights take: as pairs of a tap and a weight, or dense.
+// Bytes that a layer's weights take, as pairs of a tap and a weight or dense, whichever is less.
 inline double packed_bytes(double weights, double nonzeros) { return std::min(6 * nonzeros, 4 * weights); }
 
 class OwnCost {
@@ -31,14 +31,14 @@ class OwnCost {
     // Microseconds that group `index` takes for `items` items, with what brings its inputs into another layout than their home;
     // infinity for what can not be planned.
     double group_us(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement, std::size_t index, std::int64_t items) const;
-    // To bring a value of this layout in from row-major order, or out: for one item.
+    // Microseconds to bring one item of a value of this layout in from row-major order, or out.
     double move_us(const Layout& layout, std::int64_t channels) const;
-    double shared_us(double alone) const;  // on all threads what takes so long on one
+    double shared_us(double alone) const;  // what takes `alone` microseconds on one thread takes on all of them
 
    private:
     double window_us(const Node& node, const Layout& in, const Layout& out, std::int64_t in_channels, std::int64_t out_channels) const;
     double product_us(const Node& node, double inputs, double outputs, std::int64_t items) const;
-    double other_us(double cycles, double bytes) const;  // of a step that is no convolution, reading and writing so much
+    double other_us(double cycles, double bytes) const;  // a step that is no convolution, and reads and writes so many bytes
     double far_map_us(double bytes) const;
 
     OwnMachine machine_;

@@ -1,16 +1,15 @@
 // A region as a sequence of units, each computed as one: what a unit takes here and on the CPU provider, and what it takes to
-// bring values from one to the other. From these a choice is made (choose.h), and from these a plan reports its predictions.
+// bring values from one to the other. From these a choice is made (choose/choose.h) and predictions are reported (predict.h).
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "engine/plan/maps/arrange.h"
 #include "cpu_cost.h"
+#include "engine/plan/maps/arrange.h"
 #include "engine/region/fuse.h"
-#include "own_cost.h"
-#include "engine/plan/plan.h"
 #include "engine/region/region.h"
+#include "own_cost.h"
 
 namespace edgeticket {
 
@@ -18,7 +17,7 @@ struct Unit {
     struct Read {
         int value;
         bool as_map;      // in our layout, not row-major
-        bool moves = true;  // false: a map that is gathered from either form anyway
+        bool moves = true;  // false where a copy is gathered, from either form at the same cost
     };
     int node = -1;          // of the region, the first
     bool weighted = false;  // a convolution or a product
@@ -46,7 +45,10 @@ struct Units {
 Units units_of(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement, const OwnCost& own, const CpuCost& cpu,
                std::int64_t items, const std::vector<bool>& computed);
 
-// What it takes to run units [begin, end) here, the values that cross their border included, growing by one unit at a time.
+// What the CPU provider takes for the first node of a group, then for each of its followers.
+std::vector<double> cpu_parts_of(const Region& region, const Fused& group, const CpuCost& cpu, std::int64_t items);
+
+// The time to run units [begin, end) here, with what moves the values that cross their border. It grows by one unit at a time.
 class Span {
    public:
     Span(const Units& units, std::size_t begin) : units_(units), begin_(begin), end_(begin), seen_(units.values.size()) {}
@@ -59,17 +61,12 @@ class Span {
         bool row_major = false, moved = false;  // there in row-major order; brought into our layout
         int readers = 0;                        // still to come
     };
-    void charge(int value, double sign);  // what a value that is read outside takes as things stand
+    void charge(int value, double sign);  // adds what a value takes that has readers outside the span
 
     const Units& units_;
     std::size_t begin_, end_;
     std::vector<Seen> seen_;
     double own_us_ = 0, move_us_ = 0, reorder_us_ = 0;
 };
-
-// Fills in cpu_us of a plan's reports: an item's, on one thread.
-void report_cpu(const Region& region, const std::vector<Fused>& groups, std::vector<NodeReport>& reports);
-// Fills in predicted_us and cpu_us of a plan's reports: an item's, on one thread.
-void report_predictions(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement, Isa isa, std::vector<NodeReport>& reports);
 
 }  // namespace edgeticket

@@ -27,7 +27,7 @@ void* map_large(std::size_t bytes) {
     if (begin + kLargePage > aligned) munmap(reinterpret_cast<void*>(aligned + bytes), begin + kLargePage - aligned);
     void* const data = reinterpret_cast<void*>(aligned);
 #ifdef MADV_HUGEPAGE
-    madvise(data, bytes, MADV_HUGEPAGE);  // advice: it works without, too
+    madvise(data, bytes, MADV_HUGEPAGE);  // it is advice: where the system ignores it, the memory serves as well
 #endif
     return data;
 }

@@ -1,15 +1,15 @@
 #include "fuse.h"
 
-#include <algorithm>
+#include "index.h"
 
 namespace edgeticket {
 namespace {
 
 // The group's bias with the constant of an Add, or nothing where that has several values in the plane of a channel.
 std::vector<float> bias_with(const Region& region, const Fused& group, const Node& add) {
-    const std::size_t channels = static_cast<std::size_t>(region.values[static_cast<std::size_t>(group.output)].shape[0]);
+    const std::size_t channels = static_cast<std::size_t>(region.shape(group.output)[0]);
     const std::size_t plane = add.constant.size() / channels;
-    const Node& head = region.nodes[static_cast<std::size_t>(group.node)];
+    const Node& head = region.node(group.node);
     std::vector<float> bias = group.bias.empty() ? head.bias : group.bias;
     bias.resize(channels, 0.0F);
     for (std::size_t i = 0; i < add.constant.size(); ++i) {
@@ -23,9 +23,9 @@ std::vector<float> bias_with(const Region& region, const Fused& group, const Nod
 
 std::vector<Fused> fuse(const Region& region) {
     std::vector<int> readers(region.values.size(), 0);
-    for (const int value : region.outputs) readers[static_cast<std::size_t>(value)] += 2;  // must be written: never inside a group
+    for (const int value : region.outputs) at(readers, value) += 2;  // an output must be written, so it never lies inside a group
     for (const Node& node : region.nodes)
-        for (const int value : node.inputs) ++readers[static_cast<std::size_t>(value)];
+        for (const int value : node.inputs) ++at(readers, value);
 
     std::vector<Fused> groups;
     std::vector<int> group_of(region.values.size(), -1);  // that writes the value
@@ -35,10 +35,10 @@ std::vector<Fused> fuse(const Region& region) {
         int joined = -1;
         std::vector<float> bias;
         for (const int value : node.inputs) {
-            const int group = group_of[static_cast<std::size_t>(value)];
-            if (group < 0 || readers[static_cast<std::size_t>(value)] != 1) continue;
-            const Fused& candidate = groups[static_cast<std::size_t>(group)];
-            const OpTraits& head = region.nodes[static_cast<std::size_t>(candidate.node)].traits();
+            const int group = at(group_of, value);
+            if (group < 0 || at(readers, value) != 1) continue;
+            const Fused& candidate = at(groups, group);
+            const OpTraits& head = region.node(candidate.node).traits();
             if (candidate.epilogue.activation != Activation::None) continue;
             const bool adds = node.op == Op::Add && node.inputs.size() == 2 && node.inputs[0] != node.inputs[1] && head.has_weight && candidate.residual < 0;
             if (node.op == Op::Add && !node.constant.empty() && head.has_weight && candidate.residual < 0) bias = bias_with(region, candidate, node);
@@ -46,9 +46,9 @@ std::vector<Fused> fuse(const Region& region) {
             if ((adds || activates || !bias.empty()) && group > joined) joined = group;
         }
         if (joined >= 0 && node.op == Op::Add && bias.empty()) {  // the other operand must be there when the group runs
-            const Fused& group = groups[static_cast<std::size_t>(joined)];
+            const Fused& group = at(groups, joined);
             const int other = node.inputs[node.inputs[0] == group.output ? 1 : 0];
-            if (group_of[static_cast<std::size_t>(other)] > joined) joined = -1;
+            if (at(group_of, other) > joined) joined = -1;
         }
         if (joined < 0) {
             Fused group;
@@ -58,14 +58,14 @@ std::vector<Fused> fuse(const Region& region) {
             groups.push_back(group);
             joined = static_cast<int>(groups.size()) - 1;
         } else {
-            Fused& group = groups[static_cast<std::size_t>(joined)];
+            Fused& group = at(groups, joined);
             if (!bias.empty()) group.bias = bias;
             else if (node.op == Op::Add) group.residual = node.inputs[node.inputs[0] == group.output ? 1 : 0];
             else group.epilogue = node.epilogue();
             group.followers.push_back(static_cast<int>(i));
             group.output = node.output;
         }
-        group_of[static_cast<std::size_t>(node.output)] = joined;
+        at(group_of, node.output) = joined;
     }
     return groups;
 }

@@ -1,4 +1,4 @@
-// Nodes that run as one: a convolution or fully connected layer with the constant, residual and activation that follow it.
+// Finds the nodes that run as one: a convolution or fully connected layer with the constant, residual and activation that follow it.
 #pragma once
 
 #include <vector>

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "index.h"
 #include "shape.h"
 
 namespace edgeticket {
@@ -20,13 +21,13 @@ Extent extent(const std::vector<std::int64_t>& shape) {
     return {shape.at(0), rank > 2 ? shape[1] : 1, rank > 1 ? shape[rank - 1] : 1};
 }
 
-struct Step {
+struct NodeRun {
     const Region& region;
     const Node& node;
     Sum sum;
     double size(double x) const { return sum == Sum::Values ? x : std::abs(x); }
-    const std::vector<std::int64_t>& in_shape() const { return region.values[static_cast<std::size_t>(node.inputs[0])].shape; }
-    const std::vector<std::int64_t>& out_shape() const { return region.values[static_cast<std::size_t>(node.output)].shape; }
+    const std::vector<std::int64_t>& in_shape() const { return region.shape(node.inputs[0]); }
+    const std::vector<std::int64_t>& out_shape() const { return region.shape(node.output); }
 };
 
 // Calls visit(y, x, offset in the plane) for every cell of the window at output (row, column) that lies inside the image.
@@ -42,7 +43,7 @@ void each_cell(const Window& w, const Extent& in, std::int64_t row, std::int64_t
     }
 }
 
-void conv(const Step& s, const double* in, double* out) {
+void conv(const NodeRun& s, const double* in, double* out) {
     const Extent from = extent(s.in_shape()), to = extent(s.out_shape());
     const Window& w = s.node.window;
     const std::int64_t area = w.kernel[0] * w.kernel[1], depth = from.channels / s.node.groups;
@@ -51,7 +52,7 @@ void conv(const Step& s, const double* in, double* out) {
         const float* weight = s.node.weight.data() + m * depth * area;
         for (std::int64_t row = 0; row < to.height; ++row)
             for (std::int64_t column = 0; column < to.width; ++column) {
-                double total = s.node.bias.empty() ? 0.0 : s.size(static_cast<double>(s.node.bias[static_cast<std::size_t>(m)]));
+                double total = s.node.bias.empty() ? 0.0 : s.size(static_cast<double>(at(s.node.bias, m)));
                 for (std::int64_t c = 0; c < depth; ++c)
                     each_cell(w, from, row, column, [&](std::int64_t ky, std::int64_t kx, std::int64_t at) {
                         const float value = weight[c * area + ky * w.kernel[1] + kx];
@@ -62,19 +63,19 @@ void conv(const Step& s, const double* in, double* out) {
     }
 }
 
-void fc(const Step& s, const double* in, double* out) {
+void fc(const NodeRun& s, const double* in, double* out) {
     const std::int64_t inputs = s.in_shape().at(0), outputs = s.out_shape().at(0);
     for (std::int64_t n = 0; n < outputs; ++n) {
-        double total = s.node.bias.empty() ? 0.0 : s.size(static_cast<double>(s.node.bias[static_cast<std::size_t>(n)]));
+        double total = s.node.bias.empty() ? 0.0 : s.size(static_cast<double>(at(s.node.bias, n)));
         for (std::int64_t k = 0; k < inputs; ++k) {
-            const float value = s.node.weight[static_cast<std::size_t>(n * inputs + k)];
+            const float value = at(s.node.weight, n * inputs + k);
             if (value != 0.0F) total += s.size(value) * in[k];
         }
         out[n] = total;
     }
 }
 
-void pool(const Step& s, const double* in, double* out) {
+void pool(const NodeRun& s, const double* in, double* out) {
     const Extent from = extent(s.in_shape()), to = extent(s.out_shape());
     const Window& w = s.node.window;
     const bool largest = s.node.op == Op::MaxPool;
@@ -93,7 +94,7 @@ void pool(const Step& s, const double* in, double* out) {
             }
 }
 
-void global_average(const Step& s, const double* in, double* out) {
+void global_average(const NodeRun& s, const double* in, double* out) {
     const Extent from = extent(s.in_shape());
     const std::int64_t area = elements(s.in_shape()) / from.channels;
     for (std::int64_t c = 0; c < from.channels; ++c) {
@@ -103,15 +104,15 @@ void global_average(const Step& s, const double* in, double* out) {
     }
 }
 
-void add(const Step& s, const double* a, const double* b, std::size_t count, double* out) {
+void add(const NodeRun& s, const double* a, const double* b, std::size_t count, double* out) {
     for (std::size_t i = 0; i < count; ++i) out[i] = a[i] + (b != nullptr ? b[i] : s.size(s.node.constant.at(i)));
 }
 
-Tensor apply(const Step& s, const std::vector<Tensor>& values, std::int64_t items) {
+Tensor apply(const NodeRun& s, const std::vector<Tensor>& values, std::int64_t items) {
     const Node& node = s.node;
     const auto in_size = static_cast<std::size_t>(elements(s.in_shape()));
     const auto out_size = static_cast<std::size_t>(elements(s.out_shape()));
-    const Tensor& input = values[static_cast<std::size_t>(node.inputs[0])];
+    const Tensor& input = at(values, node.inputs[0]);
     Tensor output(out_size * static_cast<std::size_t>(items));
     for (std::size_t item = 0; item < static_cast<std::size_t>(items); ++item) {
         const double* in = input.data() + item * in_size;
@@ -124,7 +125,7 @@ Tensor apply(const Step& s, const std::vector<Tensor>& values, std::int64_t item
             case Op::GlobalAveragePool: global_average(s, in, out); break;
             case Op::Add: {
                 const bool two = node.inputs.size() == 2;
-                const double* other = two ? values[static_cast<std::size_t>(node.inputs[1])].data() + item * in_size : nullptr;
+                const double* other = two ? at(values, node.inputs[1]).data() + item * in_size : nullptr;
                 add(s, in, other, out_size, out);
                 break;
             }
@@ -152,9 +153,9 @@ std::vector<std::vector<double>> run_reference(const Region& region, std::int64_
         if (sum == Sum::Magnitudes)
             for (double& x : values[index]) x = std::abs(x);
     }
-    for (const Node& node : region.nodes) values[static_cast<std::size_t>(node.output)] = apply({region, node, sum}, values, items);
+    for (const Node& node : region.nodes) at(values, node.output) = apply({region, node, sum}, values, items);
     std::vector<Tensor> outputs;
-    for (int output : region.outputs) outputs.push_back(values[static_cast<std::size_t>(output)]);
+    for (int output : region.outputs) outputs.push_back(at(values, output));
     return outputs;
 }
 

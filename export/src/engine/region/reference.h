@@ -1,4 +1,4 @@
-// The plain answer: a region in double precision, one loop an operator. Every kernel and the provider are tested against it.
+// Computes a region in double precision, with one plain loop for each operator. Every kernel and the provider are tested against it.
 #pragma once
 
 #include <cstdint>

@@ -7,11 +7,12 @@
 
 #include <cstdint>
 #include <limits>
-#include <memory>
 #include <string>
 #include <vector>
 
+#include "element.h"
 #include "floats.h"
+#include "index.h"
 #include "op_traits.h"
 
 namespace edgeticket {
@@ -56,6 +57,7 @@ inline std::int64_t nonzeros_of(const Node& node) {
 struct Value {
     std::string name;
     std::vector<std::int64_t> shape;  // of one item, all positive
+    Element element = Element::Float32;
 };
 
 struct Region {
@@ -63,6 +65,11 @@ struct Region {
     std::vector<Node> nodes;   // in topological order
     std::vector<int> inputs;   // indices into values
     std::vector<int> outputs;  // indices into values; a value may be both an output and read inside
+
+    const Value& value(int index) const { return at(values, index); }
+    const std::vector<std::int64_t>& shape(int value) const { return at(values, value).shape; }
+    const Node& node(int index) const { return at(nodes, index); }
+    Node& node(int index) { return at(nodes, index); }
 };
 
 }  // namespace edgeticket

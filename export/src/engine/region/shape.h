@@ -23,6 +23,12 @@ inline std::int64_t count_elements(const std::vector<std::int64_t>& shape) {
     return count;
 }
 
+// Height and width of an item of shape {C, H, W} or {C, L}.
+inline void image_size(const std::vector<std::int64_t>& shape, std::int64_t (&size)[2]) {
+    size[0] = shape.size() == 3 ? shape[1] : 1;
+    size[1] = shape.back();
+}
+
 // Throws std::invalid_argument where there is no such number.
 inline std::int64_t elements(const std::vector<std::int64_t>& shape) {
     const std::int64_t count = count_elements(shape);

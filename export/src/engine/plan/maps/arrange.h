@@ -1,15 +1,12 @@
-// Which values are maps, and how each lies.
+// Decides which values are maps, and in which layout each lies.
 #pragma once
 
-#include <cstdint>
-#include <map>
 #include <vector>
 
-#include "kernels/maps.h"
 #include "engine/region/fuse.h"
+#include "engine/region/region.h"
 #include "isa/isa.h"
 #include "layout.h"
-#include "engine/region/region.h"
 
 namespace edgeticket {
 
@@ -26,9 +23,6 @@ struct Arrangement {
     };
     std::vector<Copy> copies;
 };
-
-// Height and width of a value of shape {C, H, W} or {C, L}.
-void image_size(const Value& value, std::int64_t (&size)[2]);
 
 Arrangement arrange(const Region& region, const std::vector<Fused>& groups, const MapFamily& kernels);
 

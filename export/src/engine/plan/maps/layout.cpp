@@ -34,7 +34,8 @@ std::int64_t floor_divide(std::int64_t a, std::int64_t b) { return a / b - (a % 
 
 std::int64_t Layout::plane() const {
     std::int64_t vectors = rows() * pitch();
-    // An odd number of lines: channel after channel, a tile's vectors then fall into all sets of a cache, not into a half or a quarter.
+    // The number of cache lines is odd, so that a tile's vectors in one channel after another fall into all sets of a cache, not into half
+    // of them or fewer.
     while (vectors * lanes() * 4 > kLineBytes && vectors * lanes() * 4 / kLineBytes % 2 == 0) ++vectors;
     return vectors;
 }

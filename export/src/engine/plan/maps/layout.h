@@ -25,7 +25,7 @@ struct Layout {
     std::int64_t inside() const { return before[0] * pitch() + before[1]; }  // the vector where the blocks begin
     std::int64_t plane() const;                                              // vectors, some behind the last row unused
     bool whole() const { return grid[0] * block[0] == size[0] && grid[1] * block[1] == size[1]; }  // no lane without a pixel
-    bool aligned(const Layout& other) const;  // the same pixels in the same lanes: but for halos, equal
+    bool aligned(const Layout& other) const;  // the same pixels in the same lanes; halos may differ
 };
 
 // Where each lane of each vector of a plane comes from in a row-major plane, -1 for nothing: plane() * lanes() entries.

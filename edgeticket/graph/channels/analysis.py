@@ -1,0 +1,32 @@
+"""One forward walk over a graph: it ties channels that belong together, and finds those that are constant."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from edgeticket.graph.channels.rules import RULES
+from edgeticket.graph.channels.state import State
+from edgeticket.graph.values import is_standard, opset
+
+
+def analyse(model: ir.Model) -> State:
+    """Walk over the main graph, whose shapes are inferred (graph/shapes.py), and apply each operator's rule.
+
+    Pinned are the channels of graph inputs and outputs, of what a subgraph reads, and of whatever an operator without
+    a rule reads or makes.
+    """
+    state = State(model.graph, opset(model))
+    for node in model.graph:
+        rule = RULES.get(node.op_type) if is_standard(node, state.version) else None
+        if rule is not None and rule(state, node):
+            state.followed.add(node)
+            continue
+        for value in node.inputs:
+            state.pin(value)
+        for value in node.outputs:
+            state.pin(value)
+            state.channels.pop(value, None)
+    for value in list(state.channels):
+        if value.is_graph_output() or any(use.node.graph is not model.graph for use in value.uses()):
+            state.pin(value)
+    return state

@@ -1,0 +1,65 @@
+"""The headline of a report: bytes, accuracy, latency, the sparse engine and whether the outputs stayed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edgeticket import text
+from edgeticket.artifact.manifest import ProofInfo
+from edgeticket.report.content import Content
+from edgeticket.report.parts import Card
+from edgeticket.report.wording import model_name, relative, score, times
+
+
+def cards(content: Content) -> list[Card]:
+    """Two to five cards; a quantity that was not measured has none."""
+    manifest = content.manifest
+    size, other = manifest.size_bytes, manifest.dense_size_bytes
+    as_given = model_name(content, "dense")
+    found = [Card("Model file", relative(size, other), f"{text.size(other)} {as_given} → {text.size(size)}")]
+    compared = {each.network: each.test for each in content.scores if each.compared}
+    if manifest.metric and "exported file" in compared:
+        unit = manifest.metric.unit
+        others = [f"{name} {score(compared[name], unit)}" for name in ("dense", "ticket") if name in compared]
+        found.append(Card(f"Test {manifest.metric.name}", score(compared["exported file"], unit), ", ".join(others)))
+    dense_ms, here_ms = content.measured("latency", "dense"), content.measured("latency", "exported")
+    if dense_ms and here_ms:
+        detail = f"{as_given} {text.latency(dense_ms.median)}; median of {here_ms.count:,} on this host"
+        found.append(Card("Latency, one thread", text.latency(here_ms.median), detail))
+    if content.engine:
+        found.append(_engine(content, content.engine))
+    return [*found, _outputs(manifest.proof, manifest.weights)]
+
+
+def _engine(content: Content, engine: Mapping[str, Any]) -> Card:
+    """The card about the sparse engine: its latency beside the CPU provider's, or why there is none."""
+    if engine["state"] != "ran":
+        return Card("Sparse engine", engine["state"], "see Latency below")
+    cpu_ms, own_ms = (content.measured("latency", "exported", provider=name) for name in ("cpu", "sparse"))
+    claimed = f"{engine['claimed']} of {text.plural(engine['nodes'], 'node')}, {_distance(engine)}"
+    if not (cpu_ms and own_ms):
+        return Card("Sparse engine", "not timed", claimed)
+    detail = f"{times(cpu_ms.median / own_ms.median)} times the CPU provider; {claimed}"
+    return Card("Sparse engine", text.latency(own_ms.median), detail)
+
+
+def _distance(engine: Mapping[str, Any]) -> str:
+    """How far its golden outputs lie from the CPU provider's."""
+    if not engine["within"]:
+        return "an output is BEYOND its tolerance"
+    return f"max |Δ| {engine['max_abs_delta']:.2g} to it, {engine['tolerance']:.2g} allowed"
+
+
+def _outputs(proof: ProofInfo, weights: str) -> Card:
+    """The card about the outputs: the same, moved on purpose, or not compared."""
+    if proof.verdict == "not proved":
+        return Card("Same outputs", "not proved", "see the proof below")
+    inputs = f"over {text.plural(proof.samples, 'input')}"
+    if proof.verdict == "measured":
+        agreement = proof.top1_agreement
+        detail = f"{weights} at rest; " + (
+            f"top-1 agreement {text.percent(agreement)} " if agreement is not None else ""
+        )
+        return Card("Outputs moved by", f"{proof.max_abs_delta:.2g}", detail + inputs)
+    return Card("Same outputs", proof.verdict, f"max |Δ| {proof.max_abs_delta:.2g} {inputs}")

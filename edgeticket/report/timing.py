@@ -1,0 +1,94 @@
+"""The sections about time: latency of every model on every provider, loading, and peak memory."""
+
+from __future__ import annotations
+
+from edgeticket import text
+from edgeticket.measure.measurement import Measurement
+from edgeticket.report import plots
+from edgeticket.report.content import RUNS, Content
+from edgeticket.report.parts import Section, Table
+from edgeticket.report.plots import Plot, Spread
+from edgeticket.report.wording import model_name, times, zeros_sentence
+
+CAUTION = "These are one host's numbers, shown to be read; they gate nothing."
+
+
+def latency(content: Content) -> Section:
+    """The percentiles of every timed run, and what the zeros and the sparse engine have to do with them."""
+    plain = zeros_sentence(content)
+    rows = []
+    for threads in content.thread_counts:
+        for model, provider in RUNS:
+            found = content.measured("latency", model, threads, provider)
+            if found:
+                values = (found.median, found.percentile(90), found.percentile(99))
+                cells = tuple("–" if value is None else text.latency(value) for value in values)
+                rows.append((model_name(content, model, provider), str(threads), *cells, f"{found.count:,}"))
+    engine = (content.engine["sentence"],) if content.engine else ()
+    if not rows:
+        return Section("Latency", (plain, *engine, "Latency was not measured in this export."))
+    method = next(m.method for m in content.measurements if m.what == "latency")
+    both = any(m.provider == "sparse" for m in content.measurements)
+    where = "on the CPU provider and the sparse engine" if both else "on the stock CPU provider"
+    return Section(
+        f"Latency {where}",
+        (plain, *_gains(content), *engine, *content.failures),
+        Table(("Model", "threads", "p50", "p90", "p99", "samples"), tuple(rows)),
+        _plot(content),
+        notes=(f"How: {method}.", CAUTION),
+    )
+
+
+def _gains(content: Content) -> list[str]:
+    """At each number of threads: how many times the CPU provider the engine is."""
+    found = []
+    for threads in content.thread_counts:
+        cpu_ms, own_ms = (content.measured("latency", "exported", threads, name) for name in ("cpu", "sparse"))
+        if cpu_ms and own_ms:
+            factor = times(cpu_ms.median / own_ms.median)
+            where = text.plural(threads, "thread")
+            found.append(f"Sparse engine at {where}: {text.latency(own_ms.median)}, {factor} times the CPU provider.")
+    return found
+
+
+def _plot(content: Content) -> Plot:
+    """One group of rows for each number of threads."""
+    timed = [m for m in content.measurements if m.what == "latency"]
+    factor, unit = (1e3, "µs") if max(m.median for m in timed) < 1 else (1.0, "ms")
+    groups = []
+    for threads in content.thread_counts:
+        runs = [(model, provider, content.measured("latency", model, threads, provider)) for model, provider in RUNS]
+        groups.append([_spread(content, found, factor) for _, _, found in runs if found])
+    return plots.spreads(groups, "Latency per inference", unit, lambda value: text.latency(value / factor))
+
+
+def _spread(content: Content, found: Measurement, factor: float) -> Spread:
+    sparse = found.provider == "sparse"
+    name = "sparse engine" if sparse else model_name(content, found.model)
+    label = f"{name}, {text.plural(found.threads, 'thread')}"
+    p25, p75, p90, p99 = (
+        None if value is None else factor * value for value in map(found.percentile, (25, 75, 90, 99))
+    )
+    return Spread(label, p25, factor * found.median, p75, p90, p99, strong=found.model == "exported")
+
+
+def loading(content: Content) -> Section | None:
+    """The medians of load time, first inference and peak memory; None where none was measured."""
+    rows = []
+    for model, provider in RUNS:
+        found = [content.measured(what, model, 1, provider) for what in ("load", "first-inference", "peak-memory")]
+        if any(found):
+            load, first, memory = (None if m is None else m.median for m in found)
+            rows.append(
+                (
+                    model_name(content, model, provider),
+                    "–" if load is None else text.latency(load),
+                    "–" if first is None else text.latency(first),
+                    "–" if memory is None else text.size(memory),
+                )
+            )
+    if not rows:
+        return None
+    method = next(m.method for m in content.measurements if m.what == "load")
+    table = Table(("Model", "load", "first inference", "peak memory"), tuple(rows))
+    return Section("Loading and memory", (), table, notes=(f"How: {method}. The medians are shown.",))

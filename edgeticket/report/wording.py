@@ -1,0 +1,88 @@
+"""The words that several parts of a report share: names of models and files, shapes, factors, and what the zeros do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgeticket import text
+from edgeticket.report.content import Content
+
+
+def times(factor: float) -> str:
+    """17.34 -> '17.3', 1.004 -> '1.00', 240.2 -> '240'."""
+    return f"{factor:.2f}" if factor < 10 else f"{factor:.1f}" if factor < 100 else f"{factor:,.0f}"
+
+
+def shape(axes: Sequence[int | None]) -> str:
+    """(300, 784) -> '300×784'; nothing left -> 'removed'; a free axis -> 'n'."""
+    return "×".join("n" if axis is None else str(axis) for axis in axes) if axes else "removed"
+
+
+def share(nonzeros: int, total: int) -> str:
+    """The share of zeros: (10, 100) -> '90.00 %'."""
+    return text.percent(1 - nonzeros / total) if total else "–"
+
+
+def score(value: float | None, unit: str) -> str:
+    """98.24 -> '98.24 %'; a metric without unit with four digits; nothing -> '–'."""
+    if value is None:
+        return "–"
+    return f"{value:.2f} %" if unit == "%" else f"{value:.4g} {unit}".strip()
+
+
+def relative(size_bytes: int, other_bytes: int) -> str:
+    """(50, 1000) -> '20.0× smaller'; (1000, 1000) -> 'same size'; so near that a factor shows nothing: '5 B larger'."""
+    if size_bytes == other_bytes:
+        return "same size"
+    factor = max(size_bytes, other_bytes) / min(size_bytes, other_bytes)
+    word = "smaller" if size_bytes < other_bytes else "larger"
+    return f"{text.size(abs(size_bytes - other_bytes))} {word}" if factor < 1.005 else f"{times(factor)}× {word}"
+
+
+def of_a_ticket(content: Content) -> bool:
+    """Whether `find` made the source, so that the dense network is known."""
+    return content.manifest.source.kind == "ticket"
+
+
+def compared_with(content: Content) -> str:
+    """What the exported file stands beside: nobody knows whether an ONNX file as given was dense."""
+    return "dense network" if of_a_ticket(content) else "source as given"
+
+
+def model_name(content: Content, model: str, provider: str = "cpu") -> str:
+    """A measured model, 'dense' or 'exported', as a table names it."""
+    if provider == "sparse":
+        return f"{model}, sparse engine"
+    return "as given" if model == "dense" and not of_a_ticket(content) else model
+
+
+def zeros_sentence(content: Content) -> str:
+    """What stock ONNX Runtime makes of the zeros."""
+    before, after = content.weights_held
+    zeros, left = content.zeros
+    if not content.manifest.layers:
+        return "No weight of a convolution or matrix product was found in this graph: there are no zeros to speak of."
+    if before != after:
+        how = "Dead units were removed" if content.removed_dead else "What is constant or never read was folded away"
+        rest = (
+            "Stock ONNX Runtime makes nothing of the zeros that are left: it multiplies by them."
+            if left
+            else "No zero is left in them."
+        )
+        return (
+            f"{how}, exactly: the layers hold {after:,} of {before:,} weights, and that is the only gain in speed to "
+            f"expect of the CPU provider. {rest}"
+        )
+    if not zeros:
+        return f"The weights hold no zeros: nothing can be removed, and an inference multiplies {_work(content)}."
+    return (
+        "Stock ONNX Runtime makes nothing of the zeros: it multiplies by them. No unit could be removed, so an "
+        f"inference multiplies {_work(content)}."
+    )
+
+
+def _work(content: Content) -> str:
+    gained = content.manifest.size_bytes < content.manifest.dense_size_bytes
+    return f"as much as in the {compared_with(content)}" + (
+        "; what is gained is the size of the file" if gained else ""
+    )

@@ -1,0 +1,96 @@
+"""The stored file against the plan: every way in which a weight may differ is found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from nets import Net, zero_rows
+
+from edgeticket.errors import ModelError, ProofError
+from edgeticket.graph import evaluate
+from edgeticket.graph.passes import fold_constants
+from edgeticket.graph.proving.stored_weights import check_stored_weights
+from edgeticket.graph.simplify import Simplified, simplify
+from edgeticket.graph.storing.storage import store
+
+
+def _simplified() -> Simplified:
+    net = Net(("n", 64))
+    weight = zero_rows(net.normal(50, 64), 1, 2)
+    weight[np.abs(weight) < 1.5] = 0
+    hidden = net.op("Relu", net.gemm("x", weight, None, "a"))
+    return simplify(net.model(net.gemm(hidden, net.normal(4, 50), None, "b")))
+
+
+@pytest.mark.parametrize("storage", ["dense", "gaps", "sparse-initializer", "auto"])
+@pytest.mark.parametrize("weights", ["fp32", "int8"])
+def test_what_storage_writes_is_as_planned(storage: str, weights: str) -> None:
+    plan = _simplified()
+    data = store(plan.model, storage=storage, weights=weights).model.SerializeToString()  # type: ignore[arg-type]
+    check_stored_weights(data, plan.layers, lossy=weights != "fp32")
+
+
+def test_an_exported_file_is_a_source_again() -> None:
+    plan = _simplified()
+    stored = store(plan.model, storage="gaps", weights="fp32").model
+    again = simplify(stored)
+    assert [layer.name for layer in again.layers] == ["a", "b"]
+    assert [layer.shape_after for layer in again.layers] == [layer.shape_after for layer in plan.layers]
+    assert [layer.nonzeros_before for layer in again.layers] == [layer.nonzeros_after for layer in plan.layers]
+
+
+def test_every_difference_is_named() -> None:
+    plan = _simplified()
+    data = plan.model.SerializeToString()
+    first, second = plan.layers
+    for wrong in (
+        replace(first, shape_after=(47, 64)),
+        replace(first, nonzeros_after=first.nonzeros_after + 1),
+        replace(first, nonzeros_after=first.nonzeros_after - 1),
+        replace(first, shape_after=(), nonzeros_after=0),
+        replace(first, name="absent"),
+    ):
+        with pytest.raises(ProofError, match=f"{wrong.name!r}"):
+            check_stored_weights(data, (wrong, second))
+    check_stored_weights(data, (replace(first, nonzeros_after=first.nonzeros_after + 1),), lossy=True)
+    with pytest.raises(ProofError):
+        check_stored_weights(data, (replace(first, nonzeros_after=first.nonzeros_after - 1),), lossy=True)
+    with pytest.raises(ModelError):
+        check_stored_weights(data[:100], plan.layers)
+
+
+def test_a_weight_that_depends_on_the_input_is_no_constant() -> None:
+    plan = _simplified()
+    model = onnx.ModelProto.FromString(plan.model.SerializeToString())
+    for tensor in model.graph.initializer:
+        if tensor.name == "a":
+            tensor.name = "hidden"
+    total = onnx.helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0)
+    model.graph.node.insert(0, onnx.helper.make_node("Mul", ["hidden", "sum"], ["a"]))
+    model.graph.node.insert(0, total)
+    with pytest.raises(ProofError, match="not as a constant"):
+        check_stored_weights(model.SerializeToString(), plan.layers)
+
+
+def test_what_is_too_large_to_rebuild_is_named_and_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = _simplified()
+    data = store(plan.model, storage="gaps", weights="fp32").serialized()
+    assert check_stored_weights(data, plan.layers) == ()
+    monkeypatch.setattr(evaluate, "MAX_ELEMENTS", 1000)  # the first weight has 3,008 elements, the second 188
+    first, second = plan.layers
+    assert first.name in check_stored_weights(data, plan.layers)
+    with pytest.raises(ProofError, match="should be gone"):
+        check_stored_weights(data, (replace(first, shape_after=(), nonzeros_after=0), second))
+    with pytest.raises(ProofError, match="'absent'"):
+        check_stored_weights(data, (replace(first, name="absent"),))
+
+
+def test_what_is_not_too_large_must_be_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = _simplified()
+    data = store(plan.model, storage="gaps", weights="fp32").serialized()
+    monkeypatch.setattr(fold_constants, "evaluate", lambda *_: None)
+    with pytest.raises(ProofError, match="not as a constant"):
+        check_stored_weights(data, plan.layers)
