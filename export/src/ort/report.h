@@ -32,8 +32,8 @@ class Report {
     // Begins anew, with a record for each node of the graph.
     void judged(const OnnxGraph& graph, const std::vector<Candidate>& candidates, const Selection& selection);
     // `nodes` and `predictions` have an entry for each node of the region, in its order; `times` too, or it is empty.
-    void compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nodes, const std::vector<Prediction>& predictions,
-                  const std::vector<double>& times);
+    void compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nodes,
+                  const std::vector<Prediction>& predictions, const std::vector<double>& times);
     void write() const;  // Throws std::runtime_error where the file can not be written.
 
    private:
