@@ -5,6 +5,7 @@ Exact in real arithmetic for finite inputs; weights are computed in float64 and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import onnx
@@ -23,6 +24,24 @@ from edgeticket.graph.passes.remove_unused import remove_unused
 from edgeticket.graph.shapes import forget_shapes, name_dimensions, unname_dimensions
 from edgeticket.graph.values import is_constant, layer_weights, nonzeros, opset
 from edgeticket.text import listing
+
+Pass = Callable[[ir.Model], list[Note]]
+
+# Passes that bring weights out from behind other operators and keep every number. The plan counts from here.
+READABLE: tuple[Pass, ...] = (
+    fold_constants,
+    canonicalise,
+    fold_constants,
+    remove_unused,
+)
+# Passes that change weights or remove some. Each relies on those before it.
+SMALLER: tuple[Pass, ...] = (
+    flush_denormals,
+    fold_batchnorm,
+    remove_dead,
+    fold_constants,
+    remove_unused,
+)
 
 UNCHANGED = "nothing was changed"
 OLDEST_OPSET = 7  # before it, broadcasting, Dropout and BatchNormalization meant other things
@@ -80,13 +99,12 @@ def _untouched(proto: onnx.ModelProto, notes: list[Note]) -> Simplified:
 def _passes(work: ir.Model, notes: list[Note]) -> tuple[LayerInfo, ...]:
     strip_debugging(work)
     unnamed, declared = name_dimensions(work), [output.shape for output in work.graph.outputs]
-    notes += fold_constants(work) + canonicalise(work) + fold_constants(work) + remove_unused(work)
+    for run in READABLE:
+        notes += run(work)
     before = _survey(work)
     notes += _left_alone(work)
-    notes += flush_denormals(work)
-    notes += fold_batchnorm(work)
-    notes += remove_dead(work)
-    notes += fold_constants(work) + remove_unused(work)
+    for run in SMALLER:
+        notes += run(work)
     layers = _plan(before, _survey(work))
     if layers and all(layer.nonzeros_before == _size(layer.shape_before) for layer in layers):
         notes.append(Note("simplify", 0, "the weights hold no zeros: there is nothing to remove, export is dense"))

@@ -22,9 +22,9 @@ struct OutputShape {
 struct Import {
     Region region;
     Mode mode = kImage;
-    std::vector<OutputShape> outputs;  // one for each of region.outputs
+    std::vector<OutputShape> outputs;               // one for each of region.outputs
     std::vector<std::vector<std::int64_t>> inputs;  // as declared, one for each of region.inputs
-    std::vector<std::size_t> positions;  // of region.inputs among the names given
+    std::vector<std::size_t> positions;             // of region.inputs among the names given
 };
 
 // Every node of the graph, in its order, each with a reason where we can not compute it.

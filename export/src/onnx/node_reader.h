@@ -13,7 +13,11 @@ namespace edgeticket {
 class NodeReader {
    public:
     NodeReader(const GraphContext& context, const OnnxNode& onnx, ReadNode& result)
-        : context(context), onnx(onnx), node(result.candidate.node), constants(result.constants), result_(result) {}
+        : context(context),
+          onnx(onnx),
+          node(result.candidate.node),
+          constants(result.constants),
+          result_(result) {}
 
     const GraphContext& context;
     const OnnxNode& onnx;  // what is read
@@ -31,7 +35,7 @@ class NodeReader {
     std::string text(const char* attribute, const std::string& otherwise) const;
     std::vector<std::int64_t> integers(const char* attribute, std::size_t count, std::int64_t otherwise) const;
 
-    const OnnxValue& data(std::size_t i) const;  // an input computed at run time, of float32
+    const OnnxValue& data(std::size_t i) const;                        // an input computed at run time, of float32
     const OnnxValue& constant(std::size_t i, const char* what) const;  // a constant input of float32
     std::vector<std::int64_t> constant_integers(std::size_t i, const char* what) const;
     float scalar(std::size_t i, float otherwise, const char* what) const;

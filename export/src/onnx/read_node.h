@@ -23,7 +23,9 @@ struct GraphContext {
     std::vector<int> batch_origin;
 
     explicit GraphContext(const OnnxGraph& graph, bool judged)
-        : graph(graph), judged(judged), batch_origin(graph.values.size(), -1) {}
+        : graph(graph),
+          judged(judged),
+          batch_origin(graph.values.size(), -1) {}
 };
 
 // The values that hold a node's constants, -1 for none.

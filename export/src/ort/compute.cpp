@@ -42,8 +42,13 @@ struct Meeting {
 
 CompiledRegion::CompiledRegion(const abi::OrtApi& api, Import import, std::unique_ptr<Plan> plan,
                                std::vector<bool> trusted, int threads, bool threads_known)
-    : api_(api), import_(std::move(import)), plan_(std::move(plan)), trusted_(std::move(trusted)), threads_(threads),
-      probes_left_(threads_known ? 0 : 3), parallel_(threads_known && threads > 1) {
+    : api_(api),
+      import_(std::move(import)),
+      plan_(std::move(plan)),
+      trusted_(std::move(trusted)),
+      threads_(threads),
+      probes_left_(threads_known ? 0 : 3),
+      parallel_(threads_known && threads > 1) {
     version = abi::kVersion;
     CreateState = [](OrtNodeComputeInfo*, abi::OrtNodeComputeContext*, void** state) -> abi::Status {
         *state = nullptr;  // all that a run needs lies in the region

@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "engine/plan/settings.h"
-#include "engine/choose/select.h"
 #include "abi.h"
+#include "engine/choose/select.h"
+#include "engine/plan/settings.h"
 
 namespace edgeticket {
 

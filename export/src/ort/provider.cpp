@@ -5,16 +5,19 @@
 
 #include "compute.h"
 #include "engine/cost/predict.h"
+#include "graph_reader.h"
 #include "guard.h"
 #include "onnx/import.h"
-#include "graph_reader.h"
 
 namespace edgeticket {
 
 using namespace abi;
 
 Provider::Provider(const OrtApi& api, Options options)
-    : OrtEp{}, api_(api), options_(std::move(options)), report_(options_.report) {
+    : OrtEp{},
+      api_(api),
+      options_(std::move(options)),
+      report_(options_.report) {
     version = kVersion;
     GetName = [](const OrtEp*) { return kProviderName; };
     GetCapability = [](OrtEp* self, const OrtGraph* graph, OrtEpGraphSupportInfo* support) {

@@ -71,8 +71,8 @@ void Report::judged(const OnnxGraph& graph, const std::vector<Candidate>& candid
     }
 }
 
-void Report::compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nodes, const std::vector<Prediction>& predictions,
-                      const std::vector<double>& times) {
+void Report::compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nodes,
+                      const std::vector<Prediction>& predictions, const std::vector<double>& times) {
     if (!wanted()) return;
     for (std::size_t i = 0; i < graph.nodes.size() && i < nodes.size(); ++i) {
         const auto place = index_.find(graph.values[static_cast<std::size_t>(graph.nodes[i].outputs[0])].name);

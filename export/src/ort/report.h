@@ -15,12 +15,12 @@ namespace edgeticket {
 
 struct NodeRecord {
     std::string name, op, kernel;
-    std::string reason;        // empty where it was claimed
+    std::string reason;                // empty where it was claimed
     std::vector<std::int64_t> weight;  // shape as in the file; empty where it is no constant
     std::vector<std::int64_t> output;  // shape; -1 where unknown
-    double density = 1;        // nonzero share of the weights
-    std::int64_t macs = 0;     // an item
-    double predicted_us = -1;  // an item; below 0: not known
+    double density = 1;                // nonzero share of the weights
+    std::int64_t macs = 0;             // an item
+    double predicted_us = -1;          // an item; below 0: not known
     double cpu_us = -1;
     double measured_us = -1;
 };
@@ -32,8 +32,8 @@ class Report {
     // Begins anew, with a record for each node of the graph.
     void judged(const OnnxGraph& graph, const std::vector<Candidate>& candidates, const Selection& selection);
     // `nodes` and `predictions` have an entry for each node of the region, in its order; `times` too, or it is empty.
-    void compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nodes, const std::vector<Prediction>& predictions,
-                  const std::vector<double>& times);
+    void compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nodes,
+                  const std::vector<Prediction>& predictions, const std::vector<double>& times);
     void write() const;  // Throws std::runtime_error where the file can not be written.
 
    private:

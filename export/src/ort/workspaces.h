@@ -14,7 +14,9 @@ namespace edgeticket {
 
 struct Workspace {
     explicit Workspace(const Import& import)
-        : inputs(import.inputs.size()), outputs(import.outputs.size()), shapes(import) {}
+        : inputs(import.inputs.size()),
+          outputs(import.outputs.size()),
+          shapes(import) {}
 
     std::vector<const void*> inputs;
     std::vector<void*> outputs;
