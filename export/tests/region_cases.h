@@ -115,7 +115,8 @@ inline double worst(const RegionCase& test, const Settings& settings, std::int64
         std::fill(out.back(), out.back() + value.size(), NAN);
     }
     const std::unique_ptr<Plan> plan = Plan::build(test.region, settings);
-    const std::size_t whole = (plan->workspace_bytes(items) + 63) / 64 * 64 / sizeof(float);  // aligned to 64 bytes at either end
+    // Aligned to 64 bytes at either end.
+    const std::size_t whole = (plan->workspace_bytes(items) + 63) / 64 * 64 / sizeof(float);
     Fenced workspace(whole, at_end);
     std::fill(workspace.data(), workspace.data() + whole, NAN);  // what is read must have been written
     Pool pool;

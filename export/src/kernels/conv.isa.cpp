@@ -235,15 +235,16 @@ void flat(const float* a, const float* b, float* y, std::size_t count, const Epi
 
 #define ET_TEXT2(x) #x
 #define ET_TEXT(x) ET_TEXT2(x)
+#define ET_TILE(prefix, format, loop, R, C, stride, suffix) \
+    {prefix ET_TEXT(ISA_NS) "_" #R "x" #C suffix, format, R, C, stride, loop<R, C, stride>}
+#define ET_TILES(prefix, format, loop, R, C)                 \
+    ET_TILE(prefix, format, loop, R, C, 1, "_s1"),           \
+        ET_TILE(prefix, format, loop, R, C, 2, "_s2"),       \
+        ET_TILE(prefix, format, loop, R, C, 0, "_sn")
+#define ROW(R, C) ET_TILES("conv_", ConvFormat::Unstructured, conv, R, C)
+#define DENSE(R, C) ET_TILES("conv_dense_", ConvFormat::Dense, conv_dense, R, C)
+
 // The table of convolution kernels: what is planned, tested and benchmarked are its rows.
-#define ROW(R, C) \
-    {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s1", ConvFormat::Unstructured, R, C, 1, conv<R, C, 1>}, \
-    {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s2", ConvFormat::Unstructured, R, C, 2, conv<R, C, 2>}, \
-    {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_sn", ConvFormat::Unstructured, R, C, 0, conv<R, C, 0>}
-#define DENSE(R, C) \
-    {"conv_dense_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s1", ConvFormat::Dense, R, C, 1, conv_dense<R, C, 1>}, \
-    {"conv_dense_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s2", ConvFormat::Dense, R, C, 2, conv_dense<R, C, 2>}, \
-    {"conv_dense_" ET_TEXT(ISA_NS) "_" #R "x" #C "_sn", ConvFormat::Dense, R, C, 0, conv_dense<R, C, 0>}
 const ConvKernel convs[] = {
     ROW(1, 1), ROW(2, 1), ROW(3, 1), ROW(4, 1), ROW(5, 1), ROW(6, 1), ROW(7, 1), ROW(8, 1), ROW(1, 2), ROW(2, 2), ROW(3, 2),
     ROW(4, 2), ROW(1, 3), ROW(2, 3), ROW(1, 4), ROW(2, 4), ROW(1, 5), ROW(1, 6), ROW(1, 7), ROW(1, 8),

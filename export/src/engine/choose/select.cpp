@@ -21,7 +21,8 @@ namespace {
 // claim=timed takes what a generous margin lets in, and times those spans whose predictions leave open whether they pay.
 constexpr Margin kGenerous{1.1, 0.0};
 constexpr double kSurely = 0.6;        // share of the CPU provider's time below which a span pays without being timed
-constexpr double kMostTimedUs = 25e3;  // an item; longer spans are not timed, for a session's creation waits for seven runs
+// Of an item. Longer spans are not timed, for a session's creation waits for seven runs.
+constexpr double kMostTimedUs = 25e3;
 
 std::string reason_of(const Candidate& candidate, double cpu_us, double own_us) {
     char text[160];

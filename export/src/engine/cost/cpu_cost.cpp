@@ -72,7 +72,7 @@ CpuCost::CpuCost(const CpuMachine& machine)
 
 bool CpuCost::fuses(Op head, Op follower, std::size_t rank) {
     if (head == Op::Conv) return follower != Op::Add || rank == 3;
-    return head == Op::Fc && traits_of(follower).cpu_joins_product;
+    return head == Op::Fc && traits_of(follower).cpu.joins_product;
 }
 
 double CpuCost::shared_us(double us) const {
@@ -81,8 +81,8 @@ double CpuCost::shared_us(double us) const {
 }
 
 double CpuCost::pass_us(Op op, double elements) const {
-    const OpTraits& traits = traits_of(op);
-    return slower_ * 0.3 + elements * (elements > 250e3 ? traits.cpu_far_us : traits.cpu_us * slower_);
+    const CpuPass& pass = traits_of(op).cpu;
+    return slower_ * 0.3 + elements * (elements > 250e3 ? pass.far_us : pass.us * slower_);
 }
 
 double CpuCost::product_us(double rows, double inputs, double outputs) const {

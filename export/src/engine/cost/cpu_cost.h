@@ -18,7 +18,8 @@ struct CpuMachine {
     double peak_gmacs = 1;     // of one core with it
     double weight_bytes = 0;   // of the whole graph: more than the second cache come from further away at each run
     int threads = 1;
-    bool fast_wide = true;     // its AVX-512 multiplies clearly faster than its AVX2; where not, dense kernels come closer to the peak
+    // Its AVX-512 multiplies clearly faster than its AVX2. Where that is not so, dense kernels come closer to the peak.
+    bool fast_wide = true;
 };
 CpuMachine this_machine(double weight_bytes, int threads);
 

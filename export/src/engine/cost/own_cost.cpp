@@ -24,7 +24,8 @@ constexpr double kPooled = 15;       // a pooled vector
 constexpr double kMeanPlane = 30;    // a plane's mean, beside its vectors
 constexpr double kFlat = 3;          // a vector of row-major values
 constexpr double kFarMapUs = 15e-6;  // a byte read or written by a step whose maps the second cache does not hold
-constexpr double kOverflow = 0.5;    // of a convolution's cycles more, where its maps overflow the second cache by as much as that holds
+// A share more of a convolution's cycles, where its maps overflow the second cache by as much as that holds.
+constexpr double kOverflow = 0.5;
 constexpr double kFarWeightUs = 33e-6;  // a byte of packed weights from beyond the second cache
 constexpr double kSmallFloats = 1 << 20, kMostGrowth = 16;  // of a layout, and times the map's own floats
 constexpr double kSharedLeast = 15;  // microseconds from which a step is shared between threads

@@ -1,6 +1,6 @@
 // Predicts what this engine takes for the fused groups of a region, before any weight is packed. Convolutions are predicted by the
 // model that chooses their tiles, the rest by constants; both are checked against measured plans (tests/cost_bench.cpp,
-// docs/performance.md).
+// docs/performance/predictions.md).
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,8 @@ namespace edgeticket {
 struct OwnMachine {
     Isa isa = Isa::Portable;
     double peak_gmacs = 1;    // of one core with it
-    double packed_bytes = 0;  // of all that the session may hold: more than the second cache come from further away at each run
+    // Of all that the session may hold. What the second cache does not hold comes from further away at each run.
+    double packed_bytes = 0;
     int threads = 1;
 };
 

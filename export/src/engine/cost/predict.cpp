@@ -33,7 +33,8 @@ void predict_own(const Region& region, const std::vector<Fused>& groups, const C
         const double before = span.own_us();
         span.extend();
         const UnitValue& output = at(units.values, unit.output);
-        const double still = output.is_map && !leaves ? output.move_us : 0;  // a span charges it until the readers are seen
+        // A span charges a move out until the readers of the value are seen.
+        const double still = output.is_map && !leaves ? output.move_us : 0;
         at(found, unit.node).own_us = std::max(unit.own_us, span.own_us() - before - still);
     }
 }

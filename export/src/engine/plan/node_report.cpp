@@ -15,7 +15,8 @@ std::vector<NodeReport> node_reports(const Region& region, const std::vector<Fus
             const auto weights = static_cast<std::int64_t>(node.weight.size());
             const std::vector<std::int64_t>& shape = region.shape(node.output);
             report.density = static_cast<double>(nonzeros_of(node)) / static_cast<double>(weights);
-            report.macs = node.op == Op::Conv ? weights * (elements(shape) / shape[0]) : weights;  // each at every position
+            const std::int64_t positions = node.op == Op::Conv ? elements(shape) / shape[0] : 1;
+            report.macs = weights * positions;
         }
         reports.push_back(std::move(report));
     }

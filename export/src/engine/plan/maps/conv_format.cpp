@@ -135,7 +135,8 @@ PackedConv pack_unstructured(const ConvToPack& conv) {
             for (ChannelRun& run : segment.runs) {
                 run.begin = static_cast<std::uint32_t>(packed);
                 const std::int64_t m = run.channel;
-                const std::int64_t base = (m / group_out - group) * group_in;  // of this group, from the segment's first channel
+                // The first input channel of this group, counted from the first of the segment.
+                const std::int64_t base = (m / group_out - group) * group_in;
                 for (std::int64_t c = from; c < to; ++c) {
                     const float* const kernel = blocks.kernel(m, c);
                     const std::int64_t channel = (base + c - from) * reach.plane;

@@ -103,7 +103,7 @@ struct Step {
     const MapKernels* kernels = nullptr;
     int in = -1, other = -1, out = -1;  // buffers; `other`: a second operand or a residual, -1 for none
     std::int64_t count = 0;         // channels, or elements of a FlatStep: what threads share
-    double cycles = 0;              // that it takes, at the speed for which docs/performance.md measures cycles
+    double cycles = 0;              // that it takes on the machine for which costs were fitted
     std::size_t bytes = 0;          // of its weights and tables
     std::variant<MoveStep, PointStep, PoolStep, MeanStep, FlatStep, ConvStep, ProductStep> work;
 };

@@ -17,7 +17,8 @@ constexpr double kReload = 1.1;   // a vector of sums put aside and taken up aga
 constexpr double kSecond = 0.4;   // more for a vector from the second cache
 constexpr double kRun = 0.5;      // a row of vectors begun, of the input's block or of the output
 constexpr double kFill = 0.84;    // of the first cache that a block may take
-constexpr int kLargestTile = 8;   // vectors, except for tiles of whole rows: a larger tile gains less than the columns left beside it cost
+// In vectors, except for tiles of whole rows: a larger tile gains less than the columns left beside it cost.
+constexpr int kLargestTile = 8;
 constexpr std::int64_t kBlocks[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64};  // numbers of blocks to try
 
 double first_cache() {
