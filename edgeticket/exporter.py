@@ -28,8 +28,9 @@ from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified, simplify
 from edgeticket.graph.storing import storage
 from edgeticket.graph.storing.encoding import Weights
-from edgeticket.measure import latency
-from edgeticket.report import Content, Score
+from edgeticket.measure import profile
+from edgeticket.report import Content, Score, view
+from edgeticket.tables import ShowsTable, Table
 from edgeticket.text import listing
 from edgeticket.version import __version__
 
@@ -49,8 +50,8 @@ class Options:
     input_shapes: Mapping[str, tuple[int, ...]] | None = None
 
 
-@dataclass(frozen=True)
-class Exported:
+@dataclass(frozen=True, repr=False)
+class Exported(ShowsTable):
     """An artifact that was written, and what its report says."""
 
     folder: Path
@@ -65,6 +66,13 @@ class Exported:
     def exit_code(self) -> Exit:
         """Yes; inconclusive where the runtime could not run the model and nothing is proved."""
         return Exit.INCONCLUSIVE if self.manifest.unproved else Exit.YES
+
+    @property
+    def table(self) -> Table:
+        """What is shown: the report's headline, and where the report is."""
+        cards = [(card.label, card.value, card.detail) for card in view.cards(self.content)]
+        sentences = (view.zeros_sentence(self.content), f"report: {self.folder / 'report.html'}")
+        return Table(f"{self.manifest.name}: {self.folder}", rows=cards, sentences=sentences)
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,7 @@ class Sealed:
     golden: GoldenInfo
     slice: Slice | None = None
     engine: parity.Parity | None = None
-    bench: latency.Bench | None = None
+    bench: profile.Profile | None = None
 
 
 def run(path: Path, out: Path | None, options: Options) -> Exported:
@@ -166,7 +174,7 @@ def _seal(source: Source, converted: Converted, feeds: list[checks.Feed], *, ben
     timed = None
     if bench:
         sparse = ("exported",) if engine.state == parity.RAN else ()
-        timed = latency.measure({"dense": converted.dense, "exported": converted.model}, golden.timed, sparse=sparse)
+        timed = profile.measure({"dense": converted.dense, "exported": converted.model}, golden.timed, sparse=sparse)
     return Sealed(files, golden.about, cut, engine, timed)
 
 

@@ -46,6 +46,11 @@ class Row:
     test_metric_end: Spread
     seconds: Spread
 
+    @property
+    def label(self) -> str:
+        """'round 3' of the tickets, 'reinit 3' of a control."""
+        return f"{'round' if self.kind == 'ticket' else self.kind} {self.round}"
+
 
 def rows(records: Sequence[Record]) -> list[Row]:
     """Tickets first, by round; then the controls."""
