@@ -180,7 +180,7 @@ def inspect(model: Place, *, threads: int = 1, isa: str | None = None, claim: st
     Args:
         model: an artifact's folder, a ticket's or run's folder with one inside, or an ONNX file.
         threads: threads to plan and time for.
-        isa: the instructions to use, by a name of `edgeticket.engine.OPTIONS`; by default the best of this processor.
+        isa: the instruction set, one of `edgeticket.engine.ISAS`; by default the best of this processor.
         claim: 'auto' (what is predicted to be faster), 'timed' or 'always', as in `session`.
 
     Raises:

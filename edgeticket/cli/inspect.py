@@ -9,7 +9,7 @@ import click
 
 from edgeticket.cli import options
 from edgeticket.cli.output import console, write_json
-from edgeticket.engine import OPTIONS
+from edgeticket.engine import CLAIMS, ISAS
 
 
 @click.command()
@@ -19,12 +19,12 @@ from edgeticket.engine import OPTIONS
 )
 @click.option(
     "--isa",
-    type=click.Choice(OPTIONS["isa"][1].split("|")),
+    type=click.Choice(ISAS),
     help="The instructions to use.  [default: the best of this processor]",
 )
 @click.option(
     "--claim",
-    type=click.Choice(OPTIONS["claim"][1].split("|")),
+    type=click.Choice(CLAIMS),
     default="auto",
     show_default=True,
     help="Take what is predicted to be faster, what was timed to be faster, or all that can be computed.",
