@@ -82,7 +82,7 @@ engine-aarch64 engine-armv7: engine-%: $(VENV)/find
 
 # Emulated, these tests say that results are right on Arm, nothing about speed. The ziglang wheel links them statically
 # with musl, so that they need qemu-user and no Arm libraries; small counts, for qemu takes ten times as long.
-ARM_TESTS := region_tests row_region_tests fc_tests map_kernel_tests
+ARM_TESTS := region_tests row_region_tests fc_tests map_kernel_tests import_tests
 test-arm: test-arm-aarch64 test-arm-armv7
 test-arm-aarch64: QEMU := qemu-aarch64
 test-arm-aarch64: TARGET := aarch64-linux-musl

@@ -22,9 +22,11 @@ EP_NAME = "EdgeTicketExecutionProvider"
 CPU_PROVIDER = "CPUExecutionProvider"  # ONNX Runtime's own
 LIBRARY = "libedgeticket_ep.so"
 PREFIX = f"ep.{EP_NAME.lower()}."  # of a provider option among the session's configuration entries
+CLAIMS = ("auto", "timed", "always")
+ISAS = ("avx512", "avx2", "neon", "portable")  # as the plugin's own table has them (export/src/isa/isa.h)
 OPTIONS = {  # name -> the values that it takes, in words and as a pattern
-    "claim": ("auto, timed or always", "auto|timed|always"),
-    "isa": ("avx512, avx2, neon or portable", "avx512|avx2|neon|portable"),
+    "claim": (f"{', '.join(CLAIMS[:-1])} or {CLAIMS[-1]}", "|".join(CLAIMS)),
+    "isa": (f"{', '.join(ISAS[:-1])} or {ISAS[-1]}", "|".join(ISAS)),
     "measure": ("0 or 1", "[01]"),
     "report": ("a path", ".+"),
     "threads": ("1 to 1024", "[1-9][0-9]{0,2}|10[01][0-9]|102[0-4]"),

@@ -16,6 +16,7 @@ from edgeticket import engine, runtime, text
 from edgeticket.artifact import checks
 from edgeticket.engine import NodeRecord
 from edgeticket.subject.subject import Subject, open_subject
+from edgeticket.tables import ShowsTable, Table
 from edgeticket.version import __version__
 
 FORMAT, VERSION = "edgeticket-inspect", 1
@@ -23,8 +24,8 @@ COLUMNS = ("layer", "operator", "weight", "output", "zeros", "on", "kernel, or w
 TIMES = ("predicted", "measured", "CPU provider, predicted")
 
 
-@dataclass(frozen=True)
-class Inspection:
+@dataclass(frozen=True, repr=False)
+class Inspection(ShowsTable):
     """One model as the engine judged, compiled and timed it. `options` are those of the provider."""
 
     subject: Subject
@@ -46,6 +47,11 @@ class Inspection:
             "useful_macs": round(sum(record.macs * record.density for record in self.records)),
             **times,
         }
+
+    @property
+    def table(self) -> Table:
+        """What is shown."""
+        return Table(self.subject.name, (*COLUMNS, *TIMES), self.rows(), self.sentences(), self.total_row())
 
     def document(self) -> dict[str, Any]:
         """Give the document for JSON."""

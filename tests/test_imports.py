@@ -26,7 +26,9 @@ PUBLIC = {"edgeticket", "edgeticket.__main__"}
 # from its own part. They are written down here and nowhere else: DESIGN.md shows what `shown()` makes of them.
 LAYERS = (
     {
+        "arguments": "what public functions take, written once",
         "errors": "the tree of errors and their exit codes",
+        "tables": "how results show themselves",
         "text": "numbers as people read them",
         "version": "the version",
     },
@@ -186,7 +188,7 @@ def test_design_shows_the_layers_and_the_fences() -> None:
 
 PURE = (
     "errors", "text", "ticket.mask", "ticket.record", "graph.storing.gaps", "ticket.pruning", "ticket.metrics", "files",
-    "measure.measurement", "measure.protocol", "measure.wire", "engine",
+    "measure.measurement", "measure.protocol", "measure.wire", "engine", "ticket.kinds",
 )  # fmt: skip
 
 

@@ -17,8 +17,9 @@ from typing import Any
 
 from edgeticket import text
 from edgeticket.artifact import checks
-from edgeticket.benchmark.figures import Figures
-from edgeticket.errors import InputError
+from edgeticket.benchmark.figures import HEADER, Figures, rows
+from edgeticket.benchmark.request import BenchRequest
+from edgeticket.errors import Exit
 from edgeticket.measure import conditions
 from edgeticket.measure.hosts.host import Host, NoAnswerError
 from edgeticket.measure.hosts.local import LOCAL
@@ -27,6 +28,7 @@ from edgeticket.measure.protocol import Answer, Arm, BlocksRequest, LoadRequest,
 from edgeticket.subject.providers import provider, short
 from edgeticket.subject.shared_feed import shared_feed
 from edgeticket.subject.subject import Subject, open_subject, require_alike
+from edgeticket.tables import ShowsTable, Table
 from edgeticket.version import __version__
 
 FORMAT, VERSION = "edgeticket-bench", 1
@@ -41,8 +43,8 @@ METHOD = (
 )
 
 
-@dataclass
-class Bench:
+@dataclass(repr=False)
+class Bench(ShowsTable):
     """One run of `bench`."""
 
     subjects: Sequence[Subject]
@@ -58,8 +60,13 @@ class Bench:
     def exit_code(self) -> int:
         """The exit code: 0, 3 where a model was not measured, 130 after Ctrl-C."""
         if self.interrupted:
-            return 130
-        return 0 if self.figures and all(each.samples_ms for each in self.figures) else 3
+            return int(Exit.INTERRUPTED)
+        return int(Exit.YES if self.figures and all(each.samples_ms for each in self.figures) else Exit.INCONCLUSIVE)
+
+    @property
+    def table(self) -> Table:
+        """What is shown."""
+        return Table(f"{', '.join(self.names)}: {self.seconds:.0f} s", HEADER, rows(self.figures), self.remarks)
 
     def document(self) -> dict[str, Any]:
         """Give the document for JSON."""
@@ -78,42 +85,32 @@ class Bench:
         }
 
 
-def bench(
-    paths: Sequence[Path],
-    *,
-    providers: Sequence[str] = ("cpu",),
-    threads: Sequence[int] = (1,),
-    seconds: float = 60.0,
-    seed: int = 0,
-    input_shapes: Mapping[str, tuple[int, ...]] | None = None,
-    watch: Callable[[str, int], None] = lambda *_: None,
-    host: Host = LOCAL,
-) -> Bench:
+def bench(request: BenchRequest, watch: Callable[[str, int], None] = lambda *_: None, host: Host = LOCAL) -> Bench:
     """Measure on a host. `watch` is called with a label and the number of processes done.
 
     Raises:
-        InputError: a model cannot be used, they differ in inputs or outputs, or there are fewer cores than threads.
+        InputError: a model cannot be used, or they differ in inputs or outputs.
         IntegrityError: an artifact's file is missing or altered.
     """
     begin, load = time.monotonic(), os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     about = checks.host()
-    if not paths or max(threads) > about["cores"]:
-        raise InputError(f"give a model at least, and no more threads than {checks.plural(about['cores'], 'core')}")
-    full = {name: provider(name) for name in providers}
+    full = {name: provider(name) for name in request.provider_names}
     with tempfile.TemporaryDirectory(prefix="edgeticket-") as name:
         folder = Path(name)
-        subjects = [open_subject(path, folder, f"model-{number}", host=host) for number, path in enumerate(paths)]
+        subjects = [
+            open_subject(path, folder, f"model-{number}", host=host) for number, path in enumerate(request.paths)
+        ]
         for other in subjects[1:]:
             require_alike(other, subjects[0])
         names = _names(subjects)
         inputs = folder / "feed.npz"
         done = Bench(subjects, names, about, [], [])
-        chance = random.Random(seed)  # noqa: S311
+        chance = random.Random(request.seed)  # noqa: S311
         try:
-            shared_feed(dict(zip(names, subjects, strict=True)), input_shapes or {}, inputs, PROCESS_S, host)
+            shared_feed(dict(zip(names, subjects, strict=True)), request.input_shapes or {}, inputs, PROCESS_S, host)
             for each in full.values():
-                for count in threads:
-                    _measure(done, _Place(host, each, count), str(inputs), seconds, chance, watch)
+                for count in request.thread_counts:
+                    _measure(done, _Place(host, each, count), str(inputs), request.seconds, chance, watch)
         except NoAnswerError as error:
             done.remarks.append(f"Nothing was measured: {error}.")
         except KeyboardInterrupt:

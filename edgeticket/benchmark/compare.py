@@ -7,12 +7,13 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgeticket.benchmark.bench import FORMAT, VERSION
 from edgeticket.benchmark.figures import LEVEL
 from edgeticket.errors import InputError
 from edgeticket.measure.stats import shift_bounds
+from edgeticket.tables import Table
 
 Document = Mapping[str, Any]
 BESIDE = {
@@ -21,6 +22,25 @@ BESIDE = {
     "first_inference_ms": "first inference",
     "peak_memory_bytes": "peak memory",
 }
+
+
+class Conclusions(NamedTuple):
+    """What two results allow one to conclude, and whether anything about latency could be compared."""
+
+    sentences: list[str]
+    comparable: bool
+
+    @property
+    def table(self) -> Table:
+        """What is shown."""
+        heading = "latencies can be compared" if self.comparable else "latencies cannot be compared"
+        return Table(heading, sentences=self.sentences)
+
+    def __repr__(self) -> str:
+        return self.table.text()
+
+    def _repr_html_(self) -> str:
+        return self.table.html()
 
 
 def read(path: Path) -> Document:
@@ -41,7 +61,7 @@ def read(path: Path) -> Document:
     return dict(document)
 
 
-def conclusions(a: Document, b: Document) -> tuple[list[str], bool]:
+def conclusions(a: Document, b: Document) -> Conclusions:
     """Conclude what can be: sentences, and whether anything about latency could be compared.
 
     Milliseconds of two hosts are not compared at all. Of one host at two times they are, with bounds that say how far
@@ -62,11 +82,11 @@ def conclusions(a: Document, b: Document) -> tuple[list[str], bool]:
             f"The runs are from different hosts ({shown}): nothing can be concluded about latency, load time or "
             "memory. Run `edgeticket check` with both on one host."
         )
-        return said, False
+        return Conclusions(said, False)
     pairs = _pairs(a, b)
     if not pairs:
         said.append("No model was measured in both on the same provider and number of threads: nothing to compare.")
-        return said, False
+        return Conclusions(said, False)
     drift = [_change(one, two) for one, two, same in pairs if same]
     for one, two, same in pairs:
         low, estimate, high = _change(one, two)
@@ -86,7 +106,7 @@ def conclusions(a: Document, b: Document) -> tuple[list[str], bool]:
         "That a model is slower than another cannot be concluded: they did not run at the same time, and hosts drift."
         f"{known} `edgeticket check CANDIDATE --baseline OTHER` runs both side by side."
     )
-    return said, True
+    return Conclusions(said, True)
 
 
 def _pairs(a: Document, b: Document) -> list[tuple[Document, Document, bool]]:

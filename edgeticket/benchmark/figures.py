@@ -15,6 +15,7 @@ from edgeticket.measure.stats import median_bounds
 
 LEVEL = 0.005  # one-sided, of every interval: 99 % in all
 PERCENTS = (50, 90, 99)
+HEADER = ("model", "on", "p50", "p90", "p99", "cold load", "warm load", "first", "peak memory")  # of `rows`
 
 
 @dataclass

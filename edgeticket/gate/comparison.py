@@ -19,11 +19,11 @@ from edgeticket.errors import Exit
 from edgeticket.gate.gate import SHOWN, Gate
 from edgeticket.measure.duel import AGAIN, BASELINE, Duel
 from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION, worst
+from edgeticket.tables import ShowsTable, Table
 from edgeticket.version import __version__
 
 FORMAT, VERSION = "edgeticket-comparison", 1
 SCHEMA = Path(__file__).resolve().parent / "comparison.schema.json"
-INTERRUPTED = 130  # as a shell says it of Ctrl-C
 EXITS = {PASS: Exit.YES, REGRESSION: Exit.NO, INCONCLUSIVE: Exit.INCONCLUSIVE}
 
 
@@ -75,8 +75,8 @@ class Measured:
         }
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(ShowsTable):
     """All gates of one run, and what they rest on."""
 
     name: str
@@ -106,8 +106,14 @@ class Comparison:
     def exit_code(self) -> int:
         """0 pass, 1 regression, 2 the baseline cannot be run, 3 inconclusive, 130 interrupted."""
         if self.interrupted:
-            return INTERRUPTED
+            return int(Exit.INTERRUPTED)
         return int(Exit.USAGE if self.baseline_failed else EXITS[self.verdict])
+
+    @property
+    def table(self) -> Table:
+        """What is shown."""
+        gates = [(gate.name, gate.verdict, gate.sentence) for gate in self.gates]
+        return Table(f"{self.name}: {self.verdict} in {self.seconds:.0f} s", rows=gates, sentences=self.remarks)
 
     def to_json(self) -> str:
         """Give the document as text; infinity, which JSON has not, becomes a string."""

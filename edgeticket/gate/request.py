@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import KW_ONLY, dataclass, field
 
+from edgeticket.arguments import Place, several
 from edgeticket.artifact import checks
 from edgeticket.errors import InputError
 
@@ -30,9 +30,9 @@ class ComparisonRequest:
         accuracy_asked: refuse models without a slice, rather than leave accuracy out.
         max_memory: how much more memory there may be at the peak.
         max_counts: the same of exact counts, by name: nonzeros, macs, nodes, instructions.
-        providers: cpu, sparse or any that is installed; a duel for each, at each number of threads.
+        providers: cpu, sparse or any that is installed, one or several; a duel for each, at each number of threads.
         baseline_provider: another one for the baseline.
-        threads: numbers of threads.
+        threads: one number of threads, or several.
         budget_ms: what the median inference may take.
         budget_host: where that holds: any, this, or a fingerprint.
         seconds: the time for each duel.
@@ -44,17 +44,18 @@ class ComparisonRequest:
         InputError: a value has no meaning, or cannot be met on this host.
     """
 
-    candidate: Path
-    baseline: Path | None = None
+    candidate: Place
+    baseline: Place | None = None
+    _: KW_ONLY
     max_latency: float | None = 0.05
     max_size: float | None = 0.01
     max_accuracy_drop: float | None = 0.5
     accuracy_asked: bool = False
     max_memory: float | None = None
     max_counts: Mapping[str, float] = field(default_factory=dict)
-    providers: Sequence[str] = ("cpu",)
+    providers: str | Sequence[str] = ("cpu",)
     baseline_provider: str | None = None
-    threads: Sequence[int] = (1,)
+    threads: int | Sequence[int] = (1,)
     budget_ms: float | None = None
     budget_host: str = "any"
     seconds: float = 60.0
@@ -63,7 +64,7 @@ class ComparisonRequest:
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.providers or not self.threads:
+        if not self.providers or not self.thread_counts:
             raise InputError("--providers and --threads need one value at least")
         if self.baseline is None and self.budget_ms is None:
             raise InputError("give --baseline, a model to compare with, or --budget-ms, a limit")
@@ -78,11 +79,22 @@ class ComparisonRequest:
         if self.budget_ms is None and self.budget_host != "any":
             raise InputError("--budget-host says where a budget holds; give the budget, --budget-ms")
         cores = checks.cores()
-        if max(self.threads) > cores:
+        most = max(self.thread_counts)
+        if most > cores:
             raise InputError(
-                f"--threads {max(self.threads)}: this process may use {checks.plural(cores, 'core')}, and threads that "
+                f"--threads {most}: this process may use {checks.plural(cores, 'core')}, and threads that "
                 "share one measure the scheduler"
             )
+
+    @property
+    def provider_names(self) -> tuple[str, ...]:
+        """The providers to measure on, in order."""
+        return several(self.providers)
+
+    @property
+    def thread_counts(self) -> tuple[int, ...]:
+        """The numbers of threads to measure at, in order."""
+        return several(self.threads)
 
     def _check_numbers(self) -> None:
         """Raise InputError where a number is out of its range, or a count has no such name."""
@@ -97,5 +109,5 @@ class ComparisonRequest:
         for name, given in (("seconds", self.seconds), ("process_s", self.process_s), ("budget_ms", self.budget_ms)):
             if given is not None and not given > 0:
                 raise InputError(f"{name} {given:g}: give a number above 0")
-        if min(self.threads) < 1:
-            raise InputError(f"--threads {min(self.threads)}: give 1 or more")
+        if min(self.thread_counts) < 1:
+            raise InputError(f"--threads {min(self.thread_counts)}: give 1 or more")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeticket import text
+from edgeticket.arguments import path_of
 from edgeticket.artifact import checks
 from edgeticket.gate import exact, memory
 from edgeticket.gate.accuracy import Samples, judge_accuracy
@@ -47,10 +48,10 @@ def check(request: ComparisonRequest, watch: Watch = lambda *_: None, host: Host
     begin, load = time.monotonic(), _load_average()
     with tempfile.TemporaryDirectory(prefix="edgeticket-") as name:
         folder = Path(name)
-        candidate = open_subject(request.candidate, folder, CANDIDATE, request.process_s, host)
+        candidate = open_subject(path_of(request.candidate), folder, CANDIDATE, request.process_s, host)
         baseline = None
         if request.baseline is not None:
-            baseline = open_subject(request.baseline, folder, BASELINE, request.process_s, host)
+            baseline = open_subject(path_of(request.baseline), folder, BASELINE, request.process_s, host)
             require_alike(candidate, baseline)
         pairings = list(_pairings(request, candidate, baseline))
         run = _Run(request, candidate, baseline, pairings, folder, host, checks.host(), watch)
@@ -166,9 +167,9 @@ class _Run:
     def _questions(self, limit: Limit) -> int:
         """Count the statistical gates that share the error of the run."""
         request, compared, count = self.request, self.baseline is not None, 0
-        for threads in request.threads:
+        for threads in request.thread_counts:
             judged_here = limit.holds_here and limit.at(threads) is not None
-            count += len(request.providers) * ((compared and request.max_latency is not None) + judged_here)
+            count += len(request.provider_names) * ((compared and request.max_latency is not None) + judged_here)
         return max(1, count + (compared and request.max_memory is not None))
 
 
@@ -181,9 +182,9 @@ def _load_average() -> float | None:
 
 def _pairings(request: ComparisonRequest, candidate: Subject, baseline: Subject | None) -> Iterator[Pairing]:
     other = provider(request.baseline_provider) if request.baseline_provider else None
-    for name in request.providers:
+    for name in request.provider_names:
         full = provider(name)
-        for threads in request.threads:
+        for threads in request.thread_counts:
             shown = short(full) if other in (None, full) else f"{short(full)} against {short(other or full)}"
             theirs = None if baseline is None else Arm(str(baseline.model), other or full)
             yield f"{shown}, {text.plural(threads, 'thread')}", Arm(str(candidate.model), full), theirs, threads

@@ -82,7 +82,7 @@ class SelfTest:
     def exit_code(self) -> int:
         """The exit code: 0 both right, 1 one wrong, 3 open, 130 interrupted."""
         codes = {PASS: Exit.YES, REGRESSION: Exit.NO, INCONCLUSIVE: Exit.INCONCLUSIVE}
-        return 130 if self.interrupted else int(codes[self.verdict])
+        return int(Exit.INTERRUPTED if self.interrupted else codes[self.verdict])
 
     def sentences(self) -> list[str]:
         """Give the sentences to be printed."""

@@ -6,17 +6,17 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <map>
 #include <memory>
-#include <new>
 #include <random>
 #include <string>
 #include <vector>
 
-#include "../src/engine/kernels_of.h"
-#include "../src/engine/plan.h"
-#include "../src/engine/shape.h"
+#include "isa/isa.h"
+#include "engine/cost/predict.h"
+#include "engine/plan/memory.h"
+#include "engine/run/plan.h"
+#include "engine/region/shape.h"
 
 using namespace edgeticket;
 
@@ -27,7 +27,7 @@ int number(int low, int high) { return std::uniform_int_distribution<int>(low, h
 bool chance(int percent) { return number(1, 100) <= percent; }
 int pick(std::initializer_list<int> from) { return *(from.begin() + number(0, static_cast<int>(from.size()) - 1)); }
 
-void weigh(Node& node, std::size_t count, int zeros) {
+void draw_weight(Node& node, std::size_t count, int zeros) {
     std::vector<float> weight(count);
     for (float& w : weight) w = number(0, 999) < zeros * 10 ? 0.0F : 0.1F;
     node.weight = std::move(weight);
@@ -44,7 +44,7 @@ Region layer(std::string& kind, std::string& text) {
     if (chance(20)) {
         const int in = number(8, chance(30) ? 2000 : 400), out = number(8, chance(30) ? 1000 : 300);
         node.op = Op::Fc, kind = "fc";
-        weigh(node, static_cast<std::size_t>(in) * static_cast<std::size_t>(out), zeros);
+        draw_weight(node, static_cast<std::size_t>(in) * static_cast<std::size_t>(out), zeros);
         region.values = {{"x", {in}}, {"y", {out}}};
         std::snprintf(line, sizeof line, "%d -> %d, %d %% zero", in, out, zeros);
     } else {
@@ -55,7 +55,7 @@ Region layer(std::string& kind, std::string& text) {
         node.op = pool ? (chance(50) ? Op::MaxPool : Op::AveragePool) : Op::Conv, kind = pool ? "pool" : depthwise ? "depthwise" : kernel == 1 ? "point" : "conv";
         for (int d = 0; d < 2; ++d) node.window.kernel[d] = kernel, node.window.stride[d] = stride, node.window.pad_begin[d] = node.window.pad_end[d] = pad;
         node.groups = depthwise ? in : 1;
-        if (!pool) weigh(node, static_cast<std::size_t>(out) * static_cast<std::size_t>(depthwise ? 1 : in) * static_cast<std::size_t>(kernel * kernel), depthwise ? 0 : zeros);
+        if (!pool) draw_weight(node, static_cast<std::size_t>(out) * static_cast<std::size_t>(depthwise ? 1 : in) * static_cast<std::size_t>(kernel * kernel), depthwise ? 0 : zeros);
         region.values = {{"x", {in, size, size}}, {"y", {out, after, after}}};
         std::snprintf(line, sizeof line, "%d -> %d, %d x %d s%d, %d px, %d %% zero", in, out, kernel, kernel, stride, size, zeros);
     }
@@ -64,7 +64,7 @@ Region layer(std::string& kind, std::string& text) {
     return region;
 }
 
-double seconds(const Plan& plan, const float* in, float* out, float* workspace, long count) {
+double seconds(const Plan& plan, const void* in, void* out, void* workspace, long count) {
     const auto began = std::chrono::steady_clock::now();
     for (long i = 0; i < count; ++i) plan.run(&in, &out, 1, workspace, {});
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
@@ -73,12 +73,11 @@ double seconds(const Plan& plan, const float* in, float* out, float* workspace, 
 // Microseconds of a run: the least of several samples, since neighbours only ever slow it down.
 double measure(const Plan& plan, const Region& region) {
     std::vector<float> in(static_cast<std::size_t>(elements(region.values[0].shape)), 0.5F), out(static_cast<std::size_t>(elements(region.values[1].shape)));
-    const std::size_t floats = std::max<std::size_t>(16, (plan.workspace_floats(1) + 15) / 16 * 16);
-    const std::unique_ptr<float, void (*)(void*)> workspace(static_cast<float*>(std::aligned_alloc(64, floats * sizeof(float))), std::free);
+    const Memory workspace(plan.workspace_bytes(1));
     long count = 1;
-    while (seconds(plan, in.data(), out.data(), workspace.get(), count) < 4e-4) count *= 2;
+    while (seconds(plan, in.data(), out.data(), workspace.data(), count) < 4e-4) count *= 2;
     double least = 1e9;
-    for (int sample = 0; sample < 9; ++sample) least = std::min(least, seconds(plan, in.data(), out.data(), workspace.get(), count) / static_cast<double>(count));
+    for (int sample = 0; sample < 9; ++sample) least = std::min(least, seconds(plan, in.data(), out.data(), workspace.data(), count) / static_cast<double>(count));
     return least * 1e6;
 }
 
@@ -88,25 +87,27 @@ int main(int count, char** arguments) {
     const int layers = count > 1 ? std::atoi(arguments[1]) : 100;
     random_source.seed(count > 2 ? static_cast<unsigned>(std::atoi(arguments[2])) : 1U);
     Settings settings;
-    for (const Isa isa : {Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512})
-        if (count > 3 && std::strcmp(arguments[3], isa_name(isa)) == 0) settings.isa = isa;
+    if (count > 3) {
+        const InstructionSet* const set = isa_named(arguments[3]);
+        if (set == nullptr || !has_isa(set->isa)) return std::fprintf(stderr, "no instruction set %s here\n", arguments[3]), 2;
+        settings.isa = set->isa;
+    }
     std::map<std::string, std::vector<double>> ratios;
     for (int i = 0; i < layers; ++i) {
         std::string kind, text;
         const Region region = layer(kind, text);
         const std::unique_ptr<Plan> plan = Plan::build(region, settings);
-        double predicted = 0;
-        for (const NodeReport& report : plan->reports()) predicted += report.predicted_us;
+        const Prediction predicted = predict(region, *plan, settings.isa)[0];
         const double us = measure(*plan, region);
-        ratios[kind].push_back(us / predicted);
-        std::printf("%-9s %-40s %9.2f predicted %9.2f us, x %.2f, the CPU provider %.2f\n", kind.c_str(), text.c_str(), us, predicted, us / predicted,
-                    plan->reports()[0].cpu_us);
+        ratios[kind].push_back(us / predicted.own_us);
+        std::printf("%-9s %-40s %9.2f predicted %9.2f us, x %.2f, the CPU provider %.2f\n", kind.c_str(), text.c_str(), us, predicted.own_us, us / predicted.own_us,
+                    predicted.cpu_us);
     }
     std::printf("\nmeasured / predicted on %s\n", isa_name(settings.isa));
     for (auto& [kind, values] : ratios) {
         std::sort(values.begin(), values.end());
-        const auto at = [&](double share) { return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))]; };
-        std::printf("%-9s %3zu layers: median %.2f, 10 %% below %.2f, 10 %% above %.2f, most %.2f\n", kind.c_str(), values.size(), at(0.5), at(0.1), at(0.9), at(1));
+        const auto quantile = [&](double share) { return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))]; };
+        std::printf("%-9s %3zu layers: median %.2f, 10 %% below %.2f, 10 %% above %.2f, most %.2f\n", kind.c_str(), values.size(), quantile(0.5), quantile(0.1), quantile(0.9), quantile(1));
     }
     return 0;
 }

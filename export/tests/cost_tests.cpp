@@ -8,11 +8,13 @@
 #include <string>
 #include <vector>
 
-#include "../src/engine/choose.h"
-#include "../src/engine/cpu_cost.h"
-#include "../src/engine/machine.h"
-#include "../src/engine/select.h"
-#include "../src/engine/shape.h"
+#include "engine/choose/choose.h"
+#include "engine/choose/partition.h"
+#include "engine/cost/cpu_cost.h"
+#include "isa/machine.h"
+#include "engine/choose/select.h"
+#include "engine/region/index.h"
+#include "engine/region/shape.h"
 
 using namespace edgeticket;
 
@@ -25,8 +27,6 @@ void expect(bool holds, const std::string& what) {
     ++failures;
     std::printf("failed: %s\n", what.c_str());
 }
-
-std::size_t at(int index) { return static_cast<std::size_t>(index); }
 
 // A graph of candidates: value 0 is the graph's input, value i + 1 is what candidate i computes.
 class Graph {
@@ -68,7 +68,7 @@ class Graph {
         all.back().reason = "no kernel for this operator";
         return result;
     }
-    const Shape& shape(int value) const { return shapes_[at(value)]; }
+    const Shape& shape(int value) const { return at(shapes_, value); }
 
     std::vector<Candidate> all;
 
@@ -157,10 +157,10 @@ void check_groups(const std::vector<Candidate>& candidates, const Selection& sel
     std::vector<int> group_of(candidates.size(), -1);
     for (std::size_t g = 0; g < selection.groups.size(); ++g)
         for (const int i : selection.groups[g]) {
-            expect(group_of[at(i)] < 0, name + ": a node lies in one group at most");
-            group_of[at(i)] = static_cast<int>(g);
-            expect(candidates[at(i)].reason.empty(), name + ": what can not be computed is not claimed");
-            expect((candidates[at(i)].modes & selection.modes[g]) != 0, name + ": a group's nodes see items alike");
+            expect(at(group_of, i) < 0, name + ": a node lies in one group at most");
+            at(group_of, i) = static_cast<int>(g);
+            expect(at(candidates, i).reason.empty(), name + ": what can not be computed is not claimed");
+            expect((at(candidates, i).modes & selection.modes[g]) != 0, name + ": a group's nodes see items alike");
         }
     for (std::size_t g = 0; g < selection.groups.size(); ++g) {
         std::vector<bool> returns(candidates.size(), false);  // reached from the group by a path through others
@@ -168,9 +168,9 @@ void check_groups(const std::vector<Candidate>& candidates, const Selection& sel
         for (std::size_t i = 0; i < candidates.size(); ++i) {
             const bool inside = group_of[i] == static_cast<int>(g);
             for (const int p : candidates[i].producers) {
-                const bool from = group_of[at(p)] == static_cast<int>(g);
-                if (inside && returns[at(p)]) convex = false;
-                if (!inside && (from || returns[at(p)])) returns[i] = true;
+                const bool from = at(group_of, p) == static_cast<int>(g);
+                if (inside && at(returns, p)) convex = false;
+                if (!inside && (from || at(returns, p))) returns[i] = true;
             }
         }
         expect(convex, name + ": a group is convex");
@@ -185,8 +185,8 @@ void random_graphs(int count, unsigned seed) {
         Graph g({16, 12, 12});
         std::vector<int> values{0};
         for (int n = number(3, 25); n > 0; --n) {
-            const int x = values[at(number(std::max(0, static_cast<int>(values.size()) - 5), static_cast<int>(values.size()) - 1))];
-            const int y = values[at(number(0, static_cast<int>(values.size()) - 1))];
+            const int x = at(values, number(std::max(0, static_cast<int>(values.size()) - 5), static_cast<int>(values.size()) - 1));
+            const int y = at(values, number(0, static_cast<int>(values.size()) - 1));
             const int kind = number(0, 9);
             if (kind < 5) values.push_back(g.conv(x, 16, number(0, 1) ? 3 : 1, number(0, 1) ? 1.0 : 0.03));
             else if (kind < 7) values.push_back(g.sum(x, y));
@@ -225,22 +225,22 @@ void least(int count, unsigned seed) {
     for (int i = 0; i < count; ++i) {
         Units units;
         const int length = 1 + static_cast<int>(random() % 9);
-        units.values.resize(at(length) + 1);
+        units.values.resize(static_cast<std::size_t>(length) + 1);
         units.values[0].is_map = false, units.values[0].move_us = real() / 4;
         for (int u = 0; u < length; ++u) {
             Unit unit;
             unit.own_us = real(), unit.cpu_us = real(), unit.output = u + 1, unit.weighted = random() % 4 > 0;
-            const int from = static_cast<int>(random() % at(u + 1));
+            const int from = static_cast<int>(random() % static_cast<unsigned>(u + 1));
             for (const int read : {u, from}) {
                 unit.reads.push_back({read, random() % 4 > 0});
-                ++units.values[at(read)].readers;
+                ++at(units.values, read).readers;
             }
-            UnitValue& value = units.values[at(u) + 1];
+            UnitValue& value = at(units.values, u + 1);
             value.is_map = random() % 4 > 0, value.move_us = real() / 4, value.reorder_us = real() / 8, value.unit = u;
             units.units.push_back(unit);
         }
         const Margin margin;
-        std::vector<bool> chosen(at(length), false);
+        std::vector<bool> chosen(static_cast<std::size_t>(length), false);
         for (const auto& [first, last] : choose(units, margin))
             for (std::size_t u = first; u < last; ++u) chosen[u] = true;
         double best = 1e30;

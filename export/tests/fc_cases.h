@@ -8,23 +8,18 @@
 #include <random>
 #include <vector>
 
-#include "../src/kernels/cpu.h"
-#include "../src/kernels/fc.h"
-#include "../src/kernels/fc_layer.h"
-#include "../src/kernels/fc_pack.h"
+#include "isa/isa.h"
+#include "kernels/fc.h"
+#include "kernels/fc_layer.h"
+#include "kernels/fc_pack.h"
 #include "fenced.h"
 
 namespace edgeticket {
 
 inline std::vector<const FcKernels*> present() {
     std::vector<const FcKernels*> found;
-#if defined(__x86_64__)
-    if (this_cpu().avx512) found.push_back(&avx512::fc_kernels);
-    if (this_cpu().avx2) found.push_back(&avx2::fc_kernels);
-#elif defined(__ARM_NEON)
-    found.push_back(&neon::fc_kernels);
-#endif
-    found.push_back(&portable::fc_kernels);
+    for (const InstructionSet& set : kInstructionSets)
+        if (has_isa(set.isa)) found.insert(found.begin(), set.layers);
     return found;
 }
 

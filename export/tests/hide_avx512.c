@@ -21,7 +21,8 @@ enum { ARCH_SET_CPUID = 0x1012 };
 #define BIT(n) (1U << (n))
 static const unsigned AVX512_EBX = BIT(16) | BIT(17) | BIT(21) | BIT(26) | BIT(27) | BIT(28) | BIT(30) | BIT(31);
 static const unsigned AVX512_ECX = BIT(1) | BIT(6) | BIT(11) | BIT(12) | BIT(14);                        // VBMI to VPOPCNTDQ
-static const unsigned AVX512_AMX_EDX = BIT(2) | BIT(3) | BIT(8) | BIT(22) | BIT(23) | BIT(24) | BIT(25);  // and fp16, AMX
+// With fp16 and AMX.
+static const unsigned AVX512_AMX_EDX = BIT(2) | BIT(3) | BIT(8) | BIT(22) | BIT(23) | BIT(24) | BIT(25);
 static const unsigned VNNI_BF16_EAX = BIT(4) | BIT(5) | BIT(21);                                         // of subleaf 1
 
 static long allow_cpuid(int allowed) { return syscall(SYS_arch_prctl, ARCH_SET_CPUID, (unsigned long)allowed); }

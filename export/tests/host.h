@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "../src/ort/abi.h"
+#include "ort/abi.h"
 
 namespace edgeticket::abi {
 
@@ -20,7 +20,7 @@ struct OrtStatus {
     std::string message;
 };
 struct OrtTensorTypeAndShapeInfo {
-    ElementType type = kFloat;
+    ElementCode type = kFloat;
     std::vector<std::int64_t> shape;
 };
 struct OrtTypeInfo {
@@ -136,7 +136,7 @@ inline const OrtApi* api() {
         t.ReleaseStatus = [](OrtStatus* s) { delete s; };
         t.GetTensorMutableData = [](OrtValue* v, void** out) -> Status { return *out = v->floats.data(), nullptr; };
         t.CastTypeInfoToTensorInfo = [](const OrtTypeInfo* i, const OrtTensorTypeAndShapeInfo** out) -> Status { return *out = &i->tensor, nullptr; };
-        t.GetTensorElementType = [](const OrtTensorTypeAndShapeInfo* i, ElementType* out) -> Status { return *out = i->type, nullptr; };
+        t.GetTensorElementType = [](const OrtTensorTypeAndShapeInfo* i, ElementCode* out) -> Status { return *out = i->type, nullptr; };
         t.GetDimensionsCount = [](const OrtTensorTypeAndShapeInfo* i, std::size_t* out) -> Status { return *out = i->shape.size(), nullptr; };
         t.GetDimensions = [](const OrtTensorTypeAndShapeInfo* i, std::int64_t* out, std::size_t count) -> Status {
             return std::memcpy(out, i->shape.data(), count * sizeof *out), nullptr;

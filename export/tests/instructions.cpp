@@ -7,17 +7,18 @@
 #include <random>
 #include <vector>
 
-#include "../src/engine/kernels_of.h"
-#include "../src/engine/plan.h"
+#include "isa/isa.h"
+#include "engine/plan/memory.h"
+#include "engine/run/plan.h"
 
 using namespace edgeticket;
 
 int main(int count, char** arguments) {
     constexpr std::int64_t channels = 64, size = 8;
     Settings settings;
-    for (const Isa isa : {Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512})
-        if (count > 2 && std::strcmp(arguments[1], isa_name(isa)) == 0) settings.isa = isa;
-    if (count != 3 || std::strcmp(arguments[1], isa_name(settings.isa)) != 0 || !has_isa(settings.isa)) return std::fprintf(stderr, "usage: see the source\n"), 2;
+    const InstructionSet* const set = count == 3 ? isa_named(arguments[1]) : nullptr;
+    if (set == nullptr || !has_isa(set->isa)) return std::fprintf(stderr, "usage: see the source\n"), 2;
+    settings.isa = set->isa;
     std::mt19937 random(1);
     std::vector<float> weight(static_cast<std::size_t>(channels * channels * 9));
     std::int64_t nonzeros = 0;
@@ -33,13 +34,11 @@ int main(int count, char** arguments) {
     region.nodes = {conv};
     const auto plan = Plan::build(region, settings);
     std::vector<float> x(static_cast<std::size_t>(channels * size * size), 1.0F), y(x.size());
-    const std::size_t bytes = (plan->workspace_floats(1) * sizeof(float) + 63) / 64 * 64;
-    auto* const workspace = static_cast<float*>(std::aligned_alloc(64, bytes));
-    std::memset(workspace, 0, bytes);
-    const float* const inputs[] = {x.data()};
-    float* const outputs[] = {y.data()};
-    for (int run = std::atoi(arguments[2]); run > 0; --run) plan->run(inputs, outputs, 1, workspace, {});
+    const Memory workspace(plan->workspace_bytes(1));
+    std::memset(workspace.data(), 0, workspace.bytes());
+    const void* const inputs[] = {x.data()};
+    void* const outputs[] = {y.data()};
+    for (int run = std::atoi(arguments[2]); run > 0; --run) plan->run(inputs, outputs, 1, workspace.data(), {});
     std::printf("%lld\n", static_cast<long long>(nonzeros * size * size));
-    std::free(workspace);
     return 0;
 }

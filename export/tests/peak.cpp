@@ -20,7 +20,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int ACCUMULATORS = 12;
-constexpr int STEPS = 40000;  // a block takes 0.1 to 0.3 ms: long beside a reading of the clock, short beside a change of pace
+// A block takes 0.1 to 0.3 ms, which is long beside a reading of the clock and short beside a change of pace.
+constexpr int STEPS = 40000;
 
 // A function of STEPS * ACCUMULATORS fused multiply-adds of LANES lanes; its result depends on all of them.
 #define EDGETICKET_PEAK_BLOCK(NAME, LANES, ATTRIBUTES)                                                            \

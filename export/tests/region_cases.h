@@ -14,10 +14,10 @@
 #include <thread>
 #include <vector>
 
-#include "../src/engine/kernels_of.h"
-#include "../src/engine/plan.h"
-#include "../src/engine/reference.h"
-#include "../src/engine/shape.h"
+#include "isa/isa.h"
+#include "engine/run/plan.h"
+#include "engine/region/reference.h"
+#include "engine/region/shape.h"
 #include "fenced.h"
 
 namespace edgeticket {
@@ -53,8 +53,10 @@ class Chance {
     }
 
     void activation(Node& node) {
-        constexpr Op activations[] = {Op::Relu, Op::Clip, Op::LeakyRelu, Op::Sigmoid, Op::HardSwish};
-        node.op = activations[number(0, 4)];
+        std::vector<Op> activations;
+        for (const OpTraits& row : kOps)
+            if (row.is_activation()) activations.push_back(row.op);
+        node.op = activations[static_cast<std::size_t>(number(0, static_cast<int>(activations.size()) - 1))];
         node.low = static_cast<float>(number(-2, 0)) * 0.5F;
         node.high = static_cast<float>(number(1, 12)) * 0.5F;
         node.alpha = 0.1F;
@@ -69,14 +71,9 @@ inline int add_value(Region& region, const std::vector<std::int64_t>& shape) {
     return static_cast<int>(region.values.size()) - 1;
 }
 
-inline const char* op_name(Op op) {
-    constexpr const char* names[] = {"Conv", "Fc", "Add", "Relu", "Clip", "LeakyRelu", "Sigmoid", "HardSwish", "MaxPool", "AveragePool", "GlobalAveragePool", "Reshape"};
-    return names[static_cast<int>(op)];
-}
-
 inline void describe(const Region& region) {
     for (const Node& node : region.nodes) {
-        std::printf("    %s", op_name(node.op));
+        std::printf("    %s", node.traits().name);
         for (const std::int64_t s : region.values[static_cast<std::size_t>(node.inputs[0])].shape) std::printf(" %lld", static_cast<long long>(s));
         std::printf(" ->");
         for (const std::int64_t s : region.values[static_cast<std::size_t>(node.output)].shape) std::printf(" %lld", static_cast<long long>(s));
@@ -118,12 +115,15 @@ inline double worst(const RegionCase& test, const Settings& settings, std::int64
         std::fill(out.back(), out.back() + value.size(), NAN);
     }
     const std::unique_ptr<Plan> plan = Plan::build(test.region, settings);
-    const std::size_t floats = plan->workspace_floats(items), whole = (floats + 15) / 16 * 16;  // aligned to 64 bytes at either end
+    // Aligned to 64 bytes at either end.
+    const std::size_t whole = (plan->workspace_bytes(items) + 63) / 64 * 64 / sizeof(float);
     Fenced workspace(whole, at_end);
     std::fill(workspace.data(), workspace.data() + whole, NAN);  // what is read must have been written
     Pool pool;
     if (settings.threads > 1) pool.run = items % 2 == 0 ? run_inline : run_threads;
-    plan->run(in.data(), out.data(), items, workspace.data(), pool);
+    const std::vector<const void*> from(in.begin(), in.end());
+    const std::vector<void*> to(out.begin(), out.end());
+    plan->run(from.data(), to.data(), items, workspace.data(), pool);
     const double gamma = test.operations / (1 << 24) / (1 - test.operations / (1 << 24));
     double most = 0;
     for (std::size_t o = 0; o < out.size(); ++o)
@@ -140,8 +140,8 @@ template <class Make>
 int test_regions(int count, unsigned first, int most_items, Make make) {
     int failed = 0, ran = 0;
     double closest = 0;
-    for (const Isa isa : {Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512}) {
-        if (!has_isa(isa)) continue;
+    for (const InstructionSet& set : kInstructionSets) {
+        if (!has_isa(set.isa)) continue;
         for (int i = 0; i < count; ++i) {
             const unsigned seed = first + static_cast<unsigned>(i);
             Chance chance(seed);
@@ -151,14 +151,14 @@ int test_regions(int count, unsigned first, int most_items, Make make) {
             for (const int value : test.region.inputs)
                 inputs.push_back(chance.reals(items * elements(test.region.values[static_cast<std::size_t>(value)].shape)));
             Settings settings;
-            settings.isa = isa;
+            settings.isa = set.isa;
             settings.threads = chance.number(1, 3);
             const double off = worst(test, settings, items, inputs, i % 2 == 0);
             closest = off > closest && off < 1e29 ? off : closest;
             ++ran;
             if (off <= 1) continue;
             ++failed;
-            std::printf("%s, seed %u, %lld items, %d threads: %.3g times the allowed error\n", isa_name(isa), seed, static_cast<long long>(items),
+            std::printf("%s, seed %u, %lld items, %d threads: %.3g times the allowed error\n", set.name, seed, static_cast<long long>(items),
                         settings.threads, off);
             if (failed <= 5) describe(test.region);
         }

@@ -3,7 +3,7 @@
 //   row_region_tests [COUNT [SEED]]     one line a failure; exit status 1 if there was any
 #include "region_cases.h"
 
-#include <cstdint>
+#include "engine/plan/memory.h"
 
 using namespace edgeticket;
 
@@ -105,9 +105,8 @@ int test_fusing() {
     int failed = 0;
     for (const auto& test : cases) {
         const std::unique_ptr<Plan> plan = Plan::build(test.region, {});
-        std::vector<float> workspace(plan->workspace_floats(1) + 16);
-        const std::size_t off = reinterpret_cast<std::uintptr_t>(workspace.data()) % 64 / 4;
-        const std::vector<double> us = plan->measure(workspace.data() + (16 - off) % 16);
+        const Memory workspace(plan->workspace_bytes(1));
+        const std::vector<double> us = plan->measure(workspace.data());
         const bool fused = std::string(test.add).rfind("fused", 0) == 0;
         if (us.size() != 3 || us[0] <= 0 || us[2] != 0 || (us[1] == 0) != fused) ++failed, std::printf("measured: not what is run\n");
         if (plan->reports()[1].kernel == test.add && plan->reports()[2].kernel == test.relu) continue;

@@ -18,7 +18,7 @@ from fake_hosts import LONG_S, FakeHost
 
 from edgeticket.benchmark import bench, compare, figures, history
 from edgeticket.cli import main
-from edgeticket.cli.options import write_json
+from edgeticket.cli.output import write_json
 from edgeticket.errors import InputError, StorageError
 from edgeticket.measure.hosts.host import NoAnswerError
 from edgeticket.measure.hosts.local import LOCAL

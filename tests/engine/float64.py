@@ -2,13 +2,14 @@
 
 A sum of n rounded terms in any order is off by at most n u / (1 - n u) times the sum of the terms' sizes, u = 2^-24
 (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). `tolerances` carries these sizes through the
-model as export/src/engine/reference.h does: weights, biases and inputs by their absolute values, activations by their
-largest slope. A weight of 0 does not read its input.
+model as export/src/engine/region/reference.h does: weights, biases and inputs by their absolute values, activations by
+their largest slope. A weight of 0 does not read its input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,25 @@ from onnx import helper, numpy_helper
 Array = NDArray[Any]
 UNIT = 2.0**-24
 _ACTIVATION_ROUNDINGS = 8  # of an exponential and what surrounds it, in units of the result
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A function of x and of the attribute alpha; and its size, from the sizes that lead to x."""
+
+    value: Callable[[Array, float], Array]
+    size: Callable[[Array, float], Array]
+    alpha: float | None = None  # what a node that does not say it has; None: the operator has no such attribute
+
+
+ACTIVATIONS = {  # those of one input, by their names in ONNX
+    "HardSwish": Activation(lambda x, _: x * np.clip(x / 6 + 0.5, 0, 1), lambda size, _: 3 * size),
+    "LeakyRelu": Activation(
+        lambda x, a: np.where(x < 0, a * x, x), lambda size, a: size * max(1.0, abs(a)), alpha=0.01
+    ),
+    "Relu": Activation(lambda x, _: np.where(x < 0, 0, x), lambda size, _: size),
+    "Sigmoid": Activation(lambda x, _: 1 / (1 + np.exp(-x)), lambda size, _: size + 1),
+}
 
 
 class Float64:
@@ -79,29 +99,25 @@ class Float64:
                 return np.squeeze(x, tuple(int(i) for i in _present(inputs[1])) if len(inputs) > 1 else None)
             case "Unsqueeze":
                 return np.expand_dims(x, tuple(int(i) for i in _present(inputs[1])))
+            case "Clip":
+                self.operations += _ACTIVATION_ROUNDINGS
+                return self._clip(node, x)
             case _:
                 self.operations += _ACTIVATION_ROUNDINGS
                 return self._activation(node, x, given)
 
     def _activation(self, node: onnx.NodeProto, x: Array, given: Mapping[str, Any]) -> Array:
-        alpha = float(given.get("alpha", 0.01))
-        match node.op_type, self.sizes:
-            case (("Relu" | "Clip"), True):
-                return x
-            case "Relu", False:
-                return np.where(x < 0, 0, x)
-            case "Clip", False:
-                names = [*node.input[1:], "", ""]
-                low = self.values[names[0]] if names[0] else -np.inf
-                high = self.values[names[1]] if names[1] else np.inf
-                return np.where(x < low, low, np.where(x > high, high, x))
-            case "LeakyRelu", sizes:
-                return x * max(1.0, abs(alpha)) if sizes else np.where(x < 0, alpha * x, x)
-            case "Sigmoid", sizes:
-                return x + 1 if sizes else 1 / (1 + np.exp(-x))
-            case "HardSwish", sizes:
-                return 3 * x if sizes else x * np.clip(x / 6 + 0.5, 0, 1)
-        raise NotImplementedError(node.op_type)
+        activation = ACTIVATIONS[node.op_type]
+        alpha = float(given.get("alpha", activation.alpha or 0))
+        return (activation.size if self.sizes else activation.value)(x, alpha)
+
+    def _clip(self, node: onnx.NodeProto, x: Array) -> Array:
+        names = [*node.input[1:], "", ""]
+        low = float(self.raw[names[0]]) if names[0] else -np.inf
+        high = float(self.raw[names[1]]) if names[1] else np.inf
+        if self.sizes:  # where 0 is not between the bounds, the result may be larger than x
+            return np.maximum(x, max(low, -high))
+        return np.where(x < low, low, np.where(x > high, high, x))
 
     def _conv(self, x: Array, weight: Array | None, bias: Array | None = None, *, given: Mapping[str, Any]) -> Array:
         weight = _present(weight)

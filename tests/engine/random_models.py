@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from float64 import ACTIVATIONS
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from small_models import model
@@ -103,12 +104,12 @@ class Drawn:
         return self.add(op, [x], [self.shapes[x][0], *sizes], **more)
 
     def activation(self, x: str) -> str:
-        op = self.one_of("Relu", "Clip", "LeakyRelu", "Sigmoid", "HardSwish")
+        op = self.one_of(*ACTIVATIONS, "Clip")
         inputs, attributes = [x], {}
         if op == "Clip":
             low, high = sorted(self.normal(2))
             inputs += [self.constant(np.array(low)), self.constant(np.array(high))]
-        elif op == "LeakyRelu":
+        elif ACTIVATIONS[op].alpha is not None:
             attributes["alpha"] = self.one_of(0.01, 0.3, 1.5, -0.5)
         return self.add(op, inputs, self.shapes[x], **attributes)
 

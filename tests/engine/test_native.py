@@ -15,6 +15,7 @@ from native import PLUGIN, build, run
 PROGRAMS: dict[str, tuple[tuple[str, ...], tuple[str, ...] | None]] = {  # arguments of a full run, and of a slowed one
     "region_tests": (("500",), ("40",)),
     "row_region_tests": (("300",), ("30",)),
+    "import_tests": ((), ()),
     "fc_tests": ((), ("20",)),
     "map_kernel_tests": (("60",), ("8",)),
     "cost_tests": (("300",), None),  # its decisions rest on the speed of this very build

@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from float64 import ACTIVATIONS
 from onnx import TensorProto, helper, numpy_helper
 from small_models import check, claimed, feed, model, node, reasons, session, sparse
+
+from edgeticket.engine import CLAIMS, ISAS
 
 BIAS = np.linspace(-1, 1, 6).astype(np.float32)
 
@@ -69,11 +72,8 @@ def test_matmul_with_left_operands_of_any_rank(lead: list[str | int]) -> None:
 
 
 ELEMENTWISE = [
-    ("Relu", {}, []),
-    ("LeakyRelu", {"alpha": 0.3}, []),
-    ("LeakyRelu", {}, []),
-    ("Sigmoid", {}, []),
-    ("HardSwish", {}, []),
+    *((op, {}, []) for op in ACTIVATIONS),
+    *((op, {"alpha": 0.3}, []) for op, activation in ACTIVATIONS.items() if activation.alpha is not None),
     ("Clip", {}, ["low", "high"]),
     ("Clip", {}, ["", "high"]),
     ("Clip", {}, ["low"]),
@@ -277,7 +277,7 @@ def test_eight_threads_share_a_session() -> None:
                 np.testing.assert_array_equal(one, many)
 
 
-@pytest.mark.parametrize("isa", ["portable", "avx2", "avx512", "neon"])
+@pytest.mark.parametrize("isa", ISAS)
 def test_every_instruction_set_of_this_machine(isa: str, tmp_path: Path) -> None:
     proto, path = network(), tmp_path / "r.json"
     try:
@@ -305,8 +305,8 @@ def test_the_report_has_a_record_for_every_node(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "allowed"),
     [
-        ("claim", "sometimes", "one of auto, timed, always"),
-        ("isa", "sse9", "one of avx512, avx2, neon, portable"),
+        ("claim", "sometimes", f"one of {', '.join(CLAIMS)}$"),  # the library's own list is the one that Python has
+        ("isa", "sse9", f"one of {', '.join(ISAS)}$"),
         ("threads", "none", "a number from 1 to 1024"),
         ("threads", "0", "a number from 1 to 1024"),
         ("measure", "yes", "0 or 1"),

@@ -1,8 +1,8 @@
-// Sparse convolution over one tile of a lane-blocked map.
+// Computes a convolution over one tile of a lane-blocked map.
 //
 // For each output channel, the tile's vectors are accumulators; each nonzero weight is broadcast once and multiplied with the tile
 // shifted by that weight's tap. A tile of few vectors would wait for its own additions, so it sums entries in turns in several sets.
-#include "../simd/activation.h"
+#include "simd/activation.h"
 #include "maps.h"
 
 namespace edgeticket::ISA_NS {
@@ -29,8 +29,8 @@ ET_INLINE V masked(V v, const std::int32_t* mask) {
     return (V)((Vi)v & keep);
 }
 
-// Activations that need more registers than a tile leaves: over a tile that has been stored.
-__attribute__((noinline)) void bend(const ConvTask& task, float* out, int rows, int columns) {
+// Applies activations that need more registers than a tile leaves, to a tile that has been stored.
+__attribute__((noinline)) void activate_stored(const ConvTask& task, float* out, int rows, int columns) {
     for (int r = 0; r < rows; ++r)
         for (int c = 0; c < columns; ++c) {
             float* const at = out + r * task.out_pitch + c * VL;
@@ -39,7 +39,7 @@ __attribute__((noinline)) void bend(const ConvTask& task, float* out, int rows, 
         }
 }
 
-// What follows the sums of one channel: put aside, or residual, activation, mask, store and halos.
+// Ends the sums of one channel: they are put aside, or go through residual, activation and mask to be stored, with their halos.
 template <int Rows, int Columns>
 ET_INLINE void finish(const ConvTask& task, int channel, V (&sums)[Rows][Columns], V low, V high) {
     float* const plane = task.out + channel * task.out_plane;
@@ -61,7 +61,7 @@ ET_INLINE void finish(const ConvTask& task, int channel, V (&sums)[Rows][Columns
     for (int r = 0; r < Rows; ++r)
         for (int c = 0; c < Columns; ++c) store(out + r * task.out_pitch + c * VL, sums[r][c]);
     if (!task.ends) return;
-    if (task.epilogue.activation != Activation::None && !clips) bend(task, out, Rows, Columns);
+    if (task.epilogue.activation != Activation::None && !clips) activate_stored(task, out, Rows, Columns);
     write_halos(plane, task.halos);
 }
 
@@ -76,7 +76,7 @@ ET_INLINE void begin(const ConvTask& task, int channel, V (&sums)[Rows][Columns]
 template <int Rows, int Columns, int Stride>
 void conv(const ConvTask& task) {
     constexpr int tile = Rows * Columns;
-    constexpr int together = tile <= 4 ? 8 : 4;  // entries: one load for four taps, and loads are what limits
+    constexpr int together = tile <= 4 ? 8 : 4;  // entries; one load brings four taps, and loads are the bottleneck
     constexpr int sets = tile > 4 ? 1 : tile > 2 ? 2 : 4;
     const std::ptrdiff_t in_pitch = task.in_pitch;
     const std::ptrdiff_t step = Stride > 0 ? Stride * VL : task.in_step;
@@ -84,10 +84,10 @@ void conv(const ConvTask& task) {
     const std::uint16_t* const offsets = task.offsets;
     const float* const weights = task.weights;
     const V low = splat(task.epilogue.low), high = splat(task.epilogue.high);
-    Turn now = task.turns[task.first];
+    ChannelRun now = task.runs[task.first];
     std::size_t k = now.begin;
-    for (int turn = task.first; turn < task.last; ++turn) {
-        const Turn next = task.turns[turn + 1];  // read before a branch that may be foreseen wrongly
+    for (int run = task.first; run < task.last; ++run) {
+        const ChannelRun next = task.runs[run + 1];  // read before a branch that may be mispredicted
         const int channel = static_cast<int>(now.channel);
         now = next;
         V sums[sets][Rows][Columns];
@@ -124,7 +124,7 @@ void conv(const ConvTask& task) {
     }
 }
 
-// Every channel has every tap: what is loaded serves DENSE_OUTPUTS channels.
+// Every channel has every tap, so that what is loaded serves DENSE_OUTPUTS channels.
 template <int Rows, int Columns, int Stride>
 void conv_dense(const ConvTask& task) {
     constexpr int outputs = DENSE_OUTPUTS;
@@ -235,15 +235,16 @@ void flat(const float* a, const float* b, float* y, std::size_t count, const Epi
 
 #define ET_TEXT2(x) #x
 #define ET_TEXT(x) ET_TEXT2(x)
-// A kernel exists by its row here: what is planned, tested and benchmarked is this table.
-#define ROW(R, C) \
-    {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s1", false, R, C, 1, conv<R, C, 1>}, \
-    {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s2", false, R, C, 2, conv<R, C, 2>}, \
-    {"conv_" ET_TEXT(ISA_NS) "_" #R "x" #C "_sn", false, R, C, 0, conv<R, C, 0>}
-#define DENSE(R, C) \
-    {"conv_dense_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s1", true, R, C, 1, conv_dense<R, C, 1>}, \
-    {"conv_dense_" ET_TEXT(ISA_NS) "_" #R "x" #C "_s2", true, R, C, 2, conv_dense<R, C, 2>}, \
-    {"conv_dense_" ET_TEXT(ISA_NS) "_" #R "x" #C "_sn", true, R, C, 0, conv_dense<R, C, 0>}
+#define ET_TILE(prefix, format, loop, R, C, stride, suffix) \
+    {prefix ET_TEXT(ISA_NS) "_" #R "x" #C suffix, format, R, C, stride, loop<R, C, stride>}
+#define ET_TILES(prefix, format, loop, R, C)                 \
+    ET_TILE(prefix, format, loop, R, C, 1, "_s1"),           \
+        ET_TILE(prefix, format, loop, R, C, 2, "_s2"),       \
+        ET_TILE(prefix, format, loop, R, C, 0, "_sn")
+#define ROW(R, C) ET_TILES("conv_", ConvFormat::Unstructured, conv, R, C)
+#define DENSE(R, C) ET_TILES("conv_dense_", ConvFormat::Dense, conv_dense, R, C)
+
+// The table of convolution kernels: what is planned, tested and benchmarked are its rows.
 const ConvKernel convs[] = {
     ROW(1, 1), ROW(2, 1), ROW(3, 1), ROW(4, 1), ROW(5, 1), ROW(6, 1), ROW(7, 1), ROW(8, 1), ROW(1, 2), ROW(2, 2), ROW(3, 2),
     ROW(4, 2), ROW(1, 3), ROW(2, 3), ROW(1, 4), ROW(2, 4), ROW(1, 5), ROW(1, 6), ROW(1, 7), ROW(1, 8),
@@ -256,6 +257,7 @@ const ConvKernel convs[] = {
 
 }  // namespace
 
+extern const MapKernels map_kernels;  // declared in isa/isa.h for everyone else
 const MapKernels map_kernels = {ET_TEXT(ISA_NS), VL, convs, sizeof convs / sizeof convs[0], point, pool, mean, move, flat};
 
 }  // namespace edgeticket::ISA_NS

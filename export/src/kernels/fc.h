@@ -11,7 +11,7 @@
 
 #include <cstdint>
 
-#include "maps.h"
+#include "simd/activation.h"
 
 namespace edgeticket {
 
@@ -95,13 +95,5 @@ struct FcKernels {
     void (*to_panel)(const float* rows, std::int64_t stride, std::int32_t count, std::int32_t elements, float* panel, std::int32_t width);
     void (*from_panel)(const float* panel, std::int32_t width, float* rows, std::int64_t stride, std::int32_t count, std::int32_t elements);
 };
-
-#if defined(__x86_64__)
-namespace avx512 { extern const FcKernels fc_kernels; }
-namespace avx2 { extern const FcKernels fc_kernels; }
-#elif defined(__ARM_NEON)
-namespace neon { extern const FcKernels fc_kernels; }
-#endif
-namespace portable { extern const FcKernels fc_kernels; }
 
 }  // namespace edgeticket

@@ -12,7 +12,8 @@
 namespace edgeticket {
 
 struct FcMachine {
-    double peak_gmacs = 0;      // of one core with the kernels' instruction set; 0: of the machine on which costs were measured
+    // Of one core with the kernels' instruction set; 0 stands for the machine on which the costs were measured.
+    double peak_gmacs = 0;
     double near_bytes = 1.7e6;  // weights up to here stay in this core's cache between runs
     double far_gb_s = 27;       // at which others arrive
 };

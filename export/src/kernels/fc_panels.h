@@ -1,8 +1,8 @@
 // Many rows at a time, in panels, and the transposes there and back. Included by fc.isa.cpp only; see fc.h.
 #pragma once
 
-#include "../simd/activation.h"
-#include "../simd/fc_vec.h"
+#include "simd/activation.h"
+#include "simd/fc_vec.h"
 #include "fc.h"
 
 namespace edgeticket::ISA_NS {
@@ -53,7 +53,8 @@ template <int T>
 void dense_panel(const FcWeights& w, const float* x, const float* residual, const Epilogue& epilogue, float* y, std::int32_t first,
                  std::int32_t last) {
     constexpr int R = FC_DENSE_ROWS;
-    constexpr int HELD = VL == 16 ? (T < 4 ? T : 4) : (T < 2 ? T : 2);  // registers of x held at once: 16 or 8 sums in all
+    // Registers of x that are held at once: 16 or 8 sums in all.
+    constexpr int HELD = VL == 16 ? (T < 4 ? T : 4) : (T < 2 ? T : 2);
     constexpr std::int64_t WIDTH = T * VL;
     for (std::int32_t block = first; block < last; ++block) {
         const float* values = w.values + static_cast<std::int64_t>(block) * R * w.inputs;

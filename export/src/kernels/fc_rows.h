@@ -1,8 +1,8 @@
 // One row at a time: windows, CSR and dense. Included by fc.isa.cpp only; see fc.h for what is computed and read.
 #pragma once
 
-#include "../simd/activation.h"
-#include "../simd/fc_vec.h"
+#include "simd/activation.h"
+#include "simd/fc_vec.h"
 #include "fc.h"
 
 namespace edgeticket::ISA_NS {

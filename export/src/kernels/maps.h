@@ -1,6 +1,6 @@
 // What the kernels over feature maps are given: plain structures, the same for every instruction set.
 //
-// A map lies in lane-blocked layout (engine/layout.h): channels of `plane` floats; in a plane, vectors of VL lanes in rows `pitch` floats
+// A map lies in lane-blocked layout (engine/plan/maps/layout.h): channels of `plane` floats; in a plane, vectors of VL lanes in rows `pitch` floats
 // apart, each lane holding a block of the image of its own, with its halo. A tap of a convolution then is one constant, aligned distance for
 // all lanes. Distances are in floats unless a comment says vectors.
 #pragma once
@@ -8,16 +8,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd/activation.h"
+
 namespace edgeticket {
-
-enum class Activation : std::uint8_t { None, Clip, LeakyRelu, Sigmoid, HardSwish };  // Relu is Clip from 0 to infinity
-
-struct Epilogue {
-    Activation activation = Activation::None;
-    float low = 0;    // Clip
-    float high = 0;   // Clip
-    float alpha = 0;  // LeakyRelu
-};
 
 // Vectors outside their lanes' blocks, in a line: permutations of vectors inside, 0 where the image ends.
 constexpr std::uint32_t NO_LANE = ~0U;
@@ -37,11 +30,13 @@ struct Halos {
 
 // One tile of output positions, from one block of input channels.
 //
-// A sparse kernel takes `turns`, a channel each: its entries end where the next turn's begin. A dense kernel computes DENSE_OUTPUTS channels
-// together, all with the same `taps` entries of `offsets`; its weights are [channel / DENSE_OUTPUTS][taps][DENSE_OUTPUTS], first and last
-// whole multiples.
+// An unstructured kernel takes `runs`, the entries of a channel each: a run ends where the next one begins. A dense kernel computes
+// DENSE_OUTPUTS channels together, all with the same `taps` entries of `offsets`; its weights are
+// [channel / DENSE_OUTPUTS][taps][DENSE_OUTPUTS], first and last whole multiples.
+enum class ConvFormat : std::uint8_t { Unstructured, Dense };
+
 constexpr int DENSE_OUTPUTS = 4;
-struct Turn {
+struct ChannelRun {
     std::uint32_t begin;    // of `offsets` and `weights`
     std::uint32_t channel;
 };
@@ -50,7 +45,7 @@ struct ConvTask {
     float* out;                   // plane of channel 0
     const float* residual;        // plane of channel 0, or null
     const float* bias;            // of channel 0, or null
-    const Turn* turns;            // sparse kernels; one more than there are, for its begin
+    const ChannelRun* runs;       // unstructured kernels; one more than there are, for its begin
     std::size_t taps;             // dense kernels
     const std::uint16_t* offsets; // vectors from `in`
     const float* weights;
@@ -60,7 +55,7 @@ struct ConvTask {
     std::ptrdiff_t in_step;       // between neighbouring output vectors: the stride times VL
     std::ptrdiff_t out_tile, out_pitch, out_plane;
     std::ptrdiff_t residual_tile, residual_pitch, residual_plane;
-    int first, last;              // turns, or channels of a dense kernel
+    int first, last;              // runs, or channels of a dense kernel
     bool begins;                  // sums begin with the bias, not with what `out` holds
     bool ends;                    // residual, activation, mask and halos follow
     Epilogue epilogue;
@@ -122,7 +117,7 @@ struct MoveTask {
 
 struct ConvKernel {
     const char* name;
-    bool dense;
+    ConvFormat format;
     int rows, columns;  // of the tile, in vectors
     int stride;         // along a row; 0 is any
     void (*run)(const ConvTask&);
@@ -140,14 +135,5 @@ struct MapKernels {
     // y[i] = activation(a[i] + b[i]) over row-major values; b may be null
     void (*flat)(const float* a, const float* b, float* y, std::size_t count, const Epilogue&);
 };
-
-#if defined(__x86_64__)
-namespace avx512 { extern const MapKernels map_kernels; }
-namespace avx2 { extern const MapKernels map_kernels; }
-namespace fma4 { extern const MapKernels map_kernels; }  // four lanes with AVX2's instructions, for maps of a few pixels
-#elif defined(__ARM_NEON)
-namespace neon { extern const MapKernels map_kernels; }
-#endif
-namespace portable { extern const MapKernels map_kernels; }
 
 }  // namespace edgeticket

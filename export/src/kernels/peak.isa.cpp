@@ -2,7 +2,7 @@
 // of the smallest instruction set. They are named one by one: an array of them would lie on the stack.
 #include "peak.h"
 
-#include "../simd/vec.h"
+#include "simd/vec.h"
 
 namespace edgeticket::ISA_NS {
 namespace {
@@ -25,6 +25,7 @@ float run(float factor, float summand) {
 
 }  // namespace
 
+extern const PeakKernel peak_kernel;  // declared in isa/isa.h for everyone else
 const PeakKernel peak_kernel = {double{STEPS} * SUMS * VL, run};
 
 }  // namespace edgeticket::ISA_NS

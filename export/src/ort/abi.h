@@ -1,7 +1,8 @@
 // The part of ONNX Runtime's C API that the plugin calls, declared by ourselves: no package ships the header.
 //
-// The API is an append-only table of function pointers, so a slot keeps its index for ever. Slots not in use are gaps. Indices and
-// signatures are of API version 23 (ONNX Runtime 1.23); test_abi.py calls each of them in the runtime at hand.
+// The API is an append-only table of function pointers, so a slot keeps its index for ever. Slots not in use are gaps.
+// Indices and signatures are of API version 23 (ONNX Runtime 1.23); test_abi.py calls each of them in the runtime at
+// hand.
 #pragma once
 
 #include <cstddef>
@@ -36,8 +37,8 @@ struct OrtMemoryInfo;
 
 // ORT_EP_FAIL (11) is never ours: Python answers it by building the session again on the CPU provider, in silence.
 enum ErrorCode : int { kFail = 1, kInvalidArgument = 2 };
-enum ElementType : int { kFloat = 1, kInt64 = 7 };
-enum AttributeType : int { kUndefined = 0, kInt = 1, kInts = 2, kFloatAttribute = 3, kFloats = 4, kString = 5, kStrings = 6 };
+enum ElementCode : int { kFloat = 1, kInt64 = 7 };
+enum AttributeType : int { kInt = 1, kInts = 2, kFloatAttribute = 3, kFloats = 4, kString = 5 };
 enum DeviceType : int { kCpu = 0 };
 enum LoggingLevel : int { kWarning = 2 };
 
@@ -70,17 +71,18 @@ struct OrtApi {
     Status (*CreateSession)(const OrtEnv*, const char* path, const OrtSessionOptions*, OrtSession** out);
     Gap gap_8;
     Status (*Run)(OrtSession*, const OrtRunOptions*, const char* const* input_names, const OrtValue* const* inputs,
-                  std::size_t input_count, const char* const* output_names, std::size_t output_count, OrtValue** outputs);
+                  std::size_t input_count, const char* const* output_names, std::size_t output_count,
+                  OrtValue** outputs);
     Status (*CreateSessionOptions)(OrtSessionOptions** out);
     Gap gap_11_48[38];
-    Status (*CreateTensorWithDataAsOrtValue)(const OrtMemoryInfo*, void* data, std::size_t size_bytes, const std::int64_t* shape,
-                                             std::size_t rank, ElementType, OrtValue** out);
+    Status (*CreateTensorWithDataAsOrtValue)(const OrtMemoryInfo*, void* data, std::size_t size_bytes,
+                                             const std::int64_t* shape, std::size_t rank, ElementCode, OrtValue** out);
     Gap gap_50;
     Status (*GetTensorMutableData)(OrtValue*, void** out);
     Gap gap_52_54[3];
     Status (*CastTypeInfoToTensorInfo)(const OrtTypeInfo*, const OrtTensorTypeAndShapeInfo** out);
     Gap gap_56_59[4];
-    Status (*GetTensorElementType)(const OrtTensorTypeAndShapeInfo*, ElementType* out);
+    Status (*GetTensorElementType)(const OrtTensorTypeAndShapeInfo*, ElementCode* out);
     Status (*GetDimensionsCount)(const OrtTensorTypeAndShapeInfo*, std::size_t* out);
     Status (*GetDimensions)(const OrtTensorTypeAndShapeInfo*, std::int64_t* out, std::size_t count);
     Status (*GetSymbolicDimensions)(const OrtTensorTypeAndShapeInfo*, const char** out, std::size_t count);
@@ -112,8 +114,8 @@ struct OrtApi {
     Gap gap_302;
     Status (*GetEpDevices)(const OrtEnv*, const OrtEpDevice* const** out, std::size_t* count);
     Status (*SessionOptionsAppendExecutionProvider_V2)(OrtSessionOptions*, OrtEnv*, const OrtEpDevice* const* devices,
-                                                       std::size_t count, const char* const* keys, const char* const* values,
-                                                       std::size_t options);
+                                                       std::size_t count, const char* const* keys,
+                                                       const char* const* values, std::size_t options);
     Gap gap_305_306[2];
     DeviceType (*HardwareDevice_Type)(const OrtHardwareDevice*);
     Gap gap_308_311[4];
@@ -159,8 +161,8 @@ struct OrtEpFactory {
     std::uint32_t version;
     const char* (*GetName)(const OrtEpFactory*);
     const char* (*GetVendor)(const OrtEpFactory*);
-    Status (*GetSupportedDevices)(OrtEpFactory*, const OrtHardwareDevice* const* devices, std::size_t count, OrtEpDevice** out,
-                                  std::size_t max_out, std::size_t* out_count);
+    Status (*GetSupportedDevices)(OrtEpFactory*, const OrtHardwareDevice* const* devices, std::size_t count,
+                                  OrtEpDevice** out, std::size_t max_out, std::size_t* out_count);
     Status (*CreateEp)(OrtEpFactory*, const OrtHardwareDevice* const* devices, const OrtKeyValuePairs* const* metadata,
                        std::size_t count, const OrtSessionOptions*, const OrtLogger*, OrtEp** out);
     void (*ReleaseEp)(OrtEpFactory*, OrtEp*);
@@ -178,8 +180,8 @@ struct OrtEp {
     std::uint32_t version;
     const char* (*GetName)(const OrtEp*);
     Status (*GetCapability)(OrtEp*, const OrtGraph*, OrtEpGraphSupportInfo*);
-    Status (*Compile)(OrtEp*, const OrtGraph** graphs, const OrtNode** fused, std::size_t count, OrtNodeComputeInfo** out,
-                      OrtNode** context_nodes);
+    Status (*Compile)(OrtEp*, const OrtGraph** graphs, const OrtNode** fused, std::size_t count,
+                      OrtNodeComputeInfo** out, OrtNode** context_nodes);
     void (*ReleaseNodeComputeInfos)(OrtEp*, OrtNodeComputeInfo** infos, std::size_t count);
     Gap unused[8];  // GetPreferredDataLayout to GetCompiledModelCompatibilityInfo: all optional
 };

@@ -3,46 +3,29 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
-#include <thread>
 #include <vector>
 
-#include "../engine/memory.h"
-#include "../engine/plan.h"
 #include "abi.h"
-#include "import.h"
+#include "engine/run/plan.h"
+#include "onnx/import.h"
+#include "workspaces.h"
 
 namespace edgeticket {
 
-// What one run writes to; kept for the next run, since none may allocate once its batch size was seen.
-struct Workspace {
-    std::vector<const float*> inputs;
-    std::vector<float*> outputs;
-    std::vector<std::vector<std::int64_t>> shapes;  // of the inputs, then of the outputs
-    Memory memory;
-    std::thread::id owner;  // has let it grow to its largest batch
-    float* floats() const { return static_cast<float*>(memory.data()); }
-    void reserve(std::size_t count);  // floats; what was there is lost
-};
-
 class CompiledRegion : public abi::OrtNodeComputeInfo {
    public:
-    // trusted[i]: input i comes from the session's caller, whose shapes the runtime has checked against the declared ones.
-    CompiledRegion(const abi::OrtApi& api, Import import, std::unique_ptr<Plan> plan, std::vector<bool> trusted, int threads,
-                   bool threads_known);
+    // trusted[i]: input i comes from the session's caller, whose shapes the runtime has checked against the declared
+    // ones.
+    CompiledRegion(const abi::OrtApi& api, Import import, std::unique_ptr<Plan> plan, std::vector<bool> trusted,
+                   int threads, bool threads_known);
     const Plan& plan() const { return *plan_; }
     std::vector<double> measure();
 
    private:
-    friend struct Lease;
     void run(abi::OrtKernelContext* context);  // throws
-    std::int64_t read_inputs(abi::OrtKernelContext* context, Workspace& workspace) const;
-    void write_outputs(abi::OrtKernelContext* context, Workspace& workspace, std::int64_t items) const;
+    void read_inputs(abi::OrtKernelContext* context, Workspace& workspace) const;
+    void make_outputs(abi::OrtKernelContext* context, Workspace& workspace) const;
     void read_shape(const abi::OrtValue* value, std::vector<std::int64_t>& shape) const;
-    std::int64_t items_of(std::size_t input, const std::vector<std::int64_t>& shape) const;
-    void check(abi::Status status) const;
-    std::unique_ptr<Workspace> take();
-    void give(std::unique_ptr<Workspace> workspace);
     bool pool_is_parallel(abi::OrtKernelContext* context);
 
     const abi::OrtApi& api_;
@@ -50,11 +33,9 @@ class CompiledRegion : public abi::OrtNodeComputeInfo {
     std::unique_ptr<Plan> plan_;
     std::vector<bool> trusted_;
     int threads_;
-    std::atomic<int> probes_left_;   // runs that still look whether the pool has a second thread
+    std::atomic<int> probes_left_;  // runs that still look whether the pool has a second thread
     std::atomic<bool> parallel_;
-    std::mutex mutex_;
-    std::vector<std::unique_ptr<Workspace>> free_;  // the longest unused first; room for all that were ever made
-    std::size_t made_ = 0;
+    Workspaces workspaces_;
 };
 
 }  // namespace edgeticket

@@ -27,7 +27,8 @@ class Factory : public OrtEpFactory {
         GetSupportedDevices = supported_devices;
         CreateEp = create_provider;
         ReleaseEp = [](OrtEpFactory*, OrtEp* provider) { delete static_cast<Provider*>(provider); };
-        CreateAllocator = [](OrtEpFactory*, const OrtMemoryInfo*, const OrtKeyValuePairs*, OrtAllocator** out) -> Status {
+        CreateAllocator = [](OrtEpFactory*, const OrtMemoryInfo*, const OrtKeyValuePairs*,
+                             OrtAllocator** out) -> Status {
             *out = nullptr;  // the runtime's own
             return nullptr;
         };
@@ -40,8 +41,8 @@ class Factory : public OrtEpFactory {
     }
 
    private:
-    static Status supported_devices(OrtEpFactory* self, const OrtHardwareDevice* const* devices, std::size_t count, OrtEpDevice** out,
-                                    std::size_t most, std::size_t* found) {
+    static Status supported_devices(OrtEpFactory* self, const OrtHardwareDevice* const* devices, std::size_t count,
+                                    OrtEpDevice** out, std::size_t most, std::size_t* found) {
         const OrtApi& api = static_cast<Factory*>(self)->api_;
         *found = 0;
         for (std::size_t i = 0; i < count && *found < most; ++i) {
@@ -53,8 +54,8 @@ class Factory : public OrtEpFactory {
         return nullptr;
     }
 
-    static Status create_provider(OrtEpFactory* self, const OrtHardwareDevice* const*, const OrtKeyValuePairs* const*, std::size_t,
-                                  const OrtSessionOptions* session, const OrtLogger*, OrtEp** out) {
+    static Status create_provider(OrtEpFactory* self, const OrtHardwareDevice* const*, const OrtKeyValuePairs* const*,
+                                  std::size_t, const OrtSessionOptions* session, const OrtLogger*, OrtEp** out) {
         const OrtApi& api = static_cast<Factory*>(self)->api_;
         *out = nullptr;
         return guard(api, [&] { *out = std::make_unique<Provider>(api, read_options(api, session)).release(); });
@@ -66,7 +67,8 @@ class Factory : public OrtEpFactory {
 // An older runtime has no table for us, so the status comes from the oldest one it has.
 Status too_old(const OrtApiBase* base) {
     char message[160];
-    std::snprintf(message, sizeof message, "%s needs ONNX Runtime 1.23.1 or newer; this is %s", kProviderName, base->GetVersionString());
+    std::snprintf(message, sizeof message, "%s needs ONNX Runtime 1.23.1 or newer; this is %s", kProviderName,
+                  base->GetVersionString());
     const OrtApi* oldest = base->GetApi(1);
     return oldest == nullptr ? nullptr : oldest->CreateStatus(kFail, message);
 }
@@ -77,8 +79,8 @@ Status too_old(const OrtApiBase* base) {
 extern "C" {
 
 __attribute__((visibility("default"))) edgeticket::abi::Status CreateEpFactories(
-    const char*, const edgeticket::abi::OrtApiBase* base, const edgeticket::abi::OrtLogger*, edgeticket::abi::OrtEpFactory** factories,
-    std::size_t most, std::size_t* count) {
+    const char*, const edgeticket::abi::OrtApiBase* base, const edgeticket::abi::OrtLogger*,
+    edgeticket::abi::OrtEpFactory** factories, std::size_t most, std::size_t* count) {
     using namespace edgeticket;
     *count = 0;
     const abi::OrtApi* api = base->GetApi(abi::kVersion);
@@ -90,7 +92,8 @@ __attribute__((visibility("default"))) edgeticket::abi::Status CreateEpFactories
     });
 }
 
-__attribute__((visibility("default"))) edgeticket::abi::Status ReleaseEpFactory(edgeticket::abi::OrtEpFactory* factory) {
+__attribute__((visibility("default"))) edgeticket::abi::Status ReleaseEpFactory(
+    edgeticket::abi::OrtEpFactory* factory) {
     delete static_cast<edgeticket::Factory*>(factory);
     return nullptr;
 }

@@ -1,15 +1,27 @@
-// No exception crosses the C boundary: it becomes a status of code ORT_FAIL, which raises where the user called.
+// Errors across the C boundary: a status that the runtime returns becomes an exception, and an exception becomes a
+// status.
 #pragma once
 
 #include <exception>
 #include <new>
+#include <stdexcept>
 #include <string>
 
 #include "abi.h"
-#include "options.h"
 
 namespace edgeticket {
 
+inline constexpr const char* kProviderName = "EdgeTicketExecutionProvider";
+
+// Throws std::runtime_error with the runtime's message where a call failed; releases the status.
+inline void check(const abi::OrtApi& api, abi::Status status) {
+    if (status == nullptr) return;
+    const std::string message = api.GetErrorMessage(status);
+    api.ReleaseStatus(status);
+    throw std::runtime_error(message);
+}
+
+// Runs work() and lets no exception pass: it becomes a status of code ORT_FAIL, which raises where the user called.
 template <typename Work>
 abi::Status guard(const abi::OrtApi& api, Work work) noexcept {
     try {

@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "../engine/kernels_of.h"
+#include "isa/isa.h"
 
 namespace edgeticket {
 namespace {
@@ -31,18 +31,16 @@ std::string entry(const abi::OrtApi& api, const abi::OrtSessionOptions* session,
     return value;
 }
 
-[[noreturn]] void refuse(const char* key, const std::string& value, const char* allowed) {
-    throw std::invalid_argument(std::string("option ") + key + "=" + value + ": " + allowed);
+[[noreturn]] void refuse(const std::string& key, const std::string& value, const std::string& allowed) {
+    throw std::invalid_argument("option " + key + "=" + value + ": " + allowed);
 }
 
 Isa isa(const std::string& value) {
     if (value.empty()) return best_isa();
-    for (Isa isa : {Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512})
-        if (value == isa_name(isa)) {
-            if (!has_isa(isa)) refuse("isa", value, "this processor or this build has not got it");
-            return isa;
-        }
-    refuse("isa", value, "one of avx512, avx2, neon, portable");
+    const InstructionSet* set = isa_named(value);
+    if (set == nullptr) refuse("isa", value, "one of " + isa_names());
+    if (!has_isa(set->isa)) refuse("isa", value, "this processor or this build has not got it");
+    return set->isa;
 }
 
 }  // namespace
@@ -65,7 +63,8 @@ Options read_options(const abi::OrtApi& api, const abi::OrtSessionOptions* sessi
     if (!measure.empty() && measure != "0" && measure != "1") refuse("measure", measure, "0 or 1");
     char* end = nullptr;
     const long number = std::strtol(threads.c_str(), &end, 10);
-    if (!threads.empty() && (*end != '\0' || number < 1 || number > 1024)) refuse("threads", threads, "a number from 1 to 1024");
+    if (!threads.empty() && (*end != '\0' || number < 1 || number > 1024))
+        refuse("threads", threads, "a number from 1 to 1024");
     options.threads_known = !threads.empty();
     const auto cores = static_cast<int>(std::thread::hardware_concurrency());
     options.settings.threads = options.threads_known ? static_cast<int>(number) : cores > 1 ? cores : 1;

@@ -3,20 +3,20 @@
 
 #include <string>
 
-#include "../engine/plan.h"
-#include "../engine/select.h"
 #include "abi.h"
+#include "engine/choose/select.h"
+#include "engine/plan/settings.h"
 
 namespace edgeticket {
 
-inline constexpr const char* kProviderName = "EdgeTicketExecutionProvider";
-
+// A field for each key, with what the key takes.
 struct Options {
-    Claim claim = Claim::Auto;     // claim: auto | timed (open choices are measured) | always (every node that can be computed)
-    Settings settings;             // isa: avx512 | avx2 | neon | portable; threads: of the session, 1 to 1024
-    bool threads_known = false;    // else Compute looks how many the pool has
-    std::string report;            // report: a path; one record a node of the graph is written there as JSON
-    bool measure = false;          // measure: 1 times every claimed node for the report
+    // claim: auto (what is predicted to pay), timed (open choices are measured), always (all that can be computed)
+    Claim claim = Claim::Auto;
+    Settings settings;           // isa: a name from the table in isa/isa.h; threads: of the session, 1 to 1024
+    bool threads_known = false;  // whether `threads` was given; else the first runs look how many the pool has
+    std::string report;          // report: a path; one record a node of the graph is written there as JSON
+    bool measure = false;        // measure: 1 times every claimed node for the report
 };
 
 // Throws std::invalid_argument, naming key, value and what is allowed.

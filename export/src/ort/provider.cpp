@@ -4,23 +4,28 @@
 #include <memory>
 
 #include "compute.h"
-#include "graph.h"
+#include "engine/cost/predict.h"
+#include "graph_reader.h"
 #include "guard.h"
-#include "import.h"
+#include "onnx/import.h"
 
 namespace edgeticket {
 
 using namespace abi;
 
 Provider::Provider(const OrtApi& api, Options options)
-    : OrtEp{}, api_(api), options_(std::move(options)), report_(options_.report) {
+    : OrtEp{},
+      api_(api),
+      options_(std::move(options)),
+      report_(options_.report) {
     version = kVersion;
     GetName = [](const OrtEp*) { return kProviderName; };
     GetCapability = [](OrtEp* self, const OrtGraph* graph, OrtEpGraphSupportInfo* support) {
         auto& provider = *static_cast<Provider*>(self);
         return guard(provider.api_, [&] { provider.judge(graph, support); });
     };
-    Compile = [](OrtEp* self, const OrtGraph** graphs, const OrtNode** fused, std::size_t count, OrtNodeComputeInfo** out, OrtNode**) {
+    Compile = [](OrtEp* self, const OrtGraph** graphs, const OrtNode** fused, std::size_t count,
+                 OrtNodeComputeInfo** out, OrtNode**) {
         auto& provider = *static_cast<Provider*>(self);
         std::fill(out, out + count, nullptr);
         const Status status = guard(provider.api_, [&] {
@@ -39,27 +44,28 @@ Provider::Provider(const OrtApi& api, Options options)
 }
 
 void Provider::judge(const OrtGraph* handle, OrtEpGraphSupportInfo* support) {
-    const Reader reader(api_);
     const OrtNode* parent = nullptr;
-    reader.check(api_.Graph_GetParentNode(handle, &parent));
+    check(api_, api_.Graph_GetParentNode(handle, &parent));
     if (parent != nullptr) return;  // the body of an If or a Loop: its weights may lie outside of it
-    OnnxGraph graph = reader.read(handle);
-    for (int input : graph.inputs) session_inputs_.insert(graph.values[static_cast<std::size_t>(input)].name);
-    const std::vector<Candidate> found = candidates(graph);
+    const RuntimeGraph read = GraphReader(api_).read(handle);
+    for (const int input : read.graph.inputs) session_inputs_.insert(read.graph.value(input).name);
+    const std::vector<Candidate> found = candidates(read.graph);
     const Selection selection = select(found, options_.settings, options_.claim);
-    report_.judge(graph, found, selection);
+    report_.judged(read.graph, found, selection);
     report_.write();
     const OrtNodeFusionOptions fusion{kVersion, true};  // the plan holds its own copy of the weights
     for (const auto& group : selection.groups) {
         std::vector<const OrtNode*> nodes;
-        for (int i : group) nodes.push_back(graph.nodes[static_cast<std::size_t>(i)].handle);
-        reader.check(api_.GetEpApi()->EpGraphSupportInfo_AddNodesToFuse(support, nodes.data(), nodes.size(), &fusion));
+        for (const int i : group) nodes.push_back(read.handles[static_cast<std::size_t>(i)]);
+        check(api_, api_.GetEpApi()->EpGraphSupportInfo_AddNodesToFuse(support, nodes.data(), nodes.size(), &fusion));
     }
 }
 
+// The runtime gives each claimed group as a graph of its own, whose nodes are read again: what judge() read of them
+// points to constants that it keeps during that call alone, and it may have judged another version of the graph since.
 OrtNodeComputeInfo* Provider::compile(const OrtGraph* handle, const OrtNode* fused) {
-    const Reader reader(api_);
-    OnnxGraph graph = reader.read(handle);
+    const GraphReader reader(api_);
+    const OnnxGraph graph = reader.read(handle).graph;
     Import import = import_region(graph, reader.input_names(fused), reader.output_names(fused));
     std::vector<bool> trusted;
     for (std::size_t i = 0; i < import.inputs.size(); ++i) {
@@ -69,10 +75,13 @@ OrtNodeComputeInfo* Provider::compile(const OrtGraph* handle, const OrtNode* fus
         trusted.push_back(known && session_inputs_.count(name) != 0);
     }
     std::unique_ptr<Plan> plan = Plan::build(import.region, options_.settings);
+    std::vector<Prediction> predictions;
+    if (report_.wanted()) predictions = predict(import.region, *plan, options_.settings.isa);
     import.region.nodes.clear();  // the plan holds what it needs of the weights
     auto region = std::make_unique<CompiledRegion>(api_, std::move(import), std::move(plan), std::move(trusted),
                                                    options_.settings.threads, options_.threads_known);
-    report_.compiled(graph, region->plan().reports(), options_.measure ? region->measure() : std::vector<double>());
+    const std::vector<double> times = options_.measure ? region->measure() : std::vector<double>();
+    report_.compiled(graph, region->plan().reports(), predictions, times);
     return region.release();
 }
 

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <stdexcept>
 
+#include "onnx/import.h"
+
 namespace edgeticket {
 namespace {
 
@@ -29,38 +31,34 @@ std::string number(double value) {
 
 std::string list(const std::vector<std::int64_t>& sizes) {
     std::string out = "[";
-    for (const std::int64_t size : sizes) out += (out.size() > 1 ? ", " : "") + (size < 0 ? "null" : std::to_string(size));
+    for (const std::int64_t size : sizes)
+        out += (out.size() > 1 ? ", " : "") + (size < 0 ? "null" : std::to_string(size));
     return out + "]";
 }
 
-// The shape of the constant that a layer multiplies by.
-std::vector<std::int64_t> weight_shape(const OnnxGraph& graph, const OnnxNode& node) {
-    if ((node.op != "Conv" && node.op != "Gemm" && node.op != "MatMul") || node.inputs.size() < 2 || node.inputs[1] < 0) return {};
-    const OnnxValue& weight = graph.values[static_cast<std::size_t>(node.inputs[1])];
-    return weight.constant ? weight.shape : std::vector<std::int64_t>{};
-}
-
-std::string line(const Record& r) {
-    return "  {\"name\": " + quoted(r.name) + ", \"op\": " + quoted(r.op) + ", \"claimed\": " + (r.reason.empty() ? "true" : "false") +
-           ", \"reason\": " + quoted(r.reason) + ", \"kernel\": " + quoted(r.kernel) + ", \"weight\": " + list(r.weight) +
-           ", \"output\": " + list(r.output) + ", \"density\": " + number(r.density) +
-           ", \"macs\": " + std::to_string(r.macs) + ", \"predicted_us\": " + number(r.predicted_us) +
-           ", \"cpu_us\": " + number(r.cpu_us) + ", \"measured_us\": " + number(r.measured_us) + "}";
+std::string line(const NodeRecord& r) {
+    return "  {\"name\": " + quoted(r.name) + ", \"op\": " + quoted(r.op) +
+           ", \"claimed\": " + (r.reason.empty() ? "true" : "false") + ", \"reason\": " + quoted(r.reason) +
+           ", \"kernel\": " + quoted(r.kernel) + ", \"weight\": " + list(r.weight) + ", \"output\": " + list(r.output) +
+           ", \"density\": " + number(r.density) + ", \"macs\": " + std::to_string(r.macs) +
+           ", \"predicted_us\": " + number(r.predicted_us) + ", \"cpu_us\": " + number(r.cpu_us) +
+           ", \"measured_us\": " + number(r.measured_us) + "}";
 }
 
 }  // namespace
 
-void Report::judge(const OnnxGraph& graph, const std::vector<Candidate>& candidates, const Selection& selection) {
+void Report::judged(const OnnxGraph& graph, const std::vector<Candidate>& candidates, const Selection& selection) {
     records_.clear();
     index_.clear();
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         const Candidate& candidate = candidates[i];
-        Record record;
+        NodeRecord record;
         record.name = candidate.name, record.op = candidate.op, record.reason = selection.reasons[i];
         if (candidate.weights > 0) {
             record.density = static_cast<double>(candidate.nonzeros) / static_cast<double>(candidate.weights);
             std::int64_t positions = 1;  // of the output, for each of which the whole weight is used once
-            for (std::size_t axis = 1; axis < candidate.out_shape.size(); ++axis) positions *= candidate.out_shape[axis];
+            for (std::size_t axis = 1; axis < candidate.out_shape.size(); ++axis)
+                positions *= candidate.out_shape[axis];
             record.macs = candidate.weights * positions;
         }
         const int output = graph.nodes[i].outputs.empty() ? -1 : graph.nodes[i].outputs[0];
@@ -73,24 +71,27 @@ void Report::judge(const OnnxGraph& graph, const std::vector<Candidate>& candida
     }
 }
 
-void Report::compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nodes, const std::vector<double>& times) {
+void Report::compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nodes,
+                      const std::vector<Prediction>& predictions, const std::vector<double>& times) {
+    if (!wanted()) return;
     for (std::size_t i = 0; i < graph.nodes.size() && i < nodes.size(); ++i) {
         const auto place = index_.find(graph.values[static_cast<std::size_t>(graph.nodes[i].outputs[0])].name);
         if (place == index_.end()) continue;
-        Record& record = records_[place->second];
+        NodeRecord& record = records_[place->second];
         record.kernel = nodes[i].kernel;
         record.density = nodes[i].density;
         record.macs = nodes[i].macs;
-        record.predicted_us = nodes[i].predicted_us;
-        record.cpu_us = nodes[i].cpu_us;
+        record.predicted_us = predictions[i].own_us;
+        record.cpu_us = predictions[i].cpu_us;
         if (i < times.size()) record.measured_us = times[i];
     }
 }
 
 void Report::write() const {
-    if (path_.empty()) return;
+    if (!wanted()) return;
     std::string text = "[\n";
-    for (std::size_t i = 0; i < records_.size(); ++i) text += line(records_[i]) + (i + 1 < records_.size() ? ",\n" : "\n");
+    for (std::size_t i = 0; i < records_.size(); ++i)
+        text += line(records_[i]) + (i + 1 < records_.size() ? ",\n" : "\n");
     text += "]\n";
     std::FILE* file = std::fopen(path_.c_str(), "wb");
     const bool written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();

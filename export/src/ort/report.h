@@ -1,23 +1,26 @@
-// What became of every node of a model: claimed and by which kernel, or left and why. Written as JSON where option `report` says.
+// What became of every node of a model: claimed and by which kernel, or left and why. Written as JSON where option
+// `report` says.
 #pragma once
 
 #include <map>
 #include <string>
 #include <vector>
 
-#include "../engine/select.h"
-#include "graph.h"
+#include "engine/choose/candidate.h"
+#include "engine/cost/predict.h"
+#include "engine/plan/node_report.h"
+#include "onnx/graph.h"
 
 namespace edgeticket {
 
-struct Record {
+struct NodeRecord {
     std::string name, op, kernel;
-    std::string reason;        // empty where it was claimed
+    std::string reason;                // empty where it was claimed
     std::vector<std::int64_t> weight;  // shape as in the file; empty where it is no constant
     std::vector<std::int64_t> output;  // shape; -1 where unknown
-    double density = 1;        // nonzero share of the weights
-    std::int64_t macs = 0;     // an item
-    double predicted_us = -1;  // an item; below 0: not known
+    double density = 1;                // nonzero share of the weights
+    std::int64_t macs = 0;             // an item
+    double predicted_us = -1;          // an item; below 0: not known
     double cpu_us = -1;
     double measured_us = -1;
 };
@@ -25,14 +28,17 @@ struct Record {
 class Report {
    public:
     explicit Report(std::string path) : path_(std::move(path)) {}
-    void judge(const OnnxGraph& graph, const std::vector<Candidate>& candidates, const Selection& selection);
-    // `times` is empty or has one entry a node. `nodes` are those of the region, in its order.
-    void compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nodes, const std::vector<double>& times);
+    bool wanted() const { return !path_.empty(); }
+    // Begins anew, with a record for each node of the graph.
+    void judged(const OnnxGraph& graph, const std::vector<Candidate>& candidates, const Selection& selection);
+    // `nodes` and `predictions` have an entry for each node of the region, in its order; `times` too, or it is empty.
+    void compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nodes,
+                  const std::vector<Prediction>& predictions, const std::vector<double>& times);
     void write() const;  // Throws std::runtime_error where the file can not be written.
 
    private:
     std::string path_;
-    std::vector<Record> records_;
+    std::vector<NodeRecord> records_;
     std::map<std::string, std::size_t> index_;  // a node's first output -> its record
 };
 

@@ -1,9 +1,26 @@
-// Activations on vectors. Included by *.isa.cpp files only.
+// The activations that a kernel can end with: their names and numbers for everyone, their vectors for *.isa.cpp files.
 #pragma once
+
+#include <cstdint>
+
+namespace edgeticket {
+
+enum class Activation : std::uint8_t { None, Clip, LeakyRelu, Sigmoid, HardSwish };  // Relu is Clip from 0 to infinity
+
+// What follows the sums of a kernel.
+struct Epilogue {
+    Activation activation = Activation::None;
+    float low = 0;    // Clip
+    float high = 0;   // Clip
+    float alpha = 0;  // LeakyRelu
+};
+
+}  // namespace edgeticket
+
+#ifdef ISA_NS
 
 #include <cmath>
 
-#include "../kernels/maps.h"
 #include "vec.h"
 
 namespace edgeticket::ISA_NS {
@@ -31,3 +48,5 @@ ET_INLINE V activate(V x, const Epilogue& e) {
 }
 
 }  // namespace edgeticket::ISA_NS
+
+#endif  // ISA_NS
