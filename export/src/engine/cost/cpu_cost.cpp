@@ -163,12 +163,12 @@ double CpuCost::node_us(const Node& node, const std::vector<std::int64_t>& in, c
     switch (node.op) {
         case Op::Conv: return count * conv_us(node, in, out);
         case Op::Fc: return product_us(count, static_cast<double>(in.back()), static_cast<double>(out.back()));
-        case Op::MaxPool:
-        case Op::AveragePool: return count * window_pool_us(node, in, out);
         case Op::GlobalAveragePool: return slower_ * (0.6 + count * 0.085e-3 * static_cast<double>(elements(in)));
         case Op::Reshape: return 0;
-        default: return pass_us(node.op, count * static_cast<double>(elements(out)));
+        default: break;
     }
+    if (node.traits().has_window) return count * window_pool_us(node, in, out);
+    return pass_us(node.op, count * static_cast<double>(elements(out)));
 }
 
 }  // namespace edgeticket

@@ -124,27 +124,22 @@ double OwnCost::group_us(const Region& region, const std::vector<Fused>& groups,
     const double count = static_cast<double>(items);
     const ActivationTraits* const activation = traits_of(group.epilogue.activation);
     const auto curved = [&](double vectors) { return activation == nullptr ? 0 : activation->vector_cycles * vectors; };
-    switch (node.op) {
-        case Op::Conv:
-        case Op::MaxPool:
-        case Op::AveragePool: {
-            const int read_as = arrangement.read_as[index];
-            const Layout& out = at(arrangement.home, group.output);
-            const Layout& in = read_as >= 0 ? at(arrangement.copies, read_as).layout : at(arrangement.home, input);
-            const double written = vectors(out) * static_cast<double>(to[0]);
-            double us = window_us(node, in, out, from[0], to[0]) + other_us(curved(written) + (group.residual >= 0 ? kResidual * written : 0), 0);
-            const auto first = std::find(arrangement.read_as.begin(), arrangement.read_as.end(), read_as);
-            const bool copies = read_as >= 0 && first - arrangement.read_as.begin() == static_cast<std::ptrdiff_t>(index);
-            if (copies) us += move_us(in, from[0]);  // counts with the first group that reads it
-            return count * us;
-        }
-        case Op::Fc: return product_us(node, static_cast<double>(from.back()), static_cast<double>(to.back()), items);
-        case Op::GlobalAveragePool: {
-            const Layout& in = at(arrangement.home, input);
-            return count * other_us(kCall + static_cast<double>(from[0]) * (vectors(in) + kMeanPlane), 0);
-        }
-        case Op::Reshape: return 0;
-        default: break;
+    if (node.traits().has_window) {
+        const int read_as = arrangement.read_as[index];
+        const Layout& out = at(arrangement.home, group.output);
+        const Layout& in = read_as >= 0 ? at(arrangement.copies, read_as).layout : at(arrangement.home, input);
+        const double written = vectors(out) * static_cast<double>(to[0]);
+        double us = window_us(node, in, out, from[0], to[0]) + other_us(curved(written) + (group.residual >= 0 ? kResidual * written : 0), 0);
+        const auto first = std::find(arrangement.read_as.begin(), arrangement.read_as.end(), read_as);
+        const bool copies = read_as >= 0 && first - arrangement.read_as.begin() == static_cast<std::ptrdiff_t>(index);
+        if (copies) us += move_us(in, from[0]);  // counts with the first group that reads it
+        return count * us;
+    }
+    if (node.op == Op::Reshape) return 0;
+    if (node.op == Op::Fc) return product_us(node, static_cast<double>(from.back()), static_cast<double>(to.back()), items);
+    if (node.op == Op::GlobalAveragePool) {
+        const Layout& in = at(arrangement.home, input);
+        return count * other_us(kCall + static_cast<double>(from[0]) * (vectors(in) + kMeanPlane), 0);
     }
     if (at(arrangement.is_map, group.output)) {
         const Layout& out = at(arrangement.home, group.output);

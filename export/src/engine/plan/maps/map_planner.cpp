@@ -1,6 +1,7 @@
 #include "map_planner.h"
 
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 #include "arrange.h"
@@ -72,6 +73,7 @@ class MapPlanner {
     void add_window(std::size_t index);
     void add_elementwise(const Fused& group);
     void add_product(const Fused& group);
+    void add_mean(const Fused& group);
     void copy_output(int index);
     void place_buffers();
 
@@ -190,22 +192,23 @@ void MapPlanner::add_product(const Fused& group) {
     emit(product_step(layers_, node, inputs, outputs, group.epilogue), group.node, in, residual, out);
 }
 
+void MapPlanner::add_mean(const Fused& group) {
+    const int input = region_.node(group.node).inputs[0];
+    const Layout& layout = layout_of(input);
+    const int in = home(input), out = new_row_major(group.output);
+    emit(mean_step(family_.of(layout.lanes()), layout, channels_of(input)), group.node, in, -1, out);
+}
+
 void MapPlanner::add_group(std::size_t index) {
     const Fused& group = groups_[index];
     const Node& node = region_.node(group.node);
+    if (node.traits().has_window) return add_window(index);
+    if (node.traits().is_elementwise()) return add_elementwise(group);
     switch (node.op) {
-        case Op::Conv:
-        case Op::MaxPool:
-        case Op::AveragePool: add_window(index); return;
-        case Op::GlobalAveragePool: {
-            const Layout& layout = layout_of(node.inputs[0]);
-            const int in = home(node.inputs[0]), out = new_row_major(group.output);
-            emit(mean_step(family_.of(layout.lanes()), layout, channels_of(node.inputs[0])), group.node, in, -1, out);
-            return;
-        }
-        case Op::Fc: add_product(group); return;
+        case Op::Fc: return add_product(group);
+        case Op::GlobalAveragePool: return add_mean(group);
         case Op::Reshape: at(row_major_, group.output) = row_major(node.inputs[0]); return;
-        default: add_elementwise(group);
+        default: throw std::invalid_argument(node.name + ": a plan over maps has no step for " + node.traits().name);
     }
 }
 
