@@ -188,7 +188,7 @@ def chosen(document: Any) -> str:
             continue
         result = record.rounds[record.ticket]
         said.append(f"seed {number}: round {result.number}, {text.percent(result.density)}")
-    tolerance = records[0].choice["tolerance"]
+    tolerance = records[0].choice.tolerance
     return (
         f"`find` chooses the sparsest round within {tolerance:g} points of dense on validation as the ticket.\n"
         f"Here these are: {'; '.join(said)}."

@@ -32,6 +32,7 @@ from edgeticket.measure import profile
 from edgeticket.report import Content, Score, view
 from edgeticket.tables import ShowsTable, Table
 from edgeticket.text import listing
+from edgeticket.ticket.kinds import At
 from edgeticket.version import __version__
 
 Known = TypeVar("Known", bound=str)
@@ -189,7 +190,7 @@ def _manifest(source: Source, converted: Converted, sealed: Sealed, proved: Proo
         dense_size_bytes=len(converted.dense),
         inputs=inputs,
         outputs=outputs,
-        preprocessing=source.ticket.record.input["preprocessing"] if source.ticket else None,
+        preprocessing=source.ticket.record.input.preprocessing if source.ticket else None,
         metric=sealed.slice.metric if sealed.slice else None,
         slice=sealed.slice.about if sealed.slice else None,
         golden=sealed.golden,
@@ -230,13 +231,12 @@ def _scores(source: Source, cut: Slice | None) -> tuple[Score, ...]:
     if source.ticket is None or cut is None:
         return ()
     record, chosen = source.ticket.record, source.ticket.round
-    compared = record.choice["at"]
     scores = []
-    for at, name in (("early-stop", "early stopping"), ("end", "end")):
+    for at in At:
         for network, numbers in (("dense", record.dense()), ("ticket", chosen)):
             point = numbers.at(at)
             metrics = (point.validation_metric, point.test_metric)
-            scores.append(Score(network, name, at == compared, *metrics, source.ticket.test.of))
+            scores.append(Score(network, at.label, at == record.choice.at, *metrics, source.ticket.test.of))
     scores.sort(key=lambda score: not score.compared)
     whole = cut.metric
     if whole.builtin and whole.whole_value is not None and whole.whole_samples is not None:

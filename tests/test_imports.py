@@ -188,7 +188,7 @@ def test_design_shows_the_layers_and_the_fences() -> None:
 
 PURE = (
     "errors", "text", "ticket.mask", "ticket.record", "graph.storing.gaps", "ticket.pruning", "ticket.metrics", "files",
-    "measure.measurement", "measure.protocol", "measure.wire", "engine",
+    "measure.measurement", "measure.protocol", "measure.wire", "engine", "ticket.kinds",
 )  # fmt: skip
 
 

@@ -11,6 +11,9 @@ from click.shell_completion import CompletionItem
 from edgeticket.cli import options, values
 from edgeticket.cli.output import standard_output_kept_for_json, write_json
 from edgeticket.lottery.builtin import DEFAULT, NAMES
+from edgeticket.lottery.criteria import CRITERIA
+from edgeticket.lottery.criteria import DEFAULT as DEFAULT_CRITERION
+from edgeticket.ticket.kinds import At, ControlKind
 
 
 def _tasks(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
@@ -34,6 +37,13 @@ def _tasks(_context: click.Context, _parameter: click.Parameter, typed: str) -> 
     "--rewind", default="init", show_default=True, metavar="init|K|lr", help="To θ0, to iteration K, or the rate only."
 )
 @click.option("--one-shot", is_flag=True, help="Prune each round from the dense network, in one cut.")
+@click.option(
+    "--criterion",
+    type=click.Choice(list(CRITERIA)),
+    default=DEFAULT_CRITERION,
+    show_default=True,
+    help="What ranks the weights; those of smallest score are pruned.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of trial 0; trial N has seed + N.")
 @click.option(
     "--trials", type=click.IntRange(min=1), default=1, show_default=True, help="Side by side, each with its seed."
@@ -41,7 +51,7 @@ def _tasks(_context: click.Context, _parameter: click.Parameter, typed: str) -> 
 @click.option(
     "--control",
     "controls",
-    type=click.Choice(["reinit", "random-mask"]),
+    type=click.Choice([kind.value for kind in ControlKind]),
     multiple=True,
     help="Also train a control; repeatable.",
 )
@@ -56,8 +66,8 @@ def _tasks(_context: click.Context, _parameter: click.Parameter, typed: str) -> 
 )
 @click.option(
     "--at",
-    type=click.Choice(["early-stop", "end"]),
-    default="early-stop",
+    type=click.Choice([at.value for at in At]),
+    default=At.EARLY_STOP.value,
     show_default=True,
     help="Where networks are compared.",
 )

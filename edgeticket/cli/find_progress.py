@@ -160,10 +160,10 @@ class TrialView:
     def _finish(self, record: Record, label: str, result: Round | Control, seconds: float) -> None:
         self._left -= 1
         self.iteration(self._stop, None)
-        at = record.choice["at"]
+        at = record.choice.at
         here: Point = result.at(at)
         dense: Point = record.rounds[0].at(at)
-        unit = f" {record.metric['unit']}".rstrip()
+        unit = f" {record.metric.unit}".rstrip()
         self.screen.row(
             f"{self._who}{label}",
             text.percent(result.density),

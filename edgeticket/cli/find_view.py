@@ -9,13 +9,14 @@ from rich.table import Table
 
 from edgeticket import text
 from edgeticket.cli.find_progress import Screen
-from edgeticket.lottery import api, run
+from edgeticket.lottery import api
 from edgeticket.lottery.load import load_task
+from edgeticket.lottery.request import FindRequest
 from edgeticket.lottery.summary import Row
 from edgeticket.ticket import store
 
 
-def find(wanted: run.Request, *, quiet: bool, to_stderr: bool) -> api.Found:
+def find(wanted: FindRequest, *, quiet: bool, to_stderr: bool) -> api.Found:
     """Run the search with bars or lines, then print what came of it."""
     console = Console(stderr=to_stderr, highlight=False, soft_wrap=True)
     task = load_task(wanted.reference).with_numbers(wanted.changes)

@@ -12,15 +12,17 @@ from edgeticket import text
 from edgeticket.arguments import paths_of, several, takes_arguments_of
 from edgeticket.errors import Exit, InputError
 from edgeticket.files import write_atomic
-from edgeticket.lottery import run
+from edgeticket.lottery import criteria, run
 from edgeticket.lottery.builtin import DEFAULT
 from edgeticket.lottery.load import default_folder, load_task
 from edgeticket.lottery.plot import picture
-from edgeticket.lottery.settings import Goal, Settings
+from edgeticket.lottery.request import FindRequest, lanes
+from edgeticket.lottery.settings import Goal, Settings, one_of
 from edgeticket.lottery.summary import Row, as_json, rows, verdict
 from edgeticket.lottery.task import Task
 from edgeticket.lottery.watcher import Silent, Watcher
 from edgeticket.tables import ShowsTable, Table
+from edgeticket.ticket.kinds import At, ControlKind
 from edgeticket.ticket.record import Record
 
 P = ParamSpec("P")
@@ -96,36 +98,37 @@ def request(
     until: float | None = None,
     rewind: str | int = "init",
     one_shot: bool = False,
+    criterion: str = criteria.DEFAULT,
     seed: int = 0,
     trials: int = 1,
     controls: str | Sequence[str] = (),
     control_trials: int = 3,
     control_rounds: Sequence[int] | None = None,
     tolerance: float | None = None,
-    at: str = "early-stop",
+    at: str = At.EARLY_STOP,
     changes: Mapping[str, float] | None = None,
     keep_test: int | None = None,
     threads: int | None = None,
     device: str = "auto",
-) -> run.Request:
+) -> FindRequest:
     """The arguments of `find`, as one value: for `find(request(...))` and for `forecast`.
 
     Args: see find.
     """
-    return run.Request(
+    return FindRequest(
         reference=task,
         folder=default_folder(task, load_task(task)) if out is None else Path(out),
         changes=dict(changes or {}),
         data_dirs=paths_of(data_dirs),
-        settings=Settings(seed=seed, rewind=str(rewind), one_shot=one_shot, device=device),
+        settings=Settings(seed=seed, rewind=str(rewind), one_shot=one_shot, device=device, criterion=criterion),
         threads=threads,
         trials=trials,
         goal=Goal(
             rounds=rounds,
             until=until,
             tolerance=tolerance,
-            at=at,
-            controls=tuple(dict.fromkeys(several(controls))),
+            at=one_of("--at", at, At),
+            controls=tuple(dict.fromkeys(one_of("--control", kind, ControlKind) for kind in several(controls))),
             control_trials=control_trials,
             control_rounds=None if control_rounds is None else tuple(control_rounds),
             keep_test=keep_test,
@@ -137,12 +140,12 @@ class Find(Protocol[P]):
     """`find` takes a task with the arguments of `request`, or a request that was made before."""
 
     @overload
-    def __call__(self, task: run.Request, watcher: Watching = ...) -> Found: ...
+    def __call__(self, task: FindRequest, watcher: Watching = ...) -> Found: ...
     @overload
     def __call__(self, *given: P.args, **asked: P.kwargs) -> Found: ...
 
 
-def _task_or_request(asked: Callable[P, run.Request]) -> Callable[[Callable[..., Found]], Find[P]]:
+def _task_or_request(asked: Callable[P, FindRequest]) -> Callable[[Callable[..., Found]], Find[P]]:
     """A decorator that gives `find` the arguments of `request`."""
     return cast("Callable[[Callable[..., Found]], Find[P]]", takes_arguments_of(asked))
 
@@ -152,7 +155,7 @@ def _silent(_number: int) -> Watcher:
 
 
 @_task_or_request(request)
-def find(task: str | Task | run.Request = DEFAULT, watcher: Watching = _silent, **asked: Any) -> Found:
+def find(task: str | Task | FindRequest = DEFAULT, watcher: Watching = _silent, **asked: Any) -> Found:
     """Find winning tickets of a task by iterative magnitude pruning, or go on finding them.
 
     The same call on the same folder goes on where it was, also after it was killed. The ticket is the sparsest round
@@ -166,6 +169,7 @@ def find(task: str | Task | run.Request = DEFAULT, watcher: Watching = _silent, 
         until: stop at this density, 0.036 for 3.6 %; by default the task's.
         rewind: 'init' (θ0), an iteration K (θK), or 'lr' (learning-rate rewinding).
         one_shot: prune each round from the dense network, in one cut.
+        criterion: what ranks the weights when a round is pruned, a name in edgeticket.lottery.criteria.CRITERIA.
         seed: of trial 0; trial N has seed + N.
         trials: so many, each in a process of its own.
         controls: of 'reinit' and 'random-mask'; `control_trials` of each, after the rounds `control_rounds` or all.
@@ -180,7 +184,7 @@ def find(task: str | Task | run.Request = DEFAULT, watcher: Watching = _silent, 
     Raises:
         EdgeticketError: see edgeticket.errors; finished rounds are kept whatever happens.
     """
-    wanted = task if isinstance(task, run.Request) else request(task, **asked)
+    wanted = task if isinstance(task, FindRequest) else request(task, **asked)
     if asked and wanted is task:
         raise InputError(f"{', '.join(asked)}: a request was given, which holds all arguments")
     records = run.find(wanted, watcher)
@@ -188,7 +192,7 @@ def find(task: str | Task | run.Request = DEFAULT, watcher: Watching = _silent, 
     return Found(wanted.folder, tuple(records))
 
 
-def forecast(wanted: run.Request) -> Forecast:
+def forecast(wanted: FindRequest) -> Forecast:
     """How long `find` would take here; nothing is written."""
     lottery, seconds = run.forecast(wanted)
     goal, last = wanted.goal, lottery.last_round()
@@ -202,5 +206,5 @@ def forecast(wanted: run.Request) -> Forecast:
         lottery.settings.device,
         last + 1 + controls,
         wanted.trials,
-        run.lanes(wanted, lottery.settings.threads),
+        lanes(wanted, lottery.settings.threads),
     )
