@@ -90,10 +90,8 @@ def _export(network: nn.Module, example: Tensor) -> ModelProto:
 
 def _interrupted(error: BaseException) -> bool:
     """Say whether Ctrl-C is behind an error: torch, stopped amid its imports, fails on what is not there yet."""
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, KeyboardInterrupt):
-        seen = seen.__context__
-    return seen is not None
+    behind = [each for each in (error.__cause__, error.__context__) if each is not None]
+    return isinstance(error, KeyboardInterrupt) or any(map(_interrupted, behind))
 
 
 def _strip(model: ModelProto) -> None:
