@@ -16,7 +16,7 @@ help:
 	@echo "make test-oldest  export and check on the oldest versions allowed"
 	@echo "make engine      build the sparse engine again, into edgeticket/; engine-aarch64 and engine-armv7 into build/"
 	@echo "make test-arm    the kernels' tests for aarch64 and armv7, emulated by qemu-user: right results, no word on speed"
-	@echo "make lint        ruff and mypy --strict"
+	@echo "make lint        ruff, mypy --strict and clang-format"
 	@echo "make bench-find  an iteration of find beside a bare loop"
 	@echo "make bench-masks ways of keeping pruned weights at 0"
 	@echo "make bench-engine  the sparse engine beside ONNX Runtime fp32 and int8 (ARGS=--quick: minutes)"
@@ -96,9 +96,11 @@ test-arm-aarch64 test-arm-armv7: test-arm-%: $(VENV)/find
 	$(CMAKE) --build build/test-$* --target $(ARM_TESTS)
 	for test in $(ARM_TESTS); do echo "$* $$test:"; $(QEMU) build/test-$*/$$test 10 || exit 1; done
 
+CPP := $(shell find export -name "*.h" -o -name "*.cpp" -o -name "*.c")
 lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run -Werror $(CPP)
 	$(BIN)/mypy
 
 bench-find: install-dev

@@ -12,11 +12,11 @@
 #include <string>
 #include <vector>
 
-#include "isa/isa.h"
 #include "engine/cost/predict.h"
 #include "engine/plan/memory.h"
-#include "engine/run/plan.h"
 #include "engine/region/shape.h"
+#include "engine/run/plan.h"
+#include "isa/isa.h"
 
 using namespace edgeticket;
 
@@ -51,13 +51,24 @@ Region layer(std::string& kind, std::string& text) {
         const int size = pick({4, 5, 7, 8, 10, 14, 16, 20, 28, 32, 49, 56, 80, 112}), most = size > 30 ? 64 : 256;
         const int kernel = pick({1, 1, 3, 3, 3, 5, 7}), stride = chance(25) && size > kernel ? 2 : 1;
         const bool depthwise = chance(15), pool = !depthwise && chance(12);
-        const int in = number(3, most), out = depthwise || pool ? in : number(4, most), pad = kernel / 2, after = (size + 2 * pad - kernel) / stride + 1;
-        node.op = pool ? (chance(50) ? Op::MaxPool : Op::AveragePool) : Op::Conv, kind = pool ? "pool" : depthwise ? "depthwise" : kernel == 1 ? "point" : "conv";
-        for (int d = 0; d < 2; ++d) node.window.kernel[d] = kernel, node.window.stride[d] = stride, node.window.pad_begin[d] = node.window.pad_end[d] = pad;
+        const int in = number(3, most), out = depthwise || pool ? in : number(4, most), pad = kernel / 2,
+                  after = (size + 2 * pad - kernel) / stride + 1;
+        node.op = pool ? (chance(50) ? Op::MaxPool : Op::AveragePool) : Op::Conv, kind = pool          ? "pool"
+                                                                                         : depthwise   ? "depthwise"
+                                                                                         : kernel == 1 ? "point"
+                                                                                                       : "conv";
+        for (int d = 0; d < 2; ++d)
+            node.window.kernel[d] = kernel, node.window.stride[d] = stride,
+            node.window.pad_begin[d] = node.window.pad_end[d] = pad;
         node.groups = depthwise ? in : 1;
-        if (!pool) draw_weight(node, static_cast<std::size_t>(out) * static_cast<std::size_t>(depthwise ? 1 : in) * static_cast<std::size_t>(kernel * kernel), depthwise ? 0 : zeros);
+        if (!pool)
+            draw_weight(node,
+                        static_cast<std::size_t>(out) * static_cast<std::size_t>(depthwise ? 1 : in) *
+                            static_cast<std::size_t>(kernel * kernel),
+                        depthwise ? 0 : zeros);
         region.values = {{"x", {in, size, size}}, {"y", {out, after, after}}};
-        std::snprintf(line, sizeof line, "%d -> %d, %d x %d s%d, %d px, %d %% zero", in, out, kernel, kernel, stride, size, zeros);
+        std::snprintf(line, sizeof line, "%d -> %d, %d x %d s%d, %d px, %d %% zero", in, out, kernel, kernel, stride,
+                      size, zeros);
     }
     region.nodes = {node};
     text = line;
@@ -72,12 +83,15 @@ double seconds(const Plan& plan, const void* in, void* out, void* workspace, lon
 
 // Microseconds of a run: the least of several samples, since neighbours only ever slow it down.
 double measure(const Plan& plan, const Region& region) {
-    std::vector<float> in(static_cast<std::size_t>(elements(region.values[0].shape)), 0.5F), out(static_cast<std::size_t>(elements(region.values[1].shape)));
+    std::vector<float> in(static_cast<std::size_t>(elements(region.values[0].shape)), 0.5F),
+        out(static_cast<std::size_t>(elements(region.values[1].shape)));
     const Memory workspace(plan.workspace_bytes(1));
     long count = 1;
     while (seconds(plan, in.data(), out.data(), workspace.data(), count) < 4e-4) count *= 2;
     double least = 1e9;
-    for (int sample = 0; sample < 9; ++sample) least = std::min(least, seconds(plan, in.data(), out.data(), workspace.data(), count) / static_cast<double>(count));
+    for (int sample = 0; sample < 9; ++sample)
+        least =
+            std::min(least, seconds(plan, in.data(), out.data(), workspace.data(), count) / static_cast<double>(count));
     return least * 1e6;
 }
 
@@ -89,7 +103,8 @@ int main(int count, char** arguments) {
     Settings settings;
     if (count > 3) {
         const InstructionSet* const set = isa_named(arguments[3]);
-        if (set == nullptr || !has_isa(set->isa)) return std::fprintf(stderr, "no instruction set %s here\n", arguments[3]), 2;
+        if (set == nullptr || !has_isa(set->isa))
+            return std::fprintf(stderr, "no instruction set %s here\n", arguments[3]), 2;
         settings.isa = set->isa;
     }
     std::map<std::string, std::vector<double>> ratios;
@@ -100,14 +115,17 @@ int main(int count, char** arguments) {
         const Prediction predicted = predict(region, *plan, settings.isa)[0];
         const double us = measure(*plan, region);
         ratios[kind].push_back(us / predicted.own_us);
-        std::printf("%-9s %-40s %9.2f predicted %9.2f us, x %.2f, the CPU provider %.2f\n", kind.c_str(), text.c_str(), us, predicted.own_us, us / predicted.own_us,
-                    predicted.cpu_us);
+        std::printf("%-9s %-40s %9.2f predicted %9.2f us, x %.2f, the CPU provider %.2f\n", kind.c_str(), text.c_str(),
+                    us, predicted.own_us, us / predicted.own_us, predicted.cpu_us);
     }
     std::printf("\nmeasured / predicted on %s\n", isa_name(settings.isa));
     for (auto& [kind, values] : ratios) {
         std::sort(values.begin(), values.end());
-        const auto quantile = [&](double share) { return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))]; };
-        std::printf("%-9s %3zu layers: median %.2f, 10 %% below %.2f, 10 %% above %.2f, most %.2f\n", kind.c_str(), values.size(), quantile(0.5), quantile(0.1), quantile(0.9), quantile(1));
+        const auto quantile = [&](double share) {
+            return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))];
+        };
+        std::printf("%-9s %3zu layers: median %.2f, 10 %% below %.2f, 10 %% above %.2f, most %.2f\n", kind.c_str(),
+                    values.size(), quantile(0.5), quantile(0.1), quantile(0.9), quantile(1));
     }
     return 0;
 }

@@ -10,11 +10,11 @@
 
 #include "engine/choose/choose.h"
 #include "engine/choose/partition.h"
-#include "engine/cost/cpu_cost.h"
-#include "isa/machine.h"
 #include "engine/choose/select.h"
+#include "engine/cost/cpu_cost.h"
 #include "engine/region/index.h"
 #include "engine/region/shape.h"
+#include "isa/machine.h"
 
 using namespace edgeticket;
 
@@ -39,9 +39,12 @@ class Graph {
         const std::int64_t pad = kernel / 2;
         Node node;
         node.op = Op::Conv;
-        for (int d = 0; d < 2; ++d) node.window.kernel[d] = kernel, node.window.stride[d] = stride, node.window.pad_begin[d] = node.window.pad_end[d] = pad;
+        for (int d = 0; d < 2; ++d)
+            node.window.kernel[d] = kernel, node.window.stride[d] = stride,
+            node.window.pad_begin[d] = node.window.pad_end[d] = pad;
         const auto after = [&](std::int64_t size) { return (size + 2 * pad - kernel) / stride + 1; };
-        return add("Conv", node, {x}, {outputs, after(in[1]), after(in[2])}, outputs * in[0] * kernel * kernel, density);
+        return add("Conv", node, {x}, {outputs, after(in[1]), after(in[2])}, outputs * in[0] * kernel * kernel,
+                   density);
     }
     int relu(int x) {
         Node node;
@@ -73,7 +76,8 @@ class Graph {
     std::vector<Candidate> all;
 
    private:
-    int add(const char* op, Node node, const std::vector<int>& inputs, const Shape& out, std::int64_t weights = 0, double density = 0) {
+    int add(const char* op, Node node, const std::vector<int>& inputs, const Shape& out, std::int64_t weights = 0,
+            double density = 0) {
         Candidate candidate;
         candidate.name = candidate.op = op;
         candidate.node = std::move(node);
@@ -104,7 +108,8 @@ int residual(Graph& g, int x, std::int64_t channels, std::int64_t stride, double
 Graph resnet(double density) {
     Graph g({3, 32, 32});
     int x = g.relu(g.conv(0, 16, 3, 1.0));
-    for (const std::int64_t channels : {16, 16, 32, 32, 64, 64}) x = residual(g, x, channels, g.shape(x)[0] == channels ? 1 : 2, density);
+    for (const std::int64_t channels : {16, 16, 32, 32, 64, 64})
+        x = residual(g, x, channels, g.shape(x)[0] == channels ? 1 : 2, density);
     g.fc(g.mean(x), 10, density);
     return g;
 }
@@ -124,12 +129,14 @@ void decisions() {
     const Selection none = select(dense.all, settings, Claim::Auto);
     expect(none.groups.empty(), "a dense network is left alone");
     for (std::size_t i = 0; i < dense.all.size(); ++i) expect(!none.reasons[i].empty(), "what is left has a reason");
-    expect(none.reasons[0].find("0 % of the weights are zero: the CPU provider is predicted to take") == 0, "the reason says both times: " + none.reasons[0]);
+    expect(none.reasons[0].find("0 % of the weights are zero: the CPU provider is predicted to take") == 0,
+           "the reason says both times: " + none.reasons[0]);
 
     for (const double density : {0.1, 0.02}) {
         const Graph sparse = resnet(density);
         const Selection all = select(sparse.all, settings, Claim::Auto);
-        expect(all.groups.size() == 1 && claimed(all) == sparse.all.size(), "a network with nine weights in ten zero is one group");
+        expect(all.groups.size() == 1 && claimed(all) == sparse.all.size(),
+               "a network with nine weights in ten zero is one group");
     }
 
     Graph light({64, 28, 28});  // nothing to gain but what predictions are wrong by
@@ -141,12 +148,16 @@ void decisions() {
     for (int i = 0; i < 4; ++i) x = tail.relu(tail.conv(x, 64, 3, 1.0));
     for (int i = 0; i < 4; ++i) x = tail.relu(tail.conv(x, 64, 3, 0.02));
     const Selection last = select(tail.all, settings, Claim::Auto);
-    expect(last.groups.size() == 1 && last.groups[0].size() == 8 && last.groups[0][0] == 8, "of a network with a sparse tail the tail is taken");
+    expect(last.groups.size() == 1 && last.groups[0].size() == 8 && last.groups[0][0] == 8,
+           "of a network with a sparse tail the tail is taken");
 
     Graph between({64, 28, 28});  // leaving a dense layer between sparse ones alone would move the map out and in
-    between.relu(between.conv(between.relu(between.conv(between.relu(between.conv(0, 64, 3, 0.02)), 64, 1, 1.0)), 64, 3, 0.02));
-    expect(claimed(select(between.all, settings, Claim::Auto)) == between.all.size(), "a short dense layer between sparse ones stays with them");
-    expect(claimed(select(between.all, {settings.isa, 2}, Claim::Auto)) == between.all.size(), "... on two threads, too");
+    between.relu(
+        between.conv(between.relu(between.conv(between.relu(between.conv(0, 64, 3, 0.02)), 64, 1, 1.0)), 64, 3, 0.02));
+    expect(claimed(select(between.all, settings, Claim::Auto)) == between.all.size(),
+           "a short dense layer between sparse ones stays with them");
+    expect(claimed(select(between.all, {settings.isa, 2}, Claim::Auto)) == between.all.size(),
+           "... on two threads, too");
 
     const Selection always = select(dense.all, settings, Claim::Always);
     expect(claimed(always) == dense.all.size(), "claim=always takes what can be computed");
@@ -175,7 +186,9 @@ void check_groups(const std::vector<Candidate>& candidates, const Selection& sel
         }
         expect(convex, name + ": a group is convex");
     }
-    for (std::size_t i = 0; i < candidates.size(); ++i) expect((group_of[i] < 0) == !selection.reasons[i].empty(), name + ": what is left has a reason, what is taken none");
+    for (std::size_t i = 0; i < candidates.size(); ++i)
+        expect((group_of[i] < 0) == !selection.reasons[i].empty(),
+               name + ": what is left has a reason, what is taken none");
 }
 
 void random_graphs(int count, unsigned seed) {
@@ -185,7 +198,8 @@ void random_graphs(int count, unsigned seed) {
         Graph g({16, 12, 12});
         std::vector<int> values{0};
         for (int n = number(3, 25); n > 0; --n) {
-            const int x = at(values, number(std::max(0, static_cast<int>(values.size()) - 5), static_cast<int>(values.size()) - 1));
+            const int x = at(
+                values, number(std::max(0, static_cast<int>(values.size()) - 5), static_cast<int>(values.size()) - 1));
             const int y = at(values, number(0, static_cast<int>(values.size()) - 1));
             const int kind = number(0, 9);
             if (kind < 5) values.push_back(g.conv(x, 16, number(0, 1) ? 3 : 1, number(0, 1) ? 1.0 : 0.03));
@@ -249,7 +263,8 @@ void least(int count, unsigned seed) {
             for (int u = 0; u < length; ++u) here.push_back((set >> u & 1U) != 0);
             best = std::min(best, cost_of(units, here, margin));
         }
-        expect(cost_of(units, chosen, margin) <= best + 1e-9, "sequence " + std::to_string(i) + ": a cheaper choice exists");
+        expect(cost_of(units, chosen, margin) <= best + 1e-9,
+               "sequence " + std::to_string(i) + ": a cheaper choice exists");
     }
 }
 
@@ -263,23 +278,40 @@ struct Measured {
 // The model against layers that were measured; a third is the largest error of the fit.
 void model() {
     const Measured layers[] = {
-        {Isa::Avx512, 16, 16, 3, 32, 33.1}, {Isa::Avx512, 64, 64, 3, 32, 397.5}, {Isa::Avx512, 64, 64, 3, 8, 26.1}, {Isa::Avx512, 128, 128, 3, 28, 1275.6},
-        {Isa::Avx512, 512, 512, 3, 4, 826.8}, {Isa::Avx512, 128, 128, 1, 56, 593.2}, {Isa::Avx512, 64, 64, 1, 8, 3.46}, {Isa::Avx512, 3, 64, 3, 32, 25.1},
-        {Isa::Avx512, 100, 100, 3, 14, 245.8}, {Isa::Avx512, 17, 33, 3, 16, 35.0}, {Isa::Avx512, 128, 128, 3, 56, 105.8, true}, {Isa::Avx512, 33, 33, 3, 20, 30.0, true},
-        {Isa::Avx2, 16, 16, 3, 32, 57.2}, {Isa::Avx2, 64, 64, 3, 32, 656.0}, {Isa::Avx2, 128, 128, 1, 56, 924.8}, {Isa::Avx2, 24, 40, 3, 20, 64.0},
+        {Isa::Avx512, 16, 16, 3, 32, 33.1},
+        {Isa::Avx512, 64, 64, 3, 32, 397.5},
+        {Isa::Avx512, 64, 64, 3, 8, 26.1},
+        {Isa::Avx512, 128, 128, 3, 28, 1275.6},
+        {Isa::Avx512, 512, 512, 3, 4, 826.8},
+        {Isa::Avx512, 128, 128, 1, 56, 593.2},
+        {Isa::Avx512, 64, 64, 1, 8, 3.46},
+        {Isa::Avx512, 3, 64, 3, 32, 25.1},
+        {Isa::Avx512, 100, 100, 3, 14, 245.8},
+        {Isa::Avx512, 17, 33, 3, 16, 35.0},
+        {Isa::Avx512, 128, 128, 3, 56, 105.8, true},
+        {Isa::Avx512, 33, 33, 3, 20, 30.0, true},
+        {Isa::Avx2, 16, 16, 3, 32, 57.2},
+        {Isa::Avx2, 64, 64, 3, 32, 656.0},
+        {Isa::Avx2, 128, 128, 1, 56, 924.8},
+        {Isa::Avx2, 24, 40, 3, 20, 64.0},
     };
     for (const Measured& m : layers) {
         const double peak = m.isa == Isa::Avx512 ? 118.0 : 65.0;
-        const double weights = m.depthwise ? 0 : 5 * 4.0 * static_cast<double>(m.in * m.out * m.kernel * m.kernel);  // two and eight copies in turn
+        const double weights =
+            m.depthwise
+                ? 0
+                : 5 * 4.0 * static_cast<double>(m.in * m.out * m.kernel * m.kernel);  // two and eight copies in turn
         const CpuCost cost({m.isa, peak, weights, 1});
         Node node;
         node.op = Op::Conv;
         node.groups = m.depthwise ? m.in : 1;
-        for (int d = 0; d < 2; ++d) node.window.kernel[d] = m.kernel, node.window.pad_begin[d] = node.window.pad_end[d] = m.kernel / 2;
+        for (int d = 0; d < 2; ++d)
+            node.window.kernel[d] = m.kernel, node.window.pad_begin[d] = node.window.pad_end[d] = m.kernel / 2;
         const double us = cost.node_us(node, {m.in, m.size, m.size}, {m.out, m.size, m.size}, 1);
         char text[128];
-        std::snprintf(text, sizeof text, "%s %ld -> %ld, %ld x %ld, %ld pixels: %.1f predicted, %.1f measured", isa_name(m.isa), static_cast<long>(m.in), static_cast<long>(m.out),
-                      static_cast<long>(m.kernel), static_cast<long>(m.kernel), static_cast<long>(m.size), us, m.us);
+        std::snprintf(text, sizeof text, "%s %ld -> %ld, %ld x %ld, %ld pixels: %.1f predicted, %.1f measured",
+                      isa_name(m.isa), static_cast<long>(m.in), static_cast<long>(m.out), static_cast<long>(m.kernel),
+                      static_cast<long>(m.kernel), static_cast<long>(m.size), us, m.us);
         expect(std::fabs(std::log(us / m.us)) < std::log(1.35), text);
         const CpuCost twice({m.isa, peak, weights, 2});
         const double shared = twice.node_us(node, {m.in, m.size, m.size}, {m.out, m.size, m.size}, 1);
@@ -292,8 +324,11 @@ void halved_vectors() {
     Node node;
     node.op = Op::Conv;
     for (int d = 0; d < 2; ++d) node.window.kernel[d] = 3, node.window.pad_begin[d] = node.window.pad_end[d] = 1;
-    const auto dense_us = [&](bool fast_wide) { return CpuCost({Isa::Avx512, 55, 0, 1, fast_wide}).node_us(node, {64, 28, 28}, {64, 28, 28}, 1); };
-    expect(dense_us(false) < 0.9 * dense_us(true), "dense kernels come closer to the peak of a machine whose wide vectors take two turns");
+    const auto dense_us = [&](bool fast_wide) {
+        return CpuCost({Isa::Avx512, 55, 0, 1, fast_wide}).node_us(node, {64, 28, 28}, {64, 28, 28}, 1);
+    };
+    expect(dense_us(false) < 0.9 * dense_us(true),
+           "dense kernels come closer to the peak of a machine whose wide vectors take two turns");
 }
 
 }  // namespace
@@ -301,12 +336,14 @@ void halved_vectors() {
 int main(int count, char** arguments) {
     const int graphs = count > 1 ? std::atoi(arguments[1]) : 300;
     const unsigned seed = count > 2 ? static_cast<unsigned>(std::atoi(arguments[2])) : 1U;
-    expect(peak_gmacs(best_isa()) > 0.01 && peak_gmacs(best_isa()) == peak_gmacs(best_isa()), "the peak is measured once");
+    expect(peak_gmacs(best_isa()) > 0.01 && peak_gmacs(best_isa()) == peak_gmacs(best_isa()),
+           "the peak is measured once");
     decisions();
     random_graphs(graphs, seed);
     least(graphs, seed);
     model();
     halved_vectors();
-    std::printf("%d graphs and %d sequences, %d failed; peak %.1f GMAC/s on %s\n", graphs, graphs, failures, peak_gmacs(best_isa()), isa_name(best_isa()));
+    std::printf("%d graphs and %d sequences, %d failed; peak %.1f GMAC/s on %s\n", graphs, graphs, failures,
+                peak_gmacs(best_isa()), isa_name(best_isa()));
     return failures == 0 ? 0 : 1;
 }

@@ -1,4 +1,5 @@
-// What the tests of kernels share: an epilogue of every activation that there is, and what comes out of it in double precision.
+// What the tests of kernels share: an epilogue of every activation that there is, and what comes out of it in double
+// precision.
 #pragma once
 
 #include <algorithm>

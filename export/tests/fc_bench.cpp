@@ -1,8 +1,8 @@
 // How fast the fully connected kernels are, one table row after another, and how well FcLayer predicts them.
 //
 // usage: fc_bench kernels|layers [ISA [DENSITY...]]
-// kernels: microseconds, useful GMAC/s (zeros do not count), packed size and nanoseconds a step, of each kernel and shape
-// layers: predicted and measured microseconds for several numbers of rows; p where panels are used
+// kernels: microseconds, useful GMAC/s (zeros do not count), packed size and nanoseconds a step, of each kernel and
+// shape layers: predicted and measured microseconds for several numbers of rows; p where panels are used
 
 #include <chrono>
 #include <cstring>
@@ -32,7 +32,8 @@ double median_us(Call call) {
 }
 
 void bench(const std::string& only_isa, const std::vector<double>& densities) {
-    const std::int32_t shapes[][2] = {{784, 300}, {300, 100}, {100, 10}, {640, 128}, {128, 640}, {512, 512}, {4096, 256}, {2048, 512}, {4096, 4096}};
+    const std::int32_t shapes[][2] = {{784, 300}, {300, 100},  {100, 10},   {640, 128},  {128, 640},
+                                      {512, 512}, {4096, 256}, {2048, 512}, {4096, 4096}};
     for (const FcKernels* isa : present()) {
         if (!only_isa.empty() && only_isa != isa->isa) continue;
         for (const auto& shape : shapes) {
@@ -44,7 +45,8 @@ void bench(const std::string& only_isa, const std::vector<double>& densities) {
                     if (kernel.panel && shape[0] == 4096 && shape[1] == 4096) continue;
                     const auto began = std::chrono::steady_clock::now();
                     const FcPacked packed(d.weight.data(), nonzeros, d.bias.data(), kernel, isa->lanes);
-                    const double pack_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
+                    const double pack_ms =
+                        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
                     const FcWeights& w = packed.weights();
                     Fenced x(static_cast<std::size_t>(shape[0]) * kernel.width + 64, false);
                     Fenced y(static_cast<std::size_t>(shape[1]) * kernel.width + 64, false);
@@ -52,10 +54,12 @@ void bench(const std::string& only_isa, const std::vector<double>& densities) {
                     const Epilogue relu{Activation::Clip, 0, INFINITY, 0};
                     const double us = median_us([&] { kernel.run(w, x.data(), nullptr, relu, y.data(), 0, w.units); });
                     const double macs = static_cast<double>(nonzeros.values.size()) * kernel.width;
-                    std::printf("%-8s %-18s K=%-5d N=%-5d density %.2f  %9.3f us %9.3f us/row %6.1f GMAC/s useful %6.0f kB %8ld steps, %.3f ns each, pack %.2f ms\n",
-                                isa->isa, kernel.name, shape[0], shape[1], density, us, us / kernel.width, 1e-3 * macs / us,
-                                static_cast<double>(packed.bytes()) / 1024, static_cast<long>(packed.steps()),
-                                1e3 * us / static_cast<double>(std::max<std::int64_t>(packed.steps(), 1)), pack_ms);
+                    std::printf(
+                        "%-8s %-18s K=%-5d N=%-5d density %.2f  %9.3f us %9.3f us/row %6.1f GMAC/s useful %6.0f kB "
+                        "%8ld steps, %.3f ns each, pack %.2f ms\n",
+                        isa->isa, kernel.name, shape[0], shape[1], density, us, us / kernel.width, 1e-3 * macs / us,
+                        static_cast<double>(packed.bytes()) / 1024, static_cast<long>(packed.steps()),
+                        1e3 * us / static_cast<double>(std::max<std::int64_t>(packed.steps(), 1)), pack_ms);
                     std::fflush(stdout);
                 }
             }
@@ -64,8 +68,8 @@ void bench(const std::string& only_isa, const std::vector<double>& densities) {
 }
 
 void bench_layers(const std::string& only_isa, const std::vector<double>& densities) {
-    const std::int32_t shapes[][2] = {{784, 300}, {300, 100}, {100, 10}, {640, 128}, {128, 128}, {128, 8}, {128, 640}, {512, 512}, {512, 10},
-                                      {1024, 256}, {4096, 256}, {2048, 512}};
+    const std::int32_t shapes[][2] = {{784, 300}, {300, 100}, {100, 10}, {640, 128},  {128, 128},  {128, 8},
+                                      {128, 640}, {512, 512}, {512, 10}, {1024, 256}, {4096, 256}, {2048, 512}};
     for (const FcKernels* isa : present()) {
         if (!only_isa.empty() && only_isa != isa->isa) continue;
         for (const auto& shape : shapes) {
@@ -74,13 +78,15 @@ void bench_layers(const std::string& only_isa, const std::vector<double>& densit
                 const FcLayer layer(*isa, d.weight.data(), d.bias.data(), shape[1], shape[0], true);
                 std::vector<float> x(d.x), y(static_cast<std::size_t>(128) * shape[1] + 64);
                 x.resize(x.size() + 64);
-                std::printf("%-8s K=%-5d N=%-5d density %.2f %-14s us predicted/measured:", isa->isa, shape[0], shape[1], density,
-                            layer.row_kernel().name);
+                std::printf("%-8s K=%-5d N=%-5d density %.2f %-14s us predicted/measured:", isa->isa, shape[0],
+                            shape[1], density, layer.row_kernel().name);
                 for (const std::int32_t items : {1, 2, 3, 4, 5, 8, 16, 32, 64, 128}) {
                     Fenced workspace(layer.workspace_floats(items, false) + 64, false);
                     const Epilogue relu{Activation::Clip, 0, INFINITY, 0};
-                    const double us = median_us([&] { layer.run(x.data(), nullptr, relu, y.data(), items, workspace.data()); });
-                    std::printf("  %d%s %.2f/%.2f", items, layer.workspace_floats(items, false) > 0 ? "p" : "", layer.predict_us(items), us);
+                    const double us =
+                        median_us([&] { layer.run(x.data(), nullptr, relu, y.data(), items, workspace.data()); });
+                    std::printf("  %d%s %.2f/%.2f", items, layer.workspace_floats(items, false) > 0 ? "p" : "",
+                                layer.predict_us(items), us);
                 }
                 std::printf("\n");
                 std::fflush(stdout);

@@ -1,4 +1,5 @@
-// What the tests and the benchmark of the fully connected kernels share: kernels that run here, made-up layers, fenced buffers.
+// What the tests and the benchmark of the fully connected kernels share: kernels that run here, made-up layers, fenced
+// buffers.
 #pragma once
 
 #include <algorithm>
@@ -8,11 +9,11 @@
 #include <random>
 #include <vector>
 
+#include "fenced.h"
 #include "isa/isa.h"
 #include "kernels/fc.h"
 #include "kernels/fc_layer.h"
 #include "kernels/fc_pack.h"
-#include "fenced.h"
 
 namespace edgeticket {
 
@@ -45,10 +46,12 @@ inline Data make(const Case& c) {
     d.weight.resize(static_cast<std::size_t>(c.outputs) * c.inputs);
     std::vector<bool> row_empty(c.outputs), column_empty(c.inputs);
     if (c.special == Case::EmptyRows) std::generate(row_empty.begin(), row_empty.end(), [] { return uniform() < 0.5; });
-    if (c.special == Case::EmptyColumns) std::generate(column_empty.begin(), column_empty.end(), [] { return uniform() < 0.5; });
+    if (c.special == Case::EmptyColumns)
+        std::generate(column_empty.begin(), column_empty.end(), [] { return uniform() < 0.5; });
     for (std::int32_t n = 0; n < c.outputs; ++n) {
         for (std::int32_t k = 0; k < c.inputs; ++k) {
-            if (!row_empty[n] && !column_empty[k] && uniform() < c.density) d.weight[static_cast<std::size_t>(n) * c.inputs + k] = normal();
+            if (!row_empty[n] && !column_empty[k] && uniform() < c.density)
+                d.weight[static_cast<std::size_t>(n) * c.inputs + k] = normal();
         }
     }
     d.x.resize(static_cast<std::size_t>(c.items) * c.inputs);

@@ -14,8 +14,9 @@ namespace {
 
 int failures = 0, checks = 0;
 
-// Sums of n terms in any order are off by at most gamma_n = n u / (1 - n u) times the sum of the terms' sizes (Higham, Accuracy and
-// Stability, section 3.1). An activation makes that as much larger as it is steep, and rounds a few times: 16 u of the result.
+// Sums of n terms in any order are off by at most gamma_n = n u / (1 - n u) times the sum of the terms' sizes (Higham,
+// Accuracy and Stability, section 3.1). An activation makes that as much larger as it is steep, and rounds a few times:
+// 16 u of the result.
 void compare(const Case& c, const Data& d, const float* y, const std::string& kernel, bool reads_zeros) {
     const double u = std::ldexp(1.0, -24);
     for (std::int32_t item = 0; item < c.items; ++item) {
@@ -23,7 +24,8 @@ void compare(const Case& c, const Data& d, const float* y, const std::string& ke
             double sum = d.bias.empty() ? 0 : d.bias[n], size = std::fabs(sum);
             bool meets_special = false;
             for (std::int32_t k = 0; k < c.inputs; ++k) {
-                const float w = d.weight[static_cast<std::size_t>(n) * c.inputs + k], x = d.x[static_cast<std::size_t>(item) * c.inputs + k];
+                const float w = d.weight[static_cast<std::size_t>(n) * c.inputs + k],
+                            x = d.x[static_cast<std::size_t>(item) * c.inputs + k];
                 meets_special |= !std::isfinite(x);
                 if (w == 0) continue;
                 sum += static_cast<double>(w) * x;
@@ -38,14 +40,18 @@ void compare(const Case& c, const Data& d, const float* y, const std::string& ke
             const double tolerance = slope(c.epilogue) * gamma * size + 16 * u * std::fabs(expected);
             const float got = y[static_cast<std::size_t>(item) * c.outputs + n];
             bool good = std::isfinite(expected) ? std::fabs(got - expected) <= tolerance
-                                                : std::isnan(expected) ? std::isnan(got) : static_cast<double>(got) == expected;
-            if (!std::isfinite(size) && std::isfinite(expected)) good = static_cast<double>(got) == expected;  // clipped infinity
+                        : std::isnan(expected)  ? std::isnan(got)
+                                                : static_cast<double>(got) == expected;
+            if (!std::isfinite(size) && std::isfinite(expected))
+                good = static_cast<double>(got) == expected;                   // clipped infinity
             if (reads_zeros && meets_special && std::isnan(got)) good = true;  // dense: 0 times infinity
             ++checks;
             if (!good && ++failures <= 20) {
-                std::printf("FAIL %s N=%d K=%d items=%d density=%.3f special=%d activation=%d: y[%d][%d] = %.9g, expected %.9g +- %.3g\n",
-                            kernel.c_str(), c.outputs, c.inputs, c.items, c.density, c.special, static_cast<int>(c.epilogue.activation), item,
-                            n, static_cast<double>(got), expected, tolerance);
+                std::printf(
+                    "FAIL %s N=%d K=%d items=%d density=%.3f special=%d activation=%d: y[%d][%d] = %.9g, expected %.9g "
+                    "+- %.3g\n",
+                    kernel.c_str(), c.outputs, c.inputs, c.items, c.density, c.special,
+                    static_cast<int>(c.epilogue.activation), item, n, static_cast<double>(got), expected, tolerance);
             }
         }
     }
@@ -60,7 +66,8 @@ void run_case(const Case& c, const FcKernels& isa, const FcKernel& kernel) {
     const FcPacked packed(d.weight.data(), nonzeros, d.bias.empty() ? nullptr : d.bias.data(), kernel, isa.lanes);
     const FcWeights& w = packed.weights();
     for (const bool at_end : {false, true}) {
-        Fenced x(d.x.size(), at_end), y(static_cast<std::size_t>(c.items) * c.outputs, at_end), r(d.residual.size(), at_end);
+        Fenced x(d.x.size(), at_end), y(static_cast<std::size_t>(c.items) * c.outputs, at_end),
+            r(d.residual.size(), at_end);
         std::memcpy(x.data(), d.x.data(), d.x.size() * 4);
         if (c.residual) std::memcpy(r.data(), d.residual.data(), d.residual.size() * 4);
         std::fill(y.data(), y.data() + static_cast<std::size_t>(c.items) * c.outputs, NAN);
@@ -69,16 +76,19 @@ void run_case(const Case& c, const FcKernels& isa, const FcKernel& kernel) {
                 const std::int32_t middle = w.units / 2;
                 const float* residual = c.residual ? r.data() + item * c.outputs : nullptr;
                 kernel.run(w, x.data() + item * c.inputs, residual, c.epilogue, y.data() + item * c.outputs, 0, middle);
-                kernel.run(w, x.data() + item * c.inputs, residual, c.epilogue, y.data() + item * c.outputs, middle, w.units);
+                kernel.run(w, x.data() + item * c.inputs, residual, c.epilogue, y.data() + item * c.outputs, middle,
+                           w.units);
             }
         } else {
             const std::int32_t width = kernel.width;
-            Fenced in(static_cast<std::size_t>(c.inputs) * width, at_end), out(static_cast<std::size_t>(c.outputs) * width, at_end);
+            Fenced in(static_cast<std::size_t>(c.inputs) * width, at_end),
+                out(static_cast<std::size_t>(c.outputs) * width, at_end);
             Fenced add(c.residual ? static_cast<std::size_t>(c.outputs) * width : 0, at_end);
             for (std::int32_t item = 0; item < c.items; item += width) {
                 const std::int32_t count = std::min(width, c.items - item), middle = w.units / 2;
                 isa.to_panel(x.data() + item * c.inputs, c.inputs, count, c.inputs, in.data(), width);
-                if (c.residual) isa.to_panel(r.data() + item * c.outputs, c.outputs, count, c.outputs, add.data(), width);
+                if (c.residual)
+                    isa.to_panel(r.data() + item * c.outputs, c.outputs, count, c.outputs, add.data(), width);
                 const float* residual = c.residual ? add.data() : nullptr;
                 kernel.run(w, in.data(), residual, c.epilogue, out.data(), 0, middle);
                 kernel.run(w, in.data(), residual, c.epilogue, out.data(), middle, w.units);
@@ -114,11 +124,14 @@ Epilogue some_epilogue() { return epilogues()[random_source() % epilogues().size
 
 void test_kernel(const FcKernels& isa, const FcKernel& kernel, int count) {
     const double densities[] = {0, 0.02, 0.1, 0.3, 0.7, 1};
-    auto some_size = [] { return static_cast<std::int32_t>(1 + random_source() % (random_source() % 3 == 0 ? 150 : 40)); };
+    auto some_size = [] {
+        return static_cast<std::int32_t>(1 + random_source() % (random_source() % 3 == 0 ? 150 : 40));
+    };
     for (int i = 0; i < count; ++i) {
-        const std::int32_t items = 1 + static_cast<std::int32_t>(random_source() % (kernel.panel ? 2 * kernel.width : 3));
-        run_case({some_size(), some_size(), items, densities[random_source() % 6], random_source() % 2 == 0, random_source() % 2 == 0,
-                  some_epilogue(), static_cast<Case::Special>(random_source() % 4)},
+        const std::int32_t items =
+            1 + static_cast<std::int32_t>(random_source() % (kernel.panel ? 2 * kernel.width : 3));
+        run_case({some_size(), some_size(), items, densities[random_source() % 6], random_source() % 2 == 0,
+                  random_source() % 2 == 0, some_epilogue(), static_cast<Case::Special>(random_source() % 4)},
                  isa, kernel);
     }
     for (const std::int32_t n : {1, 10, 64, 65, 300}) {
@@ -134,8 +147,8 @@ void test_layers(const FcKernels& isa, int count) {
     const double densities[] = {0, 0.05, 0.2, 0.6, 1};
     for (int i = 0; i < count; ++i) {
         const auto size = [] { return static_cast<std::int32_t>(1 + random_source() % 120); };
-        run_layer({size(), size(), size(), densities[random_source() % 5], random_source() % 2 == 0, random_source() % 2 == 0, some_epilogue(),
-                   static_cast<Case::Special>(random_source() % 4)},
+        run_layer({size(), size(), size(), densities[random_source() % 5], random_source() % 2 == 0,
+                   random_source() % 2 == 0, some_epilogue(), static_cast<Case::Special>(random_source() % 4)},
                   isa, i % 4 != 0);
     }
 }

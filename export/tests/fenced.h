@@ -11,11 +11,14 @@
 
 namespace edgeticket {
 
-// `count` elements between two pages that may not be read or written: right before the second, or right behind the first.
+// `count` elements between two pages that may not be read or written: right before the second, or right behind the
+// first.
 template <typename T>
 class FencedArray {
    public:
-    FencedArray(std::size_t count, bool at_end) : count_(count), page_(static_cast<std::size_t>(sysconf(_SC_PAGESIZE))) {
+    FencedArray(std::size_t count, bool at_end)
+        : count_(count),
+          page_(static_cast<std::size_t>(sysconf(_SC_PAGESIZE))) {
         const std::size_t bytes = count * sizeof(T);
         inner_ = std::max<std::size_t>((bytes + page_ - 1) / page_ * page_, page_);
         memory_ = static_cast<char*>(mmap(nullptr, inner_ + 2 * page_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));

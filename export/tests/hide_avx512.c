@@ -1,11 +1,12 @@
-// Makes a processor with AVX-512 look like one that ends with AVX2: LD_PRELOAD=hide_avx512.so PROGRAM (Linux on x86-64).
+// Makes a processor with AVX-512 look like one that ends with AVX2: LD_PRELOAD=hide_avx512.so PROGRAM (Linux on
+// x86-64).
 //
 //   cc -O1 -shared -fPIC hide_avx512.c -o hide_avx512.so
 //
-// The kernel can make CPUID fault (arch_prctl, ARCH_SET_CPUID, where /proc/cpuinfo says cpuid_fault). Each CPUID then arrives
-// here as SIGSEGV: it is answered truthfully but for AVX-512, VNNI, bf16 and AMX. So whatever chooses code by CPUID, ONNX
-// Runtime and the sparse engine alike, takes its AVX2 code; threads inherit it. Not for a program with a SIGSEGV
-// handler of its own, such as gcc. Exit code 125: this machine cannot do it.
+// The kernel can make CPUID fault (arch_prctl, ARCH_SET_CPUID, where /proc/cpuinfo says cpuid_fault). Each CPUID then
+// arrives here as SIGSEGV: it is answered truthfully but for AVX-512, VNNI, bf16 and AMX. So whatever chooses code by
+// CPUID, ONNX Runtime and the sparse engine alike, takes its AVX2 code; threads inherit it. Not for a program with a
+// SIGSEGV handler of its own, such as gcc. Exit code 125: this machine cannot do it.
 #define _GNU_SOURCE
 #include <cpuid.h>
 #include <signal.h>
@@ -20,10 +21,10 @@ enum { ARCH_SET_CPUID = 0x1012 };
 // Of leaf 7, as the Intel manual numbers them (volume 2, CPUID).
 #define BIT(n) (1U << (n))
 static const unsigned AVX512_EBX = BIT(16) | BIT(17) | BIT(21) | BIT(26) | BIT(27) | BIT(28) | BIT(30) | BIT(31);
-static const unsigned AVX512_ECX = BIT(1) | BIT(6) | BIT(11) | BIT(12) | BIT(14);                        // VBMI to VPOPCNTDQ
+static const unsigned AVX512_ECX = BIT(1) | BIT(6) | BIT(11) | BIT(12) | BIT(14);  // VBMI to VPOPCNTDQ
 // With fp16 and AMX.
 static const unsigned AVX512_AMX_EDX = BIT(2) | BIT(3) | BIT(8) | BIT(22) | BIT(23) | BIT(24) | BIT(25);
-static const unsigned VNNI_BF16_EAX = BIT(4) | BIT(5) | BIT(21);                                         // of subleaf 1
+static const unsigned VNNI_BF16_EAX = BIT(4) | BIT(5) | BIT(21);  // of subleaf 1
 
 static long allow_cpuid(int allowed) { return syscall(SYS_arch_prctl, ARCH_SET_CPUID, (unsigned long)allowed); }
 

@@ -1,6 +1,7 @@
 // The plugin under a stand-in for ONNX Runtime: eight threads share one region, and runs that allocate are counted.
 //
-//   host PLUGIN [RUNS]     RUNS of every batch size a thread; exit status 1 where results differ from those of one thread, or where a run allocates
+//   host PLUGIN [RUNS]     RUNS of every batch size a thread; exit status 1 where results differ from those of one
+//   thread, or where a run allocates
 //
 // Built with -fsanitize=thread it is what ThreadSanitizer looks at.
 #include <dlfcn.h>
@@ -97,9 +98,11 @@ class Network {
         values_.push_back(std::make_unique<OrtValueInfo>(OrtValueInfo{name, {{kFloat, shape}}, tensors_.back().get()}));
         return values_.back().get();
     }
-    const OrtValueInfo* node(const char* op, std::vector<const OrtValueInfo*> inputs, const std::vector<std::int64_t>& shape, std::vector<OrtOpAttr> attributes) {
+    const OrtValueInfo* node(const char* op, std::vector<const OrtValueInfo*> inputs,
+                             const std::vector<std::int64_t>& shape, std::vector<OrtOpAttr> attributes) {
         const std::string name = "v" + std::to_string(nodes_.size());
-        nodes_.push_back(std::make_unique<OrtNode>(OrtNode{name, op, std::move(inputs), {value(name, shape)}, std::move(attributes)}));
+        nodes_.push_back(std::make_unique<OrtNode>(
+            OrtNode{name, op, std::move(inputs), {value(name, shape)}, std::move(attributes)}));
         graph.nodes.push_back(nodes_.back().get());
         return nodes_.back()->outputs[0];
     }
@@ -179,7 +182,8 @@ int share(OrtNodeComputeInfo* region, void* state, int pool, int runs) {
     for (int t = 0; t < kThreads; ++t) threads.emplace_back(work, t);
     for (std::thread& thread : threads) thread.join();
     const long later = allocations.load() - warm.load();
-    std::printf("%d threads, pool of %d: %d runs, %d with other results; ", kThreads, pool, 2 * kThreads * runs * kMostItems, wrong.load());
+    std::printf("%d threads, pool of %d: %d runs, %d with other results; ", kThreads, pool,
+                2 * kThreads * runs * kMostItems, wrong.load());
     if (COUNTS_ALLOCATIONS) std::printf("%ld allocations in the first runs, %ld once all were warm\n", first, later);
     else std::printf("allocations not counted\n");
     return wrong.load() > 0 || (COUNTS_ALLOCATIONS && (later != 0 || first == 0));
@@ -188,10 +192,12 @@ int share(OrtNodeComputeInfo* region, void* state, int pool, int runs) {
 int all(const char* plugin, int runs) {
     void* const library = dlopen(plugin, RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) return std::printf("FAIL %s\n", dlerror()), 1;
-    using Create = Status (*)(const char*, const OrtApiBase*, const OrtLogger*, OrtEpFactory**, std::size_t, std::size_t*);
+    using Create =
+        Status (*)(const char*, const OrtApiBase*, const OrtLogger*, OrtEpFactory**, std::size_t, std::size_t*);
     const auto create = reinterpret_cast<Create>(dlsym(library, "CreateEpFactories"));
     const auto release = reinterpret_cast<Status (*)(OrtEpFactory*)>(dlsym(library, "ReleaseEpFactory"));
-    const OrtApiBase base{[](std::uint32_t version) { return version <= kVersion ? api() : nullptr; }, [] { return "1.23.1"; }};
+    const OrtApiBase base{[](std::uint32_t version) { return version <= kVersion ? api() : nullptr; },
+                          [] { return "1.23.1"; }};
     OrtEpFactory* factory = nullptr;
     std::size_t count = 0;
     check(create("edgeticket", &base, nullptr, &factory, 1, &count));
@@ -206,7 +212,8 @@ int all(const char* plugin, int runs) {
         check(factory->CreateEp(factory, nullptr, nullptr, 0, &options, nullptr, &provider));
         OrtEpGraphSupportInfo support;
         check(provider->GetCapability(provider, &network.graph, &support));
-        if (support.groups.size() != 1 || support.groups[0] != network.graph.nodes) return std::printf("FAIL not claimed as one region\n"), 1;
+        if (support.groups.size() != 1 || support.groups[0] != network.graph.nodes)
+            return std::printf("FAIL not claimed as one region\n"), 1;
         const OrtGraph* graph = &network.graph;
         const OrtNode* fused = &network.fused;
         OrtNodeComputeInfo* region = nullptr;

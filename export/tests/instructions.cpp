@@ -7,9 +7,9 @@
 #include <random>
 #include <vector>
 
-#include "isa/isa.h"
 #include "engine/plan/memory.h"
 #include "engine/run/plan.h"
+#include "isa/isa.h"
 
 using namespace edgeticket;
 

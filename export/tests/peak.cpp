@@ -1,11 +1,13 @@
-// What this machine can multiply and add at most, by instruction set, on one core and on two at once: the yardstick of the
-// benchmarks.
+// What this machine can multiply and add at most, by instruction set, on one core and on two at once: the yardstick of
+// the benchmarks.
 //
 // usage: peak [milliseconds a measurement, 50 by default]
-// prints a line for each measurement: instruction set, threads, GMAC/s (10^9 fp32 multiply-accumulates a second, all threads)
+// prints a line for each measurement: instruction set, threads, GMAC/s (10^9 fp32 multiply-accumulates a second, all
+// threads)
 //
-// Twelve independent accumulators, x and y fill 14 registers of the 16 that AVX2 has, so neither latency (4 or 5 cycles on
-// two units: 10 in flight are enough) nor memory has a part in it. They are named one by one: arrays end up on the stack.
+// Twelve independent accumulators, x and y fill 14 registers of the 16 that AVX2 has, so neither latency (4 or 5 cycles
+// on two units: 10 in flight are enough) nor memory has a part in it. They are named one by one: arrays end up on the
+// stack.
 
 #include <algorithm>
 #include <atomic>
@@ -24,22 +26,22 @@ constexpr int ACCUMULATORS = 12;
 constexpr int STEPS = 40000;
 
 // A function of STEPS * ACCUMULATORS fused multiply-adds of LANES lanes; its result depends on all of them.
-#define EDGETICKET_PEAK_BLOCK(NAME, LANES, ATTRIBUTES)                                                            \
-    ATTRIBUTES float NAME(float factor, float summand) {                                                          \
-        typedef float V __attribute__((vector_size((LANES) * sizeof(float))));                                    \
-        const V x = V{} + factor, y = V{} + summand;                                                              \
-        V a = y, b = y + 1, c = y + 2, d = y + 3, e = y + 4, f = y + 5;                                           \
-        V g = y + 6, h = y + 7, i = y + 8, j = y + 9, k = y + 10, l = y + 11;                                     \
-        for (int step = 0; step < STEPS; ++step) {                                                                \
-            a = a * x + y, b = b * x + y, c = c * x + y, d = d * x + y, e = e * x + y, f = f * x + y;             \
-            g = g * x + y, h = h * x + y, i = i * x + y, j = j * x + y, k = k * x + y, l = l * x + y;             \
-        }                                                                                                         \
-        const V sum = a + b + c + d + e + f + g + h + i + j + k + l;                                              \
-        float total = 0;                                                                                          \
-        for (int lane = 0; lane < (LANES); ++lane) {                                                              \
-            total += sum[lane];                                                                                   \
-        }                                                                                                         \
-        return total;                                                                                             \
+#define EDGETICKET_PEAK_BLOCK(NAME, LANES, ATTRIBUTES)                                                \
+    ATTRIBUTES float NAME(float factor, float summand) {                                              \
+        typedef float V __attribute__((vector_size((LANES) * sizeof(float))));                        \
+        const V x = V{} + factor, y = V{} + summand;                                                  \
+        V a = y, b = y + 1, c = y + 2, d = y + 3, e = y + 4, f = y + 5;                               \
+        V g = y + 6, h = y + 7, i = y + 8, j = y + 9, k = y + 10, l = y + 11;                         \
+        for (int step = 0; step < STEPS; ++step) {                                                    \
+            a = a * x + y, b = b * x + y, c = c * x + y, d = d * x + y, e = e * x + y, f = f * x + y; \
+            g = g * x + y, h = h * x + y, i = i * x + y, j = j * x + y, k = k * x + y, l = l * x + y; \
+        }                                                                                             \
+        const V sum = a + b + c + d + e + f + g + h + i + j + k + l;                                  \
+        float total = 0;                                                                              \
+        for (int lane = 0; lane < (LANES); ++lane) {                                                  \
+            total += sum[lane];                                                                       \
+        }                                                                                             \
+        return total;                                                                                 \
     }
 
 struct Candidate {
@@ -74,8 +76,9 @@ std::vector<Candidate> candidates() {
 }
 #endif
 
-std::atomic<float> sink{0};           // what is stored here cannot be optimised away
-std::atomic<float> factor{0.999F};    // and what is read from here cannot be computed before: a * x + y tends to y / (1 - x)
+std::atomic<float> sink{0};  // what is stored here cannot be optimised away
+std::atomic<float> factor{
+    0.999F};  // and what is read from here cannot be computed before: a * x + y tends to y / (1 - x)
 std::atomic<float> summand{0.001F};
 
 // GMAC/s of one thread: the median over the blocks of `milliseconds`.

@@ -1,7 +1,9 @@
-// What the tests of plans share: a region is planned and run on fenced buffers, its outputs are held against the reference.
+// What the tests of plans share: a region is planned and run on fenced buffers, its outputs are held against the
+// reference.
 //
-// The tolerance of an output is derived: n rounded operations change a sum by at most n / (1 - n u) * u times the sum of magnitudes
-// (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1), u = 2^-24; n counts the operations of the region's longest path.
+// The tolerance of an output is derived: n rounded operations change a sum by at most n / (1 - n u) * u times the sum
+// of magnitudes (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1), u = 2^-24; n counts the
+// operations of the region's longest path.
 #pragma once
 
 #include <cmath>
@@ -14,11 +16,11 @@
 #include <thread>
 #include <vector>
 
-#include "isa/isa.h"
-#include "engine/run/plan.h"
 #include "engine/region/reference.h"
 #include "engine/region/shape.h"
+#include "engine/run/plan.h"
 #include "fenced.h"
+#include "isa/isa.h"
 
 namespace edgeticket {
 
@@ -41,7 +43,8 @@ class Chance {
         std::vector<float> w(static_cast<std::size_t>(rows * columns));
         for (std::int64_t r = 0; r < rows; ++r) {
             const int row_zero = chance(10) ? 100 : zero;
-            for (std::int64_t c = 0; c < columns; ++c) w[static_cast<std::size_t>(r * columns + c)] = chance(row_zero) ? 0.0F : real();
+            for (std::int64_t c = 0; c < columns; ++c)
+                w[static_cast<std::size_t>(r * columns + c)] = chance(row_zero) ? 0.0F : real();
         }
         return w;
     }
@@ -74,14 +77,19 @@ inline int add_value(Region& region, const std::vector<std::int64_t>& shape) {
 inline void describe(const Region& region) {
     for (const Node& node : region.nodes) {
         std::printf("    %s", node.traits().name);
-        for (const std::int64_t s : region.values[static_cast<std::size_t>(node.inputs[0])].shape) std::printf(" %lld", static_cast<long long>(s));
+        for (const std::int64_t s : region.values[static_cast<std::size_t>(node.inputs[0])].shape)
+            std::printf(" %lld", static_cast<long long>(s));
         std::printf(" ->");
-        for (const std::int64_t s : region.values[static_cast<std::size_t>(node.output)].shape) std::printf(" %lld", static_cast<long long>(s));
+        for (const std::int64_t s : region.values[static_cast<std::size_t>(node.output)].shape)
+            std::printf(" %lld", static_cast<long long>(s));
         const Window& w = node.window;
-        std::printf("  k %lld %lld s %lld %lld d %lld %lld p %lld %lld %lld %lld g %lld\n", static_cast<long long>(w.kernel[0]), static_cast<long long>(w.kernel[1]),
-                    static_cast<long long>(w.stride[0]), static_cast<long long>(w.stride[1]), static_cast<long long>(w.dilation[0]), static_cast<long long>(w.dilation[1]),
-                    static_cast<long long>(w.pad_begin[0]), static_cast<long long>(w.pad_begin[1]), static_cast<long long>(w.pad_end[0]),
-                    static_cast<long long>(w.pad_end[1]), static_cast<long long>(node.groups));
+        std::printf("  k %lld %lld s %lld %lld d %lld %lld p %lld %lld %lld %lld g %lld\n",
+                    static_cast<long long>(w.kernel[0]), static_cast<long long>(w.kernel[1]),
+                    static_cast<long long>(w.stride[0]), static_cast<long long>(w.stride[1]),
+                    static_cast<long long>(w.dilation[0]), static_cast<long long>(w.dilation[1]),
+                    static_cast<long long>(w.pad_begin[0]), static_cast<long long>(w.pad_begin[1]),
+                    static_cast<long long>(w.pad_end[0]), static_cast<long long>(w.pad_end[1]),
+                    static_cast<long long>(node.groups));
     }
 }
 
@@ -97,8 +105,10 @@ inline void run_threads(void*, void (*task)(void*, std::size_t), std::size_t cou
     for (std::thread& thread : threads) thread.join();
 }
 
-// The worst error of all outputs as a multiple of what is allowed. Buffers end, or begin, at a page that may not be touched.
-inline double worst(const RegionCase& test, const Settings& settings, std::int64_t items, const std::vector<std::vector<float>>& inputs, bool at_end) {
+// The worst error of all outputs as a multiple of what is allowed. Buffers end, or begin, at a page that may not be
+// touched.
+inline double worst(const RegionCase& test, const Settings& settings, std::int64_t items,
+                    const std::vector<std::vector<float>>& inputs, bool at_end) {
     std::vector<std::unique_ptr<Fenced>> fenced;
     std::vector<const float*> in;
     std::vector<float*> out;
@@ -149,7 +159,8 @@ int test_regions(int count, unsigned first, int most_items, Make make) {
             const std::int64_t items = chance.number(1, chance.chance(30) ? 3 : most_items);
             std::vector<std::vector<float>> inputs;
             for (const int value : test.region.inputs)
-                inputs.push_back(chance.reals(items * elements(test.region.values[static_cast<std::size_t>(value)].shape)));
+                inputs.push_back(
+                    chance.reals(items * elements(test.region.values[static_cast<std::size_t>(value)].shape)));
             Settings settings;
             settings.isa = set.isa;
             settings.threads = chance.number(1, 3);
@@ -158,8 +169,8 @@ int test_regions(int count, unsigned first, int most_items, Make make) {
             ++ran;
             if (off <= 1) continue;
             ++failed;
-            std::printf("%s, seed %u, %lld items, %d threads: %.3g times the allowed error\n", set.name, seed, static_cast<long long>(items),
-                        settings.threads, off);
+            std::printf("%s, seed %u, %lld items, %d threads: %.3g times the allowed error\n", set.name, seed,
+                        static_cast<long long>(items), settings.threads, off);
             if (failed <= 5) describe(test.region);
         }
     }

@@ -25,12 +25,14 @@ class Maker {
         const int nodes = chance_.number(1, 6);
         for (int i = 0; i < nodes; ++i) value = add_node(value);
         region.outputs.push_back(value);
-        if (nodes > 1 && chance_.chance(25) && region.nodes[0].output != value) region.outputs.push_back(region.nodes[0].output);
+        if (nodes > 1 && chance_.chance(25) && region.nodes[0].output != value)
+            region.outputs.push_back(region.nodes[0].output);
         return test_;
     }
 
    private:
-    void window(Node& node, std::size_t rank, const std::vector<std::int64_t>& in, std::vector<std::int64_t>& out, bool pool) {
+    void window(Node& node, std::size_t rank, const std::vector<std::int64_t>& in, std::vector<std::int64_t>& out,
+                bool pool) {
         for (int d = rank == 3 ? 0 : 1; d < 2; ++d) {
             const std::int64_t size = rank == 3 ? in[static_cast<std::size_t>(d) + 1] : in[1];
             Window& w = node.window;
@@ -48,7 +50,8 @@ class Maker {
                     w.pad_end[d] = std::min(w.pad_end[d], w.kernel[d] - 1);
                 }
             }
-            out.push_back((size + w.pad_begin[d] + w.pad_end[d] - (w.kernel[d] - 1) * w.dilation[d] - 1) / w.stride[d] + 1);
+            out.push_back((size + w.pad_begin[d] + w.pad_end[d] - (w.kernel[d] - 1) * w.dilation[d] - 1) / w.stride[d] +
+                          1);
         }
     }
 
@@ -71,7 +74,8 @@ class Maker {
         if (in.size() >= 2 && kind < 45) {
             node.op = Op::Conv;
             node.groups = chance_.chance(25) ? in[0] : 1;
-            const std::int64_t group_in = in[0] / node.groups, group_out = node.groups > 1 ? chance_.number(1, 2) : chance_.number(1, 24);
+            const std::int64_t group_in = in[0] / node.groups,
+                               group_out = node.groups > 1 ? chance_.number(1, 2) : chance_.number(1, 24);
             out = {group_out * node.groups};
             window(node, in.size(), in, out, false);
             const std::int64_t columns = group_in * node.window.kernel[0] * node.window.kernel[1];
@@ -105,7 +109,9 @@ class Maker {
             std::vector<int> same;
             for (std::size_t v = 0; v < test_.region.values.size(); ++v)
                 if (test_.region.values[v].shape == in) same.push_back(static_cast<int>(v));
-            if (chance_.chance(70)) node.inputs.push_back(same[static_cast<std::size_t>(chance_.number(0, static_cast<int>(same.size()) - 1))]);
+            if (chance_.chance(70))
+                node.inputs.push_back(
+                    same[static_cast<std::size_t>(chance_.number(0, static_cast<int>(same.size()) - 1))]);
             else node.constant = constant(in);
         } else {
             chance_.activation(node);

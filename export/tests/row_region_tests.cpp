@@ -1,4 +1,5 @@
-// Plans of random regions of fully connected layers, few rows and many, against the double-precision reference; and what is fused.
+// Plans of random regions of fully connected layers, few rows and many, against the double-precision reference; and
+// what is fused.
 //
 //   row_region_tests [COUNT [SEED]]     one line a failure; exit status 1 if there was any
 #include "region_cases.h"
@@ -41,8 +42,9 @@ class Maker {
         if (kind < 45 && in.size() == 1) {
             node.op = Op::Fc;
             // Often a width that is there already: residuals.
-            out = chance_.chance(60) ? std::vector<std::int64_t>{elements(test_.region.values[static_cast<std::size_t>(any())].shape)}
-                                     : std::vector<std::int64_t>{width()};
+            out = chance_.chance(60)
+                      ? std::vector<std::int64_t>{elements(test_.region.values[static_cast<std::size_t>(any())].shape)}
+                      : std::vector<std::int64_t>{width()};
             node.weight = chance_.weights(out[0], in[0]);
             if (chance_.chance(60)) node.bias = chance_.reals(out[0]);
             test_.operations += static_cast<double>(in[0]) + 2;
@@ -52,7 +54,9 @@ class Maker {
             std::vector<int> same;
             for (std::size_t v = 0; v < test_.region.values.size(); ++v)
                 if (test_.region.values[v].shape == in) same.push_back(static_cast<int>(v));
-            if (chance_.chance(65)) node.inputs.push_back(same[static_cast<std::size_t>(chance_.number(0, static_cast<int>(same.size()) - 1))]);
+            if (chance_.chance(65))
+                node.inputs.push_back(
+                    same[static_cast<std::size_t>(chance_.number(0, static_cast<int>(same.size()) - 1))]);
             else node.constant = chance_.reals(elements(in));
             if (node.inputs.size() == 2 && chance_.chance(50)) std::swap(node.inputs[0], node.inputs[1]);
         } else if (kind < 72) {
@@ -108,11 +112,12 @@ int test_fusing() {
         const Memory workspace(plan->workspace_bytes(1));
         const std::vector<double> us = plan->measure(workspace.data());
         const bool fused = std::string(test.add).rfind("fused", 0) == 0;
-        if (us.size() != 3 || us[0] <= 0 || us[2] != 0 || (us[1] == 0) != fused) ++failed, std::printf("measured: not what is run\n");
+        if (us.size() != 3 || us[0] <= 0 || us[2] != 0 || (us[1] == 0) != fused)
+            ++failed, std::printf("measured: not what is run\n");
         if (plan->reports()[1].kernel == test.add && plan->reports()[2].kernel == test.relu) continue;
         ++failed;
-        std::printf("Add is \"%s\", expected \"%s\"; Relu is \"%s\", expected \"%s\"\n", plan->reports()[1].kernel.c_str(), test.add,
-                    plan->reports()[2].kernel.c_str(), test.relu);
+        std::printf("Add is \"%s\", expected \"%s\"; Relu is \"%s\", expected \"%s\"\n",
+                    plan->reports()[1].kernel.c_str(), test.add, plan->reports()[2].kernel.c_str(), test.relu);
     }
     return failed;
 }

@@ -7,8 +7,8 @@
 namespace edgeticket {
 namespace {
 
-// Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, sections 14.7.1 and 15.2: the instructions count
-// only where the operating system saves the registers (OSXSAVE, then XCR0: 6 for ymm, 0xe6 for zmm and masks).
+// Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, sections 14.7.1 and 15.2: the instructions
+// count only where the operating system saves the registers (OSXSAVE, then XCR0: 6 for ymm, 0xe6 for zmm and masks).
 Cpu ask_cpu() {
     Cpu cpu;
 #if defined(__x86_64__)

@@ -28,7 +28,8 @@ const InstructionSet* isa_named(const std::string& name) {
 
 std::string isa_names() {
     std::string names;
-    for (std::size_t i = std::size(kInstructionSets); i-- > 0;) names += kInstructionSets[i].name + std::string(i > 0 ? ", " : "");
+    for (std::size_t i = std::size(kInstructionSets); i-- > 0;)
+        names += kInstructionSets[i].name + std::string(i > 0 ? ", " : "");
     return names;
 }
 

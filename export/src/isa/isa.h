@@ -1,5 +1,5 @@
-// The instruction sets, a row each: kernels, whether they run here, and how they compare. To add one: a row here, its flags in
-// CMakeLists.txt, the length of its vectors in simd/vec.h.
+// The instruction sets, a row each: kernels, whether they run here, and how they compare. To add one: a row here, its
+// flags in CMakeLists.txt, the length of its vectors in simd/vec.h.
 #pragma once
 
 #include <cstdint>
@@ -17,21 +17,21 @@ enum class Isa : std::uint8_t { Portable, Neon, Avx2, Avx512 };  // in the order
 struct InstructionSet {
     Isa isa;
     const char* name;
-    bool (*available)() = nullptr;           // whether this processor has it; null where this build has no kernels of it
+    bool (*available)() = nullptr;  // whether this processor has it; null where this build has no kernels of it
     const MapKernels* maps = nullptr;
     const MapKernels* small_maps = nullptr;  // of four lanes, for maps of a few pixels
     const FcKernels* layers = nullptr;
     const PeakKernel* peak = nullptr;
-    // Cycles that its kernels take, as a share of those of AVX-512, whose vectors and gathers are the dearest: of convolutions,
-    // and of every other step over maps.
+    // Cycles that its kernels take, as a share of those of AVX-512, whose vectors and gathers are the dearest: of
+    // convolutions, and of every other step over maps.
     double conv_cycles = 1, other_cycles = 1;
 };
 
-#define EDGETICKET_KERNELS(name)                \
-    namespace name {                            \
-    extern const MapKernels map_kernels;        \
-    extern const FcKernels fc_kernels;          \
-    extern const PeakKernel peak_kernel;        \
+#define EDGETICKET_KERNELS(name)         \
+    namespace name {                     \
+    extern const MapKernels map_kernels; \
+    extern const FcKernels fc_kernels;   \
+    extern const PeakKernel peak_kernel; \
     }
 EDGETICKET_KERNELS(portable)
 #ifdef EDGETICKET_HAS_NEON
@@ -50,10 +50,11 @@ EDGETICKET_KERNELS(avx512)
 
 // The best that a processor may have comes last.
 inline constexpr InstructionSet kInstructionSets[] = {
-    {Isa::Portable, "portable", [] { return true; }, &portable::map_kernels, &portable::map_kernels, &portable::fc_kernels,
-     &portable::peak_kernel, 0.54, 0.3},
+    {Isa::Portable, "portable", [] { return true; }, &portable::map_kernels, &portable::map_kernels,
+     &portable::fc_kernels, &portable::peak_kernel, 0.54, 0.3},
 #ifdef EDGETICKET_HAS_NEON  // its cycles have not been measured
-    {Isa::Neon, "neon", [] { return true; }, &neon::map_kernels, &neon::map_kernels, &neon::fc_kernels, &neon::peak_kernel},
+    {Isa::Neon, "neon", [] { return true; }, &neon::map_kernels, &neon::map_kernels, &neon::fc_kernels,
+     &neon::peak_kernel},
 #else
     {Isa::Neon, "neon"},
 #endif
@@ -64,8 +65,8 @@ inline constexpr InstructionSet kInstructionSets[] = {
     {Isa::Avx2, "avx2"},
 #endif
 #ifdef EDGETICKET_HAS_AVX512
-    {Isa::Avx512, "avx512", [] { return this_cpu().avx512; }, &avx512::map_kernels, &fma4::map_kernels, &avx512::fc_kernels,
-     &avx512::peak_kernel},
+    {Isa::Avx512, "avx512", [] { return this_cpu().avx512; }, &avx512::map_kernels, &fma4::map_kernels,
+     &avx512::fc_kernels, &avx512::peak_kernel},
 #else
     {Isa::Avx512, "avx512"},
 #endif

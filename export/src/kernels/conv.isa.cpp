@@ -1,9 +1,10 @@
 // Computes a convolution over one tile of a lane-blocked map.
 //
-// For each output channel, the tile's vectors are accumulators; each nonzero weight is broadcast once and multiplied with the tile
-// shifted by that weight's tap. A tile of few vectors would wait for its own additions, so it sums entries in turns in several sets.
-#include "simd/activation.h"
+// For each output channel, the tile's vectors are accumulators; each nonzero weight is broadcast once and multiplied
+// with the tile shifted by that weight's tap. A tile of few vectors would wait for its own additions, so it sums
+// entries in turns in several sets.
 #include "maps.h"
+#include "simd/activation.h"
 
 namespace edgeticket::ISA_NS {
 namespace {
@@ -39,7 +40,8 @@ __attribute__((noinline)) void activate_stored(const ConvTask& task, float* out,
         }
 }
 
-// Ends the sums of one channel: they are put aside, or go through residual, activation and mask to be stored, with their halos.
+// Ends the sums of one channel: they are put aside, or go through residual, activation and mask to be stored, with
+// their halos.
 template <int Rows, int Columns>
 ET_INLINE void finish(const ConvTask& task, int channel, V (&sums)[Rows][Columns], V low, V high) {
     float* const plane = task.out + channel * task.out_plane;
@@ -106,7 +108,8 @@ void conv(const ConvTask& task) {
 #pragma GCC unroll 16
                 for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 16
-                    for (int c = 0; c < Columns; ++c) sums[i % sets][r][c] += weight * load(from + r * in_pitch + c * step);
+                    for (int c = 0; c < Columns; ++c)
+                        sums[i % sets][r][c] += weight * load(from + r * in_pitch + c * step);
             }
         }
         for (; k < end; ++k) {
@@ -159,7 +162,8 @@ void point(const PointTask& task) {
     for (int channel = task.first; channel < task.last; ++channel) {
         const float* const a = task.a + channel * task.a_plane + task.a_inside;
         const float* const b = task.b ? task.b + channel * task.b_plane + task.b_inside : nullptr;
-        const float* const constant = task.constant ? task.constant + std::ptrdiff_t{channel} * task.rows * task.columns * VL : nullptr;
+        const float* const constant =
+            task.constant ? task.constant + std::ptrdiff_t{channel} * task.rows * task.columns * VL : nullptr;
         float* const plane = task.out + channel * task.out_plane;
         for (int r = 0; r < task.rows; ++r)
             for (int c = 0; c < task.columns; ++c) {
@@ -237,27 +241,27 @@ void flat(const float* a, const float* b, float* y, std::size_t count, const Epi
 #define ET_TEXT(x) ET_TEXT2(x)
 #define ET_TILE(prefix, format, loop, R, C, stride, suffix) \
     {prefix ET_TEXT(ISA_NS) "_" #R "x" #C suffix, format, R, C, stride, loop<R, C, stride>}
-#define ET_TILES(prefix, format, loop, R, C)                 \
-    ET_TILE(prefix, format, loop, R, C, 1, "_s1"),           \
-        ET_TILE(prefix, format, loop, R, C, 2, "_s2"),       \
+#define ET_TILES(prefix, format, loop, R, C)                                                      \
+    ET_TILE(prefix, format, loop, R, C, 1, "_s1"), ET_TILE(prefix, format, loop, R, C, 2, "_s2"), \
         ET_TILE(prefix, format, loop, R, C, 0, "_sn")
 #define ROW(R, C) ET_TILES("conv_", ConvFormat::Unstructured, conv, R, C)
 #define DENSE(R, C) ET_TILES("conv_dense_", ConvFormat::Dense, conv_dense, R, C)
 
 // The table of convolution kernels: what is planned, tested and benchmarked are its rows.
 const ConvKernel convs[] = {
-    ROW(1, 1), ROW(2, 1), ROW(3, 1), ROW(4, 1), ROW(5, 1), ROW(6, 1), ROW(7, 1), ROW(8, 1), ROW(1, 2), ROW(2, 2), ROW(3, 2),
-    ROW(4, 2), ROW(1, 3), ROW(2, 3), ROW(1, 4), ROW(2, 4), ROW(1, 5), ROW(1, 6), ROW(1, 7), ROW(1, 8),
-    DENSE(1, 1), DENSE(2, 1), DENSE(1, 2),
+    ROW(1, 1),   ROW(2, 1),   ROW(3, 1),   ROW(4, 1),   ROW(5, 1),   ROW(6, 1),   ROW(7, 1),   ROW(8, 1),
+    ROW(1, 2),   ROW(2, 2),   ROW(3, 2),   ROW(4, 2),   ROW(1, 3),   ROW(2, 3),   ROW(1, 4),   ROW(2, 4),
+    ROW(1, 5),   ROW(1, 6),   ROW(1, 7),   ROW(1, 8),   DENSE(1, 1), DENSE(2, 1), DENSE(1, 2),
 #if defined(__AVX512F__) || defined(__aarch64__)  // 32 registers: more sums
-    ROW(2, 5),
-    DENSE(3, 1), DENSE(4, 1), DENSE(5, 1), DENSE(6, 1), DENSE(2, 2), DENSE(3, 2), DENSE(1, 3), DENSE(2, 3), DENSE(1, 4), DENSE(1, 5), DENSE(1, 6),
+    ROW(2, 5),   DENSE(3, 1), DENSE(4, 1), DENSE(5, 1), DENSE(6, 1), DENSE(2, 2), DENSE(3, 2), DENSE(1, 3),
+    DENSE(2, 3), DENSE(1, 4), DENSE(1, 5), DENSE(1, 6),
 #endif
 };
 
 }  // namespace
 
 extern const MapKernels map_kernels;  // declared in isa/isa.h for everyone else
-const MapKernels map_kernels = {ET_TEXT(ISA_NS), VL, convs, sizeof convs / sizeof convs[0], point, pool, mean, move, flat};
+const MapKernels map_kernels = {
+    ET_TEXT(ISA_NS), VL, convs, sizeof convs / sizeof convs[0], point, pool, mean, move, flat};
 
 }  // namespace edgeticket::ISA_NS

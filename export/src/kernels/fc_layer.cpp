@@ -11,7 +11,9 @@ namespace {
 constexpr double BLOCK_BYTES = 256 << 10;  // of weights that several rows share while they are near
 constexpr double CALL_COST = 60;  // what every call takes, in the unit of FcKernel's costs: a few mispredicted branches
 
-std::int32_t widest(const FcKernels& kernels) { return *std::max_element(kernels.widths, kernels.widths + FC_MAX_WIDTHS); }
+std::int32_t widest(const FcKernels& kernels) {
+    return *std::max_element(kernels.widths, kernels.widths + FC_MAX_WIDTHS);
+}
 
 bool is_window(const FcKernel& kernel) { return kernel.columns > 0; }
 
@@ -42,9 +44,12 @@ double bytes_of(const FcKernel& kernel, std::int32_t lanes, double outputs, doub
 
 }  // namespace
 
-FcLayer::FcLayer(const FcKernels& kernels, const float* weight, const float* bias, std::int32_t outputs, std::int32_t inputs, bool many,
-                 const FcMachine& machine)
-    : kernels_(kernels), machine_(machine), outputs_(outputs), inputs_(inputs) {
+FcLayer::FcLayer(const FcKernels& kernels, const float* weight, const float* bias, std::int32_t outputs,
+                 std::int32_t inputs, bool many, const FcMachine& machine)
+    : kernels_(kernels),
+      machine_(machine),
+      outputs_(outputs),
+      inputs_(inputs) {
     if (machine_.peak_gmacs <= 0) machine_.peak_gmacs = kernels.peak_gmacs;
     float_us_ = 1e-3 * kernels.cost_transpose * kernels.lanes / machine_.peak_gmacs;
     const FcNonzeros nonzeros(weight, outputs, inputs);
@@ -55,7 +60,8 @@ FcLayer::FcLayer(const FcKernels& kernels, const float* weight, const float* bia
 }
 
 double FcLayer::computed_us(const FcKernel& kernel, double steps) const {
-    return (CALL_COST + steps * kernel.cost_step + outputs_ * kernel.cost_output) * 1e-3 * kernels_.lanes / machine_.peak_gmacs;
+    return (CALL_COST + steps * kernel.cost_step + outputs_ * kernel.cost_output) * 1e-3 * kernels_.lanes /
+           machine_.peak_gmacs;
 }
 
 double FcLayer::cost_us(const FcKernel& kernel, double steps, double bytes) const {
@@ -111,7 +117,9 @@ void FcLayer::choose_panels(const float* weight, const FcNonzeros& nonzeros, con
         }
     }
     const FcKernel* any = panel_kernels_[0];
-    panel_ = row_->weights().format == any->format ? row_ : std::make_shared<const FcPacked>(weight, nonzeros, bias, *any, kernels_.lanes);
+    panel_ = row_->weights().format == any->format
+                 ? row_
+                 : std::make_shared<const FcPacked>(weight, nonzeros, bias, *any, kernels_.lanes);
 }
 
 // The cheapest way to run a number of items, from the cheapest ways to run fewer.
@@ -124,7 +132,8 @@ void FcLayer::choose_rest() {
         for (int w = 0; w < FC_MAX_WIDTHS; ++w) {
             if (panel_kernels_[w] == nullptr) continue;
             const std::int32_t width = kernels_.widths[w];
-            const double us = panel_us_[w] + transpose_us(width * (static_cast<std::int64_t>(inputs_) + outputs_)) + rest_us_[std::max(0, rest - width)];
+            const double us = panel_us_[w] + transpose_us(width * (static_cast<std::int64_t>(inputs_) + outputs_)) +
+                              rest_us_[std::max(0, rest - width)];
             if (us < rest_us_[rest]) rest_us_[rest] = us, next_[rest] = width;
         }
     }
@@ -144,8 +153,8 @@ double FcLayer::panel_us(std::int32_t width) const {
     return std::numeric_limits<double>::infinity();
 }
 
-void FcLayer::run_rows(const float* x, const float* residual, const Epilogue& epilogue, float* y, std::int64_t items, std::int32_t first,
-                       std::int32_t last) const {
+void FcLayer::run_rows(const float* x, const float* residual, const Epilogue& epilogue, float* y, std::int64_t items,
+                       std::int32_t first, std::int32_t last) const {
     for (std::int32_t begin = first; begin < last; begin += together_) {
         const std::int32_t end = std::min(last, begin + together_);
         for (std::int64_t item = 0; item < items; ++item) {
@@ -155,7 +164,8 @@ void FcLayer::run_rows(const float* x, const float* residual, const Epilogue& ep
     }
 }
 
-void FcLayer::run(const float* x, const float* residual, const Epilogue& epilogue, float* y, std::int64_t items, float* workspace) const {
+void FcLayer::run(const float* x, const float* residual, const Epilogue& epilogue, float* y, std::int64_t items,
+                  float* workspace) const {
     const std::int64_t most = static_cast<std::int64_t>(next_.size()) - 1;
     while (items > 0) {
         const std::int32_t width = most == 0 ? 0 : next_[static_cast<std::size_t>(std::min(items, most))];
@@ -180,20 +190,26 @@ void FcLayer::run(const float* x, const float* residual, const Epilogue& epilogu
 
 std::size_t FcLayer::workspace_floats(std::int64_t items, bool residual) const {
     std::int32_t width = 0;
-    for (std::int64_t rest = std::min<std::int64_t>(items, static_cast<std::int64_t>(next_.size()) - 1); rest > 0; --rest) {
+    for (std::int64_t rest = std::min<std::int64_t>(items, static_cast<std::int64_t>(next_.size()) - 1); rest > 0;
+         --rest) {
         width = std::max(width, next_[static_cast<std::size_t>(rest)]);
     }
-    return static_cast<std::size_t>(width) * (static_cast<std::size_t>(inputs_) + static_cast<std::size_t>(outputs_) * (residual ? 2 : 1));
+    return static_cast<std::size_t>(width) *
+           (static_cast<std::size_t>(inputs_) + static_cast<std::size_t>(outputs_) * (residual ? 2 : 1));
 }
 
 double FcLayer::predict_us(std::int64_t items) const {
     const std::int64_t most = static_cast<std::int64_t>(next_.size()) - 1;
     if (most == 0) return row_us_ * static_cast<double>(items);
-    const std::int64_t step = std::max(1, next_[static_cast<std::size_t>(most)]), whole = items <= most ? 0 : (items - most + step - 1) / step;
+    const std::int64_t step = std::max(1, next_[static_cast<std::size_t>(most)]),
+                       whole = items <= most ? 0 : (items - most + step - 1) / step;
     return rest_us_[static_cast<std::size_t>(std::max<std::int64_t>(0, items - whole * step))] +
-           static_cast<double>(whole) * (rest_us_[static_cast<std::size_t>(most)] - rest_us_[static_cast<std::size_t>(most - step)]);
+           static_cast<double>(whole) *
+               (rest_us_[static_cast<std::size_t>(most)] - rest_us_[static_cast<std::size_t>(most - step)]);
 }
 
-std::size_t FcLayer::packed_bytes() const { return row_->bytes() + (panel_ == nullptr || panel_ == row_ ? 0 : panel_->bytes()); }
+std::size_t FcLayer::packed_bytes() const {
+    return row_->bytes() + (panel_ == nullptr || panel_ == row_ ? 0 : panel_->bytes());
+}
 
 }  // namespace edgeticket

@@ -8,7 +8,9 @@
 
 namespace edgeticket {
 
-FcNonzeros::FcNonzeros(const float* weight, std::int32_t outputs, std::int32_t inputs) : outputs(outputs), inputs(inputs) {
+FcNonzeros::FcNonzeros(const float* weight, std::int32_t outputs, std::int32_t inputs)
+    : outputs(outputs),
+      inputs(inputs) {
     row_begin.reserve(static_cast<std::size_t>(outputs) + 1);
     row_begin.push_back(0);
     std::vector<std::int32_t> row_columns(static_cast<std::size_t>(inputs));
@@ -50,7 +52,8 @@ T* FcPacked::hold(const std::vector<T>& values) {
     return static_cast<T*>(memory);
 }
 
-FcPacked::FcPacked(const float* weight, const FcNonzeros& nonzeros, const float* bias, const FcKernel& kernel, std::int32_t lanes) {
+FcPacked::FcPacked(const float* weight, const FcNonzeros& nonzeros, const float* bias, const FcKernel& kernel,
+                   std::int32_t lanes) {
     view_.format = kernel.format;
     view_.inputs = nonzeros.inputs;
     view_.outputs = nonzeros.outputs;
@@ -66,9 +69,9 @@ FcPacked::FcPacked(const float* weight, const FcNonzeros& nonzeros, const float*
     if (view_.groups == nullptr) weighted_steps_ = static_cast<double>(steps_);
 }
 
-// Outputs are taken in the order of falling counts, so that those of a group have about equally many nonzeros. The window
-// starts at the leftmost column that any output of the group still needs; every output takes its next nonzero if it lies
-// inside. No choice of starts needs fewer steps, since a later start than this would leave a nonzero behind.
+// Outputs are taken in the order of falling counts, so that those of a group have about equally many nonzeros. The
+// window starts at the leftmost column that any output of the group still needs; every output takes its next nonzero if
+// it lies inside. No choice of starts needs fewer steps, since a later start than this would leave a nonzero behind.
 void FcPacked::pack_window(const FcNonzeros& nonzeros, const FcKernel& kernel, std::int32_t lanes) {
     constexpr std::int32_t NONE = 1 << 30;
     const std::int32_t word = 32 / kernel.index_bits;
@@ -84,7 +87,11 @@ void FcPacked::pack_window(const FcNonzeros& nonzeros, const FcKernel& kernel, s
         const std::int32_t registers = (nonzeros.outputs - row + lanes - 1) / lanes;
         const std::int32_t sets = registers >= FC_MAX_SETS ? FC_MAX_SETS : registers >= 2 ? 2 : 1;
         const std::int32_t width = sets * lanes, present = std::min(width, nonzeros.outputs - row);
-        FcGroup group{row, sets, 0, static_cast<std::int64_t>(starts.size()), static_cast<std::int64_t>(values.size()),
+        FcGroup group{row,
+                      sets,
+                      0,
+                      static_cast<std::int64_t>(starts.size()),
+                      static_cast<std::int64_t>(values.size()),
                       static_cast<std::int64_t>(indices.size())};
         next.assign(static_cast<std::size_t>(present), 0);
         end.assign(static_cast<std::size_t>(present), 0);
@@ -148,7 +155,8 @@ void FcPacked::pack_dense(const float* weight, std::int32_t block) {
 }
 
 void FcPacked::pack_bias(const float* bias, std::int32_t multiple) {
-    std::vector<float> stored(static_cast<std::size_t>((view_.outputs + multiple * FC_MAX_SETS - 1) / multiple * multiple), 0.0F);
+    std::vector<float> stored(
+        static_cast<std::size_t>((view_.outputs + multiple * FC_MAX_SETS - 1) / multiple * multiple), 0.0F);
     if (bias != nullptr) {
         for (std::int32_t i = 0; i < view_.outputs; ++i) stored[i] = bias[view_.order == nullptr ? i : view_.order[i]];
     }

@@ -1,4 +1,5 @@
-// Packs the weights of a fully connected layer into the formats that the kernels of fc.h read. Runs when a session is created.
+// Packs the weights of a fully connected layer into the formats that the kernels of fc.h read. Runs when a session is
+// created.
 #pragma once
 
 #include <cstddef>
@@ -10,11 +11,12 @@
 
 namespace edgeticket {
 
-// The nonzeros of W[N, K], row by row; `order` sorts rows by falling count of nonzeros, equal counts in the order of the rows.
+// The nonzeros of W[N, K], row by row; `order` sorts rows by falling count of nonzeros, equal counts in the order of
+// the rows.
 struct FcNonzeros {
     std::int32_t outputs = 0, inputs = 0;
-    std::vector<std::int32_t> order;         // [N]
-    std::vector<std::int64_t> row_begin;     // [N + 1], in the rows' own order
+    std::vector<std::int32_t> order;      // [N]
+    std::vector<std::int64_t> row_begin;  // [N + 1], in the rows' own order
     std::vector<std::int32_t> columns;
     std::vector<float> values;
 
@@ -26,11 +28,12 @@ struct FcNonzeros {
 class FcPacked {
    public:
     // weight is [N][K], row-major; nonzeros are its own; bias is [N] or null. The kernel says format and geometry.
-    FcPacked(const float* weight, const FcNonzeros& nonzeros, const float* bias, const FcKernel& kernel, std::int32_t lanes);
+    FcPacked(const float* weight, const FcNonzeros& nonzeros, const float* bias, const FcKernel& kernel,
+             std::int32_t lanes);
 
     const FcWeights& weights() const { return view_; }
     std::size_t bytes() const { return bytes_; }
-    std::int64_t steps() const { return steps_; }  // what the kernel's cost_step counts
+    std::int64_t steps() const { return steps_; }              // what the kernel's cost_step counts
     double weighted_steps() const { return weighted_steps_; }  // the same, dearer where few registers share a window
 
    private:

@@ -1,19 +1,22 @@
 // Many rows at a time, in panels, and the transposes there and back. Included by fc.isa.cpp only; see fc.h.
 #pragma once
 
+#include "fc.h"
 #include "simd/activation.h"
 #include "simd/fc_vec.h"
-#include "fc.h"
 
 namespace edgeticket::ISA_NS {
 namespace {
 
 // As csr_row, for a panel: VL outputs a unit, y[row][T * VL].
 template <int T, class Column>
-void csr_panel(const FcWeights& w, const float* x, const float* residual, const Epilogue& epilogue, float* y, std::int32_t first,
-               std::int32_t last) {
+void csr_panel(const FcWeights& w, const float* x, const float* residual, const Epilogue& epilogue, float* y,
+               std::int32_t first, std::int32_t last) {
     constexpr std::int64_t WIDTH = T * VL;
-    constexpr int CHAINS = T == 1 ? 8 : T == 2 ? 4 : T == 4 ? 2 : 1;  // as many sums in flight as the latency of an FMA asks for
+    constexpr int CHAINS = T == 1   ? 8
+                           : T == 2 ? 4
+                           : T == 4 ? 2
+                                    : 1;  // as many sums in flight as the latency of an FMA asks for
     const Column* columns = static_cast<const Column*>(w.columns);
     const std::int32_t end = last * VL < w.outputs ? last * VL : w.outputs;
     for (std::int32_t row = first * VL; row < end; ++row) {
@@ -50,8 +53,8 @@ void csr_panel(const FcWeights& w, const float* x, const float* residual, const 
 
 // FC_DENSE_ROWS outputs by T registers; `first` and `last` count blocks of FC_DENSE_ROWS outputs.
 template <int T>
-void dense_panel(const FcWeights& w, const float* x, const float* residual, const Epilogue& epilogue, float* y, std::int32_t first,
-                 std::int32_t last) {
+void dense_panel(const FcWeights& w, const float* x, const float* residual, const Epilogue& epilogue, float* y,
+                 std::int32_t first, std::int32_t last) {
     constexpr int R = FC_DENSE_ROWS;
     // Registers of x that are held at once: 16 or 8 sums in all.
     constexpr int HELD = VL == 16 ? (T < 4 ? T : 4) : (T < 2 ? T : 2);
@@ -84,7 +87,8 @@ void dense_panel(const FcWeights& w, const float* x, const float* residual, cons
     }
 }
 
-void to_panel(const float* rows, std::int64_t stride, std::int32_t count, std::int32_t elements, float* panel, std::int32_t width) {
+void to_panel(const float* rows, std::int64_t stride, std::int32_t count, std::int32_t elements, float* panel,
+              std::int32_t width) {
     for (std::int32_t row = 0; row < width; row += VL) {
         const int present = count - row < 0 ? 0 : count - row < VL ? count - row : VL;
         std::int32_t k = 0;
@@ -102,7 +106,8 @@ void to_panel(const float* rows, std::int64_t stride, std::int32_t count, std::i
     }
 }
 
-void from_panel(const float* panel, std::int32_t width, float* rows, std::int64_t stride, std::int32_t count, std::int32_t elements) {
+void from_panel(const float* panel, std::int32_t width, float* rows, std::int64_t stride, std::int32_t count,
+                std::int32_t elements) {
     for (std::int32_t row = 0; row < count; row += VL) {
         const int present = count - row < VL ? count - row : VL;
         std::int32_t k = 0;

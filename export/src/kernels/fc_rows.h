@@ -1,15 +1,16 @@
 // One row at a time: windows, CSR and dense. Included by fc.isa.cpp only; see fc.h for what is computed and read.
 #pragma once
 
+#include "fc.h"
 #include "simd/activation.h"
 #include "simd/fc_vec.h"
-#include "fc.h"
 
 namespace edgeticket::ISA_NS {
 namespace {
 
 // A register of finished sums to the outputs [row, row + VL) of stored order, those below `outputs`.
-ET_INLINE void finish(const FcWeights& w, V sum, std::int32_t row, const float* residual, const Epilogue& epilogue, float* y) {
+ET_INLINE void finish(const FcWeights& w, V sum, std::int32_t row, const float* residual, const Epilogue& epilogue,
+                      float* y) {
     const int count = w.outputs - row < VL ? w.outputs - row : VL;
     if (w.order == nullptr) {
         if (residual != nullptr) sum += load_part(residual + row, count);
@@ -41,7 +42,8 @@ ET_INLINE Vi load_indices(const std::uint32_t* p) {
 }
 
 template <class Window, int SETS>
-void window_group(const FcWeights& w, const FcGroup& group, const float* x, const float* residual, const Epilogue& epilogue, float* y) {
+void window_group(const FcWeights& w, const FcGroup& group, const float* x, const float* residual,
+                  const Epilogue& epilogue, float* y) {
     constexpr int WORD = 32 / Window::BITS;
     const float* values = w.values + group.first_value;
     const std::uint32_t* indices = w.indices + group.first_index;
@@ -82,8 +84,8 @@ void window_group(const FcWeights& w, const FcGroup& group, const float* x, cons
 }
 
 template <class Window>
-void window_row(const FcWeights& w, const float* x, const float* residual, const Epilogue& epilogue, float* y, std::int32_t first,
-                std::int32_t last) {
+void window_row(const FcWeights& w, const float* x, const float* residual, const Epilogue& epilogue, float* y,
+                std::int32_t first, std::int32_t last) {
     float copy[Window::FLOATS] = {};
     if (w.inputs < Window::COLUMNS) {
         for (std::int32_t i = 0; i < w.inputs; ++i) copy[i] = x[i];
@@ -102,8 +104,8 @@ void window_row(const FcWeights& w, const float* x, const float* residual, const
 
 // One output after another, VL of them finished together; `first` and `last` count such blocks.
 template <class Column>
-void csr_row(const FcWeights& w, const float* x, const float* residual, const Epilogue& epilogue, float* y, std::int32_t first,
-             std::int32_t last) {
+void csr_row(const FcWeights& w, const float* x, const float* residual, const Epilogue& epilogue, float* y,
+             std::int32_t first, std::int32_t last) {
     const Column* columns = static_cast<const Column*>(w.columns);
     for (std::int32_t block = first; block < last; ++block) {
         const std::int32_t begin = block * VL, end = begin + VL < w.outputs ? begin + VL : w.outputs;
@@ -117,7 +119,10 @@ void csr_row(const FcWeights& w, const float* x, const float* residual, const Ep
                 b += w.values[i + 1] * x[columns[i + 1]];
                 c += w.values[i + 2] * x[columns[i + 2]];
                 d += w.values[i + 3] * x[columns[i + 3]];
-                ET_SCALAR(a); ET_SCALAR(b); ET_SCALAR(c); ET_SCALAR(d);
+                ET_SCALAR(a);
+                ET_SCALAR(b);
+                ET_SCALAR(c);
+                ET_SCALAR(d);
             }
             for (; i < stop; ++i) a += w.values[i] * x[columns[i]];
             sums[row - begin] = (a + b) + (c + d);
@@ -127,7 +132,8 @@ void csr_row(const FcWeights& w, const float* x, const float* residual, const Ep
 }
 
 template <int SETS>
-ET_INLINE void dense_block(const FcWeights& w, std::int32_t block, const float* x, const float* residual, const Epilogue& epilogue, float* y) {
+ET_INLINE void dense_block(const FcWeights& w, std::int32_t block, const float* x, const float* residual,
+                           const Epilogue& epilogue, float* y) {
     const std::int64_t stride = static_cast<std::int64_t>(w.inputs) * VL;
     const float* values = w.values + block * stride;
     V even[SETS], odd[SETS];
@@ -149,8 +155,8 @@ ET_INLINE void dense_block(const FcWeights& w, std::int32_t block, const float* 
     for (int s = 0; s < SETS; ++s) finish(w, even[s] + odd[s], (block + s) * VL, residual, epilogue, y);
 }
 
-void dense_row(const FcWeights& w, const float* x, const float* residual, const Epilogue& epilogue, float* y, std::int32_t first,
-               std::int32_t last) {
+void dense_row(const FcWeights& w, const float* x, const float* residual, const Epilogue& epilogue, float* y,
+               std::int32_t first, std::int32_t last) {
     std::int32_t block = first;
     for (; block + 4 <= last; block += 4) dense_block<4>(w, block, x, residual, epilogue, y);
     for (; block < last; ++block) dense_block<1>(w, block, x, residual, epilogue, y);

@@ -1,8 +1,9 @@
 // What the kernels over feature maps are given: plain structures, the same for every instruction set.
 //
-// A map lies in lane-blocked layout (engine/plan/maps/layout.h): channels of `plane` floats; in a plane, vectors of VL lanes in rows `pitch` floats
-// apart, each lane holding a block of the image of its own, with its halo. A tap of a convolution then is one constant, aligned distance for
-// all lanes. Distances are in floats unless a comment says vectors.
+// A map lies in lane-blocked layout (engine/plan/maps/layout.h): channels of `plane` floats; in a plane, vectors of VL
+// lanes in rows `pitch` floats apart, each lane holding a block of the image of its own, with its halo. A tap of a
+// convolution then is one constant, aligned distance for all lanes. Distances are in floats unless a comment says
+// vectors.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +20,7 @@ struct Halo {
     std::uint32_t from;         // the first, vectors from the plane's start
     std::uint32_t permutation;  // index of VL lanes in Halos::lanes; NO_LANE: all are zero
     std::uint16_t count;
-    std::uint16_t step;         // vectors from one to the next, of both
+    std::uint16_t step;  // vectors from one to the next, of both
 };
 
 struct Halos {
@@ -30,34 +31,34 @@ struct Halos {
 
 // One tile of output positions, from one block of input channels.
 //
-// An unstructured kernel takes `runs`, the entries of a channel each: a run ends where the next one begins. A dense kernel computes
-// DENSE_OUTPUTS channels together, all with the same `taps` entries of `offsets`; its weights are
+// An unstructured kernel takes `runs`, the entries of a channel each: a run ends where the next one begins. A dense
+// kernel computes DENSE_OUTPUTS channels together, all with the same `taps` entries of `offsets`; its weights are
 // [channel / DENSE_OUTPUTS][taps][DENSE_OUTPUTS], first and last whole multiples.
 enum class ConvFormat : std::uint8_t { Unstructured, Dense };
 
 constexpr int DENSE_OUTPUTS = 4;
 struct ChannelRun {
-    std::uint32_t begin;    // of `offsets` and `weights`
+    std::uint32_t begin;  // of `offsets` and `weights`
     std::uint32_t channel;
 };
 struct ConvTask {
-    const float* in;              // the tile's first tap in the block's first channel
-    float* out;                   // plane of channel 0
-    const float* residual;        // plane of channel 0, or null
-    const float* bias;            // of channel 0, or null
-    const ChannelRun* runs;       // unstructured kernels; one more than there are, for its begin
-    std::size_t taps;             // dense kernels
-    const std::uint16_t* offsets; // vectors from `in`
+    const float* in;               // the tile's first tap in the block's first channel
+    float* out;                    // plane of channel 0
+    const float* residual;         // plane of channel 0, or null
+    const float* bias;             // of channel 0, or null
+    const ChannelRun* runs;        // unstructured kernels; one more than there are, for its begin
+    std::size_t taps;              // dense kernels
+    const std::uint16_t* offsets;  // vectors from `in`
     const float* weights;
-    const std::int32_t* masks;    // VL lanes a vector of the tile, 0 where there is no pixel; or null
-    Halos halos;                  // those that copy vectors of this tile
-    std::ptrdiff_t in_pitch;      // between rows of output vectors: the stride times the input's pitch
-    std::ptrdiff_t in_step;       // between neighbouring output vectors: the stride times VL
+    const std::int32_t* masks;  // VL lanes a vector of the tile, 0 where there is no pixel; or null
+    Halos halos;                // those that copy vectors of this tile
+    std::ptrdiff_t in_pitch;    // between rows of output vectors: the stride times the input's pitch
+    std::ptrdiff_t in_step;     // between neighbouring output vectors: the stride times VL
     std::ptrdiff_t out_tile, out_pitch, out_plane;
     std::ptrdiff_t residual_tile, residual_pitch, residual_plane;
-    int first, last;              // runs, or channels of a dense kernel
-    bool begins;                  // sums begin with the bias, not with what `out` holds
-    bool ends;                    // residual, activation, mask and halos follow
+    int first, last;  // runs, or channels of a dense kernel
+    bool begins;      // sums begin with the bias, not with what `out` holds
+    bool ends;        // residual, activation, mask and halos follow
     Epilogue epilogue;
 };
 
@@ -78,13 +79,13 @@ struct PointTask {
 };
 
 struct PoolTask {
-    const float* in;              // the first output's first tap in channel 0
+    const float* in;  // the first output's first tap in channel 0
     float* out;
-    const std::uint32_t* taps;    // vectors from `in`
+    const std::uint32_t* taps;  // vectors from `in`
     int tap_count;
-    bool average;                 // else the maximum
-    float scale;                  // of an average, where `scales` is null
-    const float* scales;          // VL a vector of the inside, or null
+    bool average;         // else the maximum
+    float scale;          // of an average, where `scales` is null
+    const float* scales;  // VL a vector of the inside, or null
     const std::int32_t* masks;
     Halos halos;
     std::ptrdiff_t in_pitch, in_step, in_plane;
@@ -104,7 +105,8 @@ struct MeanTask {
     float scale;
 };
 
-// to[i] = from[lanes[i]], `fill` where lanes[i] is negative, for `count` floats a plane: between row-major planes and layouts.
+// to[i] = from[lanes[i]], `fill` where lanes[i] is negative, for `count` floats a plane: between row-major planes and
+// layouts.
 struct MoveTask {
     const float* from;
     float* to;

@@ -7,7 +7,8 @@ namespace edgeticket {
 
 struct PeakKernel {
     double macs;  // multiply-accumulates of one run
-    // The result depends on every one of them. The compiler must not know factor and summand; 0.999 and 0.001 keep sums finite.
+    // The result depends on every one of them. The compiler must not know factor and summand; 0.999 and 0.001 keep sums
+    // finite.
     float (*run)(float factor, float summand);
 };
 

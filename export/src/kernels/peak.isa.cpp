@@ -1,5 +1,5 @@
-// Twelve independent sums hide the latency of four or five cycles on two units, and with two operands fit the sixteen registers
-// of the smallest instruction set. They are named one by one: an array of them would lie on the stack.
+// Twelve independent sums hide the latency of four or five cycles on two units, and with two operands fit the sixteen
+// registers of the smallest instruction set. They are named one by one: an array of them would lie on the stack.
 #include "peak.h"
 
 #include "simd/vec.h"
@@ -12,7 +12,8 @@ constexpr int SUMS = 12;
 
 float run(float factor, float summand) {
     const V x = V{} + factor, y = V{} + summand;
-    V a = y, b = y + 1, c = y + 2, d = y + 3, e = y + 4, f = y + 5, g = y + 6, h = y + 7, i = y + 8, j = y + 9, k = y + 10, l = y + 11;
+    V a = y, b = y + 1, c = y + 2, d = y + 3, e = y + 4, f = y + 5, g = y + 6, h = y + 7, i = y + 8, j = y + 9,
+      k = y + 10, l = y + 11;
     for (int step = 0; step < STEPS; ++step) {
         a = a * x + y, b = b * x + y, c = c * x + y, d = d * x + y, e = e * x + y, f = f * x + y;
         g = g * x + y, h = h * x + y, i = i * x + y, j = j * x + y, k = k * x + y, l = l * x + y;

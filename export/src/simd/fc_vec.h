@@ -1,7 +1,8 @@
-// Windows, partial vectors and transposes: what the fully connected kernels need beyond vec.h. Included by *.isa.cpp files only.
+// Windows, partial vectors and transposes: what the fully connected kernels need beyond vec.h. Included by *.isa.cpp
+// files only.
 //
-// A window holds the COLUMNS floats at some place of x in registers and a lane that reads as 0. pick() moves any of them to any
-// lane, by index, without touching memory. Only the low BITS of an index count.
+// A window holds the COLUMNS floats at some place of x in registers and a lane that reads as 0. pick() moves any of
+// them to any lane, by index, without touching memory. Only the low BITS of an index count.
 #pragma once
 
 #include <utility>
@@ -15,7 +16,9 @@ namespace edgeticket::ISA_NS {
 struct WindowNarrow {  // two registers, vpermt2ps
     static constexpr int COLUMNS = 31, BITS = 5, ZERO = 31, FLOATS = 32;
     __m512 low, high;
-    ET_INLINE explicit WindowNarrow(const float* p) : low(_mm512_loadu_ps(p)), high(_mm512_maskz_loadu_ps(0x7fff, p + 16)) {}
+    ET_INLINE explicit WindowNarrow(const float* p)
+        : low(_mm512_loadu_ps(p)),
+          high(_mm512_maskz_loadu_ps(0x7fff, p + 16)) {}
     ET_INLINE V pick(Vi index) const { return (V)_mm512_permutex2var_ps(low, (__m512i)index, high); }
 };
 
@@ -24,7 +27,8 @@ struct WindowNarrow {  // two registers, vpermt2ps
 struct WindowNarrow {  // one register, vpermps
     static constexpr int COLUMNS = 7, BITS = 3, ZERO = 7, FLOATS = 8;
     __m256 all;
-    ET_INLINE explicit WindowNarrow(const float* p) : all(_mm256_maskload_ps(p, _mm256_setr_epi32(-1, -1, -1, -1, -1, -1, -1, 0))) {}
+    ET_INLINE explicit WindowNarrow(const float* p)
+        : all(_mm256_maskload_ps(p, _mm256_setr_epi32(-1, -1, -1, -1, -1, -1, -1, 0))) {}
     ET_INLINE V pick(Vi index) const { return (V)_mm256_permutevar8x32_ps(all, (__m256i)index); }
 };
 
@@ -32,9 +36,11 @@ struct WindowWide {  // two registers: both are permuted, bit 3 of the index cho
     static constexpr int COLUMNS = 15, BITS = 4, ZERO = 15, FLOATS = 16;
     __m256 low, high;
     ET_INLINE explicit WindowWide(const float* p)
-        : low(_mm256_loadu_ps(p)), high(_mm256_maskload_ps(p + 8, _mm256_setr_epi32(-1, -1, -1, -1, -1, -1, -1, 0))) {}
+        : low(_mm256_loadu_ps(p)),
+          high(_mm256_maskload_ps(p + 8, _mm256_setr_epi32(-1, -1, -1, -1, -1, -1, -1, 0))) {}
     ET_INLINE V pick(Vi index) const {
-        const __m256 a = _mm256_permutevar8x32_ps(low, (__m256i)index), b = _mm256_permutevar8x32_ps(high, (__m256i)index);
+        const __m256 a = _mm256_permutevar8x32_ps(low, (__m256i)index),
+                     b = _mm256_permutevar8x32_ps(high, (__m256i)index);
         return (V)_mm256_blendv_ps(a, b, _mm256_castsi256_ps(_mm256_slli_epi32((__m256i)index, 28)));
     }
 };
@@ -91,8 +97,8 @@ ET_INLINE void store_part(float* p, V v, int n) {
 #endif
 }
 
-// One stage of a transpose: lanes whose number has bit STEP change places between a and b. (The sequence of lanes exists while
-// compiling only, so nothing of std:: ends up in an object file.)
+// One stage of a transpose: lanes whose number has bit STEP change places between a and b. (The sequence of lanes
+// exists while compiling only, so nothing of std:: ends up in an object file.)
 template <int STEP, int... I>
 ET_INLINE void exchange(V& a, V& b, std::integer_sequence<int, I...>) {
     const V first = __builtin_shufflevector(a, b, ((I & STEP) == 0 ? I : I - STEP + VL)...);

@@ -1,7 +1,8 @@
 // One vector of floats and what the kernels do with it, for the instruction set that the compiler flags name.
 //
-// Included by *.isa.cpp files only. Everything lies in a namespace of its own per instruction set (ISA_NS, given by the build),
-// so that the linker can never take a function compiled for AVX-512 where a build for another processor asked for it.
+// Included by *.isa.cpp files only. Everything lies in a namespace of its own per instruction set (ISA_NS, given by the
+// build), so that the linker can never take a function compiled for AVX-512 where a build for another processor asked
+// for it.
 #pragma once
 
 #include <cstddef>
@@ -77,12 +78,14 @@ struct Lanes {
     __m512i index;
     __mmask16 real;
     ET_INLINE explicit Lanes(const std::int32_t* from)
-        : index(_mm512_loadu_si512(from)), real(_mm512_cmpge_epi32_mask(index, _mm512_setzero_si512())) {}
+        : index(_mm512_loadu_si512(from)),
+          real(_mm512_cmpge_epi32_mask(index, _mm512_setzero_si512())) {}
 #elif ET_VECTOR == 256
     __m256i index;
     __m256 nothing;
     ET_INLINE explicit Lanes(const std::int32_t* from)
-        : index(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))), nothing(_mm256_castsi256_ps(_mm256_srai_epi32(index, 31))) {}
+        : index(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))),
+          nothing(_mm256_castsi256_ps(_mm256_srai_epi32(index, 31))) {}
 #else
     const std::int32_t* index;
     ET_INLINE explicit Lanes(const std::int32_t* from) : index(from) {}

@@ -10,8 +10,8 @@ constexpr std::size_t kLongest = 4000;  // units of a span; bounds the time that
 
 }  // namespace
 
-// least[j] is the least time of the first j units. from[j] is where the span that ends with unit j - 1 begins, or j where that unit is
-// left to the CPU provider.
+// least[j] is the least time of the first j units. from[j] is where the span that ends with unit j - 1 begins, or j
+// where that unit is left to the CPU provider.
 std::vector<std::pair<std::size_t, std::size_t>> choose(const Units& units, const Margin& margin) {
     const std::size_t count = units.units.size();
     std::vector<double> least(count + 1, std::numeric_limits<double>::infinity());

@@ -33,8 +33,9 @@ class Groups {
 
 }  // namespace
 
-// Every candidate has a level, which never falls along a path. It rises where a path comes back from a node that is not claimed, and
-// where it would join nodes that see items differently. So no path leaves a group and returns to it: each group is convex.
+// Every candidate has a level, which never falls along a path. It rises where a path comes back from a node that is not
+// claimed, and where it would join nodes that see items differently. So no path leaves a group and returns to it: each
+// group is convex.
 Selection partition(const std::vector<Candidate>& candidates, const std::vector<bool>& claimed) {
     Groups groups(candidates);
     std::vector<int> level(candidates.size(), 0);

@@ -18,9 +18,10 @@
 namespace edgeticket {
 namespace {
 
-// claim=timed takes what a generous margin lets in, and times those spans whose predictions leave open whether they pay.
+// claim=timed takes what a generous margin lets in, and times those spans whose predictions leave open whether they
+// pay.
 constexpr Margin kGenerous{1.1, 0.0};
-constexpr double kSurely = 0.6;        // share of the CPU provider's time below which a span pays without being timed
+constexpr double kSurely = 0.6;  // share of the CPU provider's time below which a span pays without being timed
 // Of an item. Longer spans are not timed, for a session's creation waits for seven runs.
 constexpr double kMostTimedUs = 25e3;
 
@@ -29,24 +30,31 @@ std::string reason_of(const Candidate& candidate, double cpu_us, double own_us) 
     if (!std::isfinite(own_us)) return "its window, stride or padding asks for a packed layout that is too large";
     if (candidate.weights == 0) return "left to the CPU provider with the nodes around it";
     const double zeros = 100 * (1 - static_cast<double>(candidate.nonzeros) / static_cast<double>(candidate.weights));
-    std::snprintf(text, sizeof text, "%.4g %% of the weights are zero: the CPU provider is predicted to take %.3g µs, this engine %.3g", zeros, cpu_us, own_us);
+    std::snprintf(text, sizeof text,
+                  "%.4g %% of the weights are zero: the CPU provider is predicted to take %.3g µs, this engine %.3g",
+                  zeros, cpu_us, own_us);
     return text;
 }
 
 class UnitSelector {
    public:
     UnitSelector(const std::vector<Candidate>& candidates, const Settings& settings)
-        : candidates_(candidates), settings_(settings), own_(own_machine(candidates, settings)), cpu_(cpu_machine(candidates, settings)) {}
+        : candidates_(candidates),
+          settings_(settings),
+          own_(own_machine(candidates, settings)),
+          cpu_(cpu_machine(candidates, settings)) {}
 
     // Clears `claimed` for the members of a group that are left to the CPU provider, and says why in `reasons`.
-    void select_in(const std::vector<int>& group, unsigned mode, Claim claim, std::vector<bool>& claimed, std::vector<std::string>& reasons) const {
+    void select_in(const std::vector<int>& group, unsigned mode, Claim claim, std::vector<bool>& claimed,
+                   std::vector<std::string>& reasons) const {
         const Sketch sketch(candidates_, group, mode);
         const std::vector<Fused> fused = fuse(sketch.region);
         const Arrangement arrangement = arrange(sketch.region, fused, map_family_of(settings_.isa));
         const Units units = units_of(sketch.region, fused, arrangement, own_, cpu_, sketch.items, sketch.computed);
         std::vector<bool> kept(fused.size(), false);
         const auto keep = [&](const Stretch& span) {
-            std::fill(kept.begin() + static_cast<std::ptrdiff_t>(span.first), kept.begin() + static_cast<std::ptrdiff_t>(span.second), true);
+            std::fill(kept.begin() + static_cast<std::ptrdiff_t>(span.first),
+                      kept.begin() + static_cast<std::ptrdiff_t>(span.second), true);
         };
         const std::vector<Stretch> predicted = choose(units, Margin{});
         if (claim == Claim::Auto) std::for_each(predicted.begin(), predicted.end(), keep);
@@ -59,7 +67,9 @@ class UnitSelector {
                     continue;
                 }
                 for (const Stretch& part : predicted)
-                    if (part.first >= span.first && part.second <= span.second && part != span && pays(units, part, sketch, fused, mode)) keep(part);
+                    if (part.first >= span.first && part.second <= span.second && part != span &&
+                        pays(units, part, sketch, fused, mode))
+                        keep(part);
             }
         for (std::size_t u = 0; u < fused.size(); ++u) {
             if (kept[u]) continue;
@@ -87,16 +97,19 @@ class UnitSelector {
     }
 
     // Whether a span pays. Where its prediction leaves that open, a plan of it is run on made-up data.
-    bool pays(const Units& units, const Stretch& stretch, const Sketch& sketch, const std::vector<Fused>& fused, unsigned mode) const {
+    bool pays(const Units& units, const Stretch& stretch, const Sketch& sketch, const std::vector<Fused>& fused,
+              unsigned mode) const {
         Span span(units, stretch.first);
         double cpu_us = 0;
         for (std::size_t u = stretch.first; u < stretch.second; ++u) span.extend(), cpu_us += units.units[u].cpu_us;
         const double own_us = span.own_us();
         if (own_us < kSurely * cpu_us) return true;
-        if (own_us / static_cast<double>(sketch.items) > kMostTimedUs) return own_us / Margin{}.share + Margin{}.span_us + span.reorder_us() < cpu_us;
+        if (own_us / static_cast<double>(sketch.items) > kMostTimedUs)
+            return own_us / Margin{}.share + Margin{}.span_us + span.reorder_us() < cpu_us;
         std::vector<int> members;
         for (const int node : nodes_of(fused, stretch)) members.push_back(at(sketch.members, node));
-        const std::unique_ptr<Plan> plan = Plan::build(Sketch(candidates_, members, mode).whole(candidates_), settings_);
+        const std::unique_ptr<Plan> plan =
+            Plan::build(Sketch(candidates_, members, mode).whole(candidates_), settings_);
         const Memory workspace(plan->workspace_bytes(1));
         double measured = 0;
         for (const double us : plan->measure(workspace.data())) measured += us;
@@ -106,7 +119,8 @@ class UnitSelector {
 
     static OwnMachine own_machine(const std::vector<Candidate>& candidates, const Settings& settings) {
         double packed = 0;
-        for (const Candidate& candidate : candidates) packed += packed_bytes(static_cast<double>(candidate.weights), static_cast<double>(candidate.nonzeros));
+        for (const Candidate& candidate : candidates)
+            packed += packed_bytes(static_cast<double>(candidate.weights), static_cast<double>(candidate.nonzeros));
         return {settings.isa, peak_gmacs(settings.isa), packed, settings.threads};
     }
     static CpuMachine cpu_machine(const std::vector<Candidate>& candidates, const Settings& settings) {
@@ -129,7 +143,8 @@ Selection select(const std::vector<Candidate>& candidates, const Settings& setti
     const Selection all = partition(candidates, claimed);
     const UnitSelector selector(candidates, settings);
     std::vector<std::string> reasons(candidates.size());
-    for (std::size_t g = 0; g < all.groups.size(); ++g) selector.select_in(all.groups[g], all.modes[g], claim, claimed, reasons);
+    for (std::size_t g = 0; g < all.groups.size(); ++g)
+        selector.select_in(all.groups[g], all.modes[g], claim, claimed, reasons);
     Selection selection = partition(candidates, claimed);
     for (std::size_t i = 0; i < candidates.size(); ++i)
         if (!claimed[i] && selection.reasons[i].empty()) selection.reasons[i] = reasons[i];

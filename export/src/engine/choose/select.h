@@ -11,8 +11,8 @@ namespace edgeticket {
 
 enum class Claim : std::uint8_t { Auto, Timed, Always };
 
-// Auto claims what is predicted to pay; Timed measures what the predictions leave open, on this machine, before it decides;
-// Always claims every node that can be computed.
+// Auto claims what is predicted to pay; Timed measures what the predictions leave open, on this machine, before it
+// decides; Always claims every node that can be computed.
 Selection select(const std::vector<Candidate>& candidates, const Settings& settings, Claim claim);
 
 }  // namespace edgeticket

@@ -16,7 +16,8 @@ std::vector<std::int64_t> shape_of(const std::vector<std::int64_t>& shape, const
 
 }  // namespace
 
-Sketch::Sketch(const std::vector<Candidate>& candidates, const std::vector<int>& group, unsigned mode) : members(group) {
+Sketch::Sketch(const std::vector<Candidate>& candidates, const std::vector<int>& group, unsigned mode)
+    : members(group) {
     for (const int member : group) {
         const Candidate& candidate = at(candidates, member);
         Node node = candidate.node;
@@ -42,7 +43,8 @@ int Sketch::value(int id, const std::vector<std::int64_t>& shape) {
 }
 
 void Sketch::find_border(const std::vector<Candidate>& candidates) {
-    std::vector<bool> inside(candidates.size(), false), elsewhere(region.values.size(), false), read(region.values.size(), false), leaves(region.values.size(), false);
+    std::vector<bool> inside(candidates.size(), false), elsewhere(region.values.size(), false),
+        read(region.values.size(), false), leaves(region.values.size(), false);
     for (const int member : members) at(inside, member) = true;
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         const auto output = index_.find(candidates[i].node.output);
@@ -63,7 +65,8 @@ Region Sketch::whole(const std::vector<Candidate>& candidates) const {
     for (std::size_t n = 0; n < whole.nodes.size(); ++n) {
         Node& node = whole.nodes[n];
         const Candidate& candidate = at(candidates, members[n]);
-        if (!node.constant.empty()) node.constant.resize(static_cast<std::size_t>(elements(at(whole.values, node.output).shape)));
+        if (!node.constant.empty())
+            node.constant.resize(static_cast<std::size_t>(elements(at(whole.values, node.output).shape)));
         if (candidate.weight == nullptr) continue;
         const auto count = static_cast<std::size_t>(candidate.weights);
         if (!candidate.weight_is_kn) {

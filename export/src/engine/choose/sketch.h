@@ -14,8 +14,8 @@ struct Sketch {
     // Makes a region whose weights are counted but not there: it can be predicted, not run.
     Sketch(const std::vector<Candidate>& candidates, const std::vector<int>& group, unsigned mode);
 
-    // The region with its weights, and zeros where constants are added, so that it can be timed. Throws std::invalid_argument where it
-    // can not be planned.
+    // The region with its weights, and zeros where constants are added, so that it can be timed. Throws
+    // std::invalid_argument where it can not be planned.
     Region whole(const std::vector<Candidate>& candidates) const;
 
     Region region;

@@ -20,16 +20,19 @@ CpuCost cpu_cost_of(const Region& region) {
     return CpuCost(this_machine(bytes, 1));
 }
 
-void predict_own(const Region& region, const std::vector<Fused>& groups, const CpuCost& cpu, Isa isa, std::vector<Prediction>& found) {
+void predict_own(const Region& region, const std::vector<Fused>& groups, const CpuCost& cpu, Isa isa,
+                 std::vector<Prediction>& found) {
     const Arrangement arrangement = arrange(region, groups, map_family_of(isa));
     double packed = 0;
     for (const Node& node : region.nodes)
         packed += packed_bytes(static_cast<double>(node.weight.size()), static_cast<double>(nonzeros_of(node)));
     const OwnCost own({isa, peak_gmacs(isa), packed, 1});
-    const Units units = units_of(region, groups, arrangement, own, cpu, 1, std::vector<bool>(region.inputs.size(), false));
+    const Units units =
+        units_of(region, groups, arrangement, own, cpu, 1, std::vector<bool>(region.inputs.size(), false));
     Span span(units, 0);
     for (const Unit& unit : units.units) {  // a move counts with the unit that asks for it
-        const bool leaves = std::find(region.outputs.begin(), region.outputs.end(), unit.output) != region.outputs.end();
+        const bool leaves =
+            std::find(region.outputs.begin(), region.outputs.end(), unit.output) != region.outputs.end();
         const double before = span.own_us();
         span.extend();
         const UnitValue& output = at(units.values, unit.output);

@@ -15,7 +15,8 @@ struct Prediction {
     double cpu_us = 0;  // of ONNX Runtime's CPU provider
 };
 
-// One a node of the region, in its order. The plan is that of the region with this instruction set; weights are only counted.
+// One a node of the region, in its order. The plan is that of the region with this instruction set; weights are only
+// counted.
 std::vector<Prediction> predict(const Region& region, const Plan& plan, Isa isa);
 
 }  // namespace edgeticket

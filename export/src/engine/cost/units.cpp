@@ -20,15 +20,16 @@ std::vector<double> cpu_parts_of(const Region& region, const Fused& group, const
     return parts;
 }
 
-Units units_of(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement, const OwnCost& own, const CpuCost& cpu,
-               std::int64_t items, const std::vector<bool>& computed) {
+Units units_of(const Region& region, const std::vector<Fused>& groups, const Arrangement& arrangement,
+               const OwnCost& own, const CpuCost& cpu, std::int64_t items, const std::vector<bool>& computed) {
     Units result;
     result.values.resize(region.values.size());
     for (std::size_t v = 0; v < region.values.size(); ++v) {
         UnitValue& value = result.values[v];
         const auto& shape = region.values[v].shape;
         value.is_map = arrangement.is_map[v];
-        if (arrangement.home[v].lanes() > 1) value.move_us = static_cast<double>(items) * own.move_us(arrangement.home[v], shape[0]);
+        if (arrangement.home[v].lanes() > 1)
+            value.move_us = static_cast<double>(items) * own.move_us(arrangement.home[v], shape[0]);
         value.reorder_us = static_cast<double>(items) * cpu.reorder_us(shape);
     }
     for (std::size_t i = 0; i < region.inputs.size(); ++i)
@@ -45,7 +46,8 @@ Units units_of(const Region& region, const std::vector<Fused>& groups, const Arr
         unit.own_us = own.group_us(region, groups, arrangement, g, items);
         unit.cpu_parts = cpu_parts_of(region, group, cpu, items);
         for (const double us : unit.cpu_parts) unit.cpu_us += us;
-        const bool as_map = head.traits().has_window || head.op == Op::GlobalAveragePool || (head.op != Op::Fc && head.op != Op::Reshape && at(arrangement.is_map, group.output));
+        const bool as_map = head.traits().has_window || head.op == Op::GlobalAveragePool ||
+                            (head.op != Op::Fc && head.op != Op::Reshape && at(arrangement.is_map, group.output));
         std::vector<int> values = head.inputs;
         if (group.residual >= 0) values.push_back(group.residual);
         for (std::size_t i = 0; i < values.size(); ++i) {
@@ -78,7 +80,8 @@ void Span::extend() {
         if (!inside && !there) reorder_us_ += value.reorder_us;
         if (inside && !there && !read.as_map) move_us_ += value.move_us;
         if (!inside || !read.as_map) seen.row_major = true;
-        if (read.as_map && read.moves && !seen.moved && !(inside && value.is_map)) move_us_ += value.move_us, seen.moved = true;
+        if (read.as_map && read.moves && !seen.moved && !(inside && value.is_map))
+            move_us_ += value.move_us, seen.moved = true;
         if (inside) --seen.readers, charge(read.value, 1);
     }
     Seen& written = at(seen_, unit.output);

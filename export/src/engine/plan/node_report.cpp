@@ -21,7 +21,8 @@ std::vector<NodeReport> node_reports(const Region& region, const std::vector<Fus
         reports.push_back(std::move(report));
     }
     for (const Fused& group : groups)
-        for (const int follower : group.followers) at(reports, follower).kernel = "fused into " + region.node(group.node).name;
+        for (const int follower : group.followers)
+            at(reports, follower).kernel = "fused into " + region.node(group.node).name;
     return reports;
 }
 

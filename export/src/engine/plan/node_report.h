@@ -17,8 +17,8 @@ struct NodeReport {
     std::int64_t macs = 0;  // dense multiply-accumulates an item
 };
 
-// One a node of the region, in its order. A node that leads a group and computes something is left to the planner, which knows
-// its kernel.
+// One a node of the region, in its order. A node that leads a group and computes something is left to the planner,
+// which knows its kernel.
 std::vector<NodeReport> node_reports(const Region& region, const std::vector<Fused>& groups);
 
 }  // namespace edgeticket

@@ -15,8 +15,9 @@ std::size_t place(std::vector<Placed>& buffers) {
             if (buffer.offset + buffer.bytes <= other->offset) break;
             buffer.offset = std::max(buffer.offset, other->offset + other->bytes);
         }
-        const auto behind = std::upper_bound(by_offset.begin(), by_offset.end(), buffer.offset,
-                                             [](std::size_t offset, const Placed* other) { return offset < other->offset; });
+        const auto behind =
+            std::upper_bound(by_offset.begin(), by_offset.end(), buffer.offset,
+                             [](std::size_t offset, const Placed* other) { return offset < other->offset; });
         by_offset.insert(behind, &buffer);
         total = std::max(total, buffer.offset + buffer.bytes);
     }

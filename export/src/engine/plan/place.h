@@ -9,7 +9,7 @@ namespace edgeticket {
 constexpr std::size_t kBufferAlignment = 64;  // bytes: a cache line, and the longest vector
 
 struct Placed {
-    int first, last;         // steps between which it is needed, both included
+    int first, last;  // steps between which it is needed, both included
     std::size_t bytes;
     std::size_t offset = 0;  // bytes; the result
 };

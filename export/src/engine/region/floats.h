@@ -26,7 +26,9 @@ class Floats {
    public:
     Floats() = default;
     Floats(std::vector<float> values)  // not explicit: wherever floats are wanted, a vector will do
-        : held_(std::make_shared<const std::vector<float>>(std::move(values))), data_(held_->data()), size_(held_->size()) {}
+        : held_(std::make_shared<const std::vector<float>>(std::move(values))),
+          data_(held_->data()),
+          size_(held_->size()) {}
     // The memory must outlive the view and its copies.
     static Floats view(const float* data, std::size_t size) {
         Floats floats;

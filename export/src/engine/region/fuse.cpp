@@ -23,7 +23,8 @@ std::vector<float> bias_with(const Region& region, const Fused& group, const Nod
 
 std::vector<Fused> fuse(const Region& region) {
     std::vector<int> readers(region.values.size(), 0);
-    for (const int value : region.outputs) at(readers, value) += 2;  // an output must be written, so it never lies inside a group
+    for (const int value : region.outputs)
+        at(readers, value) += 2;  // an output must be written, so it never lies inside a group
     for (const Node& node : region.nodes)
         for (const int value : node.inputs) ++at(readers, value);
 
@@ -40,8 +41,10 @@ std::vector<Fused> fuse(const Region& region) {
             const Fused& candidate = at(groups, group);
             const OpTraits& head = region.node(candidate.node).traits();
             if (candidate.epilogue.activation != Activation::None) continue;
-            const bool adds = node.op == Op::Add && node.inputs.size() == 2 && node.inputs[0] != node.inputs[1] && head.has_weight && candidate.residual < 0;
-            if (node.op == Op::Add && !node.constant.empty() && head.has_weight && candidate.residual < 0) bias = bias_with(region, candidate, node);
+            const bool adds = node.op == Op::Add && node.inputs.size() == 2 && node.inputs[0] != node.inputs[1] &&
+                              head.has_weight && candidate.residual < 0;
+            if (node.op == Op::Add && !node.constant.empty() && head.has_weight && candidate.residual < 0)
+                bias = bias_with(region, candidate, node);
             const bool activates = node.traits().is_activation() && (head.has_weight || head.op == Op::Add);
             if ((adds || activates || !bias.empty()) && group > joined) joined = group;
         }

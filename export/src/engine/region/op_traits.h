@@ -1,5 +1,5 @@
-// The operators of a region, a row each: what fusing, planning, predicting and testing ask of an operator. A new activation is a
-// row here, its vectors in simd/activation.h and its reader in onnx/.
+// The operators of a region, a row each: what fusing, planning, predicting and testing ask of an operator. A new
+// activation is a row here, its vectors in simd/activation.h and its reader in onnx/.
 #pragma once
 
 #include <algorithm>
@@ -13,14 +13,14 @@
 namespace edgeticket {
 
 enum class Op : std::uint8_t {  // in the order of the rows below
-    Conv,               // item {C, H, W} or {C, L}; weight {M, C/groups, kernel...}; bias {M} or empty
-    Fc,                 // item {K} -> {N}; weight {N, K} (Gemm and MatMul are brought into this order); bias {N} or empty
-    Add,                // two values of one item shape, or a value and `constant`, expanded to the item's shape
+    Conv,                       // item {C, H, W} or {C, L}; weight {M, C/groups, kernel...}; bias {M} or empty
+    Fc,   // item {K} -> {N}; weight {N, K} (Gemm and MatMul are brought into this order); bias {N} or empty
+    Add,  // two values of one item shape, or a value and `constant`, expanded to the item's shape
     Relu,
-    Clip,               // [low, high]
-    LeakyRelu,          // alpha
+    Clip,       // [low, high]
+    LeakyRelu,  // alpha
     Sigmoid,
-    HardSwish,          // x * max(0, min(1, x / 6 + 0.5))
+    HardSwish,  // x * max(0, min(1, x / 6 + 0.5))
     MaxPool,
     AveragePool,        // count_include_pad
     GlobalAveragePool,  // {C, ...} -> {C, 1, 1} or {C, 1} or, as ReduceMean without keepdims, {C}

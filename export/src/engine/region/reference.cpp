@@ -30,7 +30,8 @@ struct NodeRun {
     const std::vector<std::int64_t>& out_shape() const { return region.shape(node.output); }
 };
 
-// Calls visit(y, x, offset in the plane) for every cell of the window at output (row, column) that lies inside the image.
+// Calls visit(y, x, offset in the plane) for every cell of the window at output (row, column) that lies inside the
+// image.
 template <typename Visit>
 void each_cell(const Window& w, const Extent& in, std::int64_t row, std::int64_t column, Visit visit) {
     for (std::int64_t ky = 0; ky < w.kernel[0]; ++ky) {
@@ -130,7 +131,8 @@ Tensor apply(const NodeRun& s, const std::vector<Tensor>& values, std::int64_t i
                 break;
             }
             default: {
-                if (in_size != out_size) throw std::invalid_argument(node.name + ": an element-wise node changes the size");
+                if (in_size != out_size)
+                    throw std::invalid_argument(node.name + ": an element-wise node changes the size");
                 const ActivationTraits& activation = node.traits().activation;
                 const auto function = s.sum == Sum::Values ? activation.value : activation.magnitude;
                 const Epilogue epilogue = node.epilogue();
@@ -144,7 +146,8 @@ Tensor apply(const NodeRun& s, const std::vector<Tensor>& values, std::int64_t i
 
 }  // namespace
 
-std::vector<std::vector<double>> run_reference(const Region& region, std::int64_t items, const float* const* inputs, Sum sum) {
+std::vector<std::vector<double>> run_reference(const Region& region, std::int64_t items, const float* const* inputs,
+                                               Sum sum) {
     std::vector<Tensor> values(region.values.size());
     for (std::size_t i = 0; i < region.inputs.size(); ++i) {
         const auto index = static_cast<std::size_t>(region.inputs[i]);

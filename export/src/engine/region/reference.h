@@ -1,4 +1,5 @@
-// Computes a region in double precision, with one plain loop for each operator. Every kernel and the provider are tested against it.
+// Computes a region in double precision, with one plain loop for each operator. Every kernel and the provider are
+// tested against it.
 #pragma once
 
 #include <cstdint>

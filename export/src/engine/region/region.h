@@ -1,8 +1,8 @@
 // What is to be computed: the sparse region of a network, free of ONNX and of ONNX Runtime.
 //
-// A region is computed item by item. An item is an image (dimension 0 of every tensor is the batch) or, in regions made of
-// Gemm, MatMul and element-wise nodes alone, a row (every dimension but the last is batch). Shapes here are those of one
-// item: {C, H, W}, {C, L} or {K}, row-major, float32. The number of items is known when the region runs.
+// A region is computed item by item. An item is an image (dimension 0 of every tensor is the batch) or, in regions made
+// of Gemm, MatMul and element-wise nodes alone, a row (every dimension but the last is batch). Shapes here are those of
+// one item: {C, H, W}, {C, L} or {K}, row-major, float32. The number of items is known when the region runs.
 #pragma once
 
 #include <cstdint>
@@ -28,19 +28,19 @@ struct Window {
 
 struct Node {
     Op op = Op::Reshape;
-    std::string name;          // of the ONNX node, for reports
-    std::vector<int> inputs;   // indices into Region::values
+    std::string name;         // of the ONNX node, for reports
+    std::vector<int> inputs;  // indices into Region::values
     int output = -1;
-    Window window;             // Conv, MaxPool, AveragePool
-    std::int64_t groups = 1;   // Conv
-    Floats weight;             // Conv, Fc
-    std::int64_t nonzeros = -1;  // of the weight, where they have been counted
-    std::vector<float> bias;   // Conv, Fc
-    std::vector<float> constant;  // Add with one value
-    float alpha = 0.01F;  // LeakyRelu
+    Window window;                                        // Conv, MaxPool, AveragePool
+    std::int64_t groups = 1;                              // Conv
+    Floats weight;                                        // Conv, Fc
+    std::int64_t nonzeros = -1;                           // of the weight, where they have been counted
+    std::vector<float> bias;                              // Conv, Fc
+    std::vector<float> constant;                          // Add with one value
+    float alpha = 0.01F;                                  // LeakyRelu
     float low = -std::numeric_limits<float>::infinity();  // Clip
     float high = std::numeric_limits<float>::infinity();  // Clip
-    bool count_include_pad = false;  // AveragePool
+    bool count_include_pad = false;                       // AveragePool
 
     const OpTraits& traits() const { return traits_of(op); }
     // What kernels make of an activation; no activation of any other operator.

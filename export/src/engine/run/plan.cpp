@@ -24,8 +24,10 @@ std::size_t Plan::workspace_bytes(std::int64_t items) const {
     return std::get<MapProgram>(program_).workspace_bytes;
 }
 
-void Plan::run(const void* const* inputs, void* const* outputs, std::int64_t items, void* workspace, const Pool& pool) const {
-    if (const auto* const rows = std::get_if<RowProgram>(&program_)) run_rows(*rows, inputs, outputs, items, workspace, pool);
+void Plan::run(const void* const* inputs, void* const* outputs, std::int64_t items, void* workspace,
+               const Pool& pool) const {
+    if (const auto* const rows = std::get_if<RowProgram>(&program_))
+        run_rows(*rows, inputs, outputs, items, workspace, pool);
     else run_maps(std::get<MapProgram>(program_), inputs, outputs, items, workspace, pool);
 }
 

@@ -29,9 +29,10 @@ class Plan {
     // Of workspace that run() needs for this many items; the workspace is aligned to 64 bytes.
     std::size_t workspace_bytes(std::int64_t items) const;
 
-    // inputs[i] and outputs[i] hold `items` items of the region's inputs and outputs each, aligned to their elements. Re-entrant:
-    // everything that is written lies in outputs and workspace. Neither allocates nor throws.
-    void run(const void* const* inputs, void* const* outputs, std::int64_t items, void* workspace, const Pool& pool) const;
+    // inputs[i] and outputs[i] hold `items` items of the region's inputs and outputs each, aligned to their elements.
+    // Re-entrant: everything that is written lies in outputs and workspace. Neither allocates nor throws.
+    void run(const void* const* inputs, void* const* outputs, std::int64_t items, void* workspace,
+             const Pool& pool) const;
 
     const std::vector<NodeReport>& reports() const;  // one a node of the region, in its order
     std::size_t packed_bytes() const;                // of weights and tables held

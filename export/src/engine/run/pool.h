@@ -6,9 +6,11 @@
 
 namespace edgeticket {
 
-// `run` calls task(argument, i) for each i in [0, count), on any threads, and returns when all are done; without one, there is one thread.
+// `run` calls task(argument, i) for each i in [0, count), on any threads, and returns when all are done; without one,
+// there is one thread.
 struct Pool {
-    void (*run)(void* pool, void (*task)(void* argument, std::size_t index), std::size_t count, void* argument) = nullptr;
+    void (*run)(void* pool, void (*task)(void* argument, std::size_t index), std::size_t count,
+                void* argument) = nullptr;
     void* pool = nullptr;
 
     bool has_threads() const { return run != nullptr; }
@@ -16,7 +18,8 @@ struct Pool {
     template <class Task>
     void parallel(int count, const Task& task) const {
         run(
-            pool, [](void* argument, std::size_t index) { (*static_cast<const Task*>(argument))(static_cast<int>(index)); },
+            pool,
+            [](void* argument, std::size_t index) { (*static_cast<const Task*>(argument))(static_cast<int>(index)); },
             static_cast<std::size_t>(count), const_cast<void*>(static_cast<const void*>(&task)));
     }
 };
@@ -25,7 +28,8 @@ struct Pool {
 struct Share {
     int begin, end;
     Share(std::int64_t count, int part, int parts)
-        : begin(static_cast<int>(count * part / parts)), end(static_cast<int>(count * (part + 1) / parts)) {}
+        : begin(static_cast<int>(count * part / parts)),
+          end(static_cast<int>(count * (part + 1) / parts)) {}
 };
 
 }  // namespace edgeticket

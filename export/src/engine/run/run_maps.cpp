@@ -13,7 +13,8 @@ namespace {
 constexpr double kLeastParallelCycles = 50000;  // some 15 µs: shorter steps stay on one thread
 constexpr int kMeasureRuns = 7;
 
-// The node that a step counts with: its own, or for a step between nodes that of the next step that has one, or of the last before.
+// The node that a step counts with: its own, or for a step between nodes that of the next step that has one, or of the
+// last before.
 int node_of(const std::vector<Step>& steps, std::size_t index) {
     std::size_t next = index;
     while (next < steps.size() && steps[next].node < 0) ++next;
@@ -24,8 +25,8 @@ int node_of(const std::vector<Step>& steps, std::size_t index) {
 
 }  // namespace
 
-void run_maps(const MapProgram& program, const void* const* inputs, void* const* outputs, std::int64_t items, void* workspace,
-              const Pool& pool) {
+void run_maps(const MapProgram& program, const void* const* inputs, void* const* outputs, std::int64_t items,
+              void* workspace, const Pool& pool) {
     const int threads = pool.has_threads() ? program.threads : 1;
     for (std::int64_t item = 0; item < items; ++item) {
         const Frame frame{program, inputs, outputs, workspace, item};

@@ -10,8 +10,8 @@
 
 namespace edgeticket {
 
-void run_maps(const MapProgram& program, const void* const* inputs, void* const* outputs, std::int64_t items, void* workspace,
-              const Pool& pool);
+void run_maps(const MapProgram& program, const void* const* inputs, void* const* outputs, std::int64_t items,
+              void* workspace, const Pool& pool);
 
 // Microseconds that each node of the region takes for one made-up item, on one thread.
 std::vector<double> measure_maps(const MapProgram& program, void* workspace);

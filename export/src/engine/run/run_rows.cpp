@@ -101,7 +101,8 @@ void Runner::run_part(const Items& part, const RowSchedule& schedule) const {
             for (const RowStep& step : program_.steps) run_rows(chunk, step);
         chunk.first += chunk.count;
     }
-    for (std::size_t o = 0; o < program_.outputs.size(); ++o) {  // those that no step writes, and in rows a value's second output
+    for (std::size_t o = 0; o < program_.outputs.size();
+         ++o) {  // those that no step writes, and in rows a value's second output
         const RowValue& held = value(program_.outputs[o]);
         if (held.input < 0 && held.output == static_cast<int>(o)) continue;
         const void* const from = held.input >= 0 ? part.inputs[held.input] : part.outputs[held.output];
@@ -145,15 +146,17 @@ void Runner::run_panel(const Items& chunk, std::int32_t width) const {
         for (const int input : step.loads) {
             const int index = at(program_.inputs, input);
             const std::int64_t elements = value(index).elements;
-            layers.to_panel(as_row(chunk, index), elements, count, static_cast<std::int32_t>(elements), in_panel(chunk, index, width), width);
+            layers.to_panel(as_row(chunk, index), elements, count, static_cast<std::int32_t>(elements),
+                            in_panel(chunk, index, width), width);
         }
         const float* const a = in_panel(chunk, step.a, width);
         const float* const b = step.b < 0 ? nullptr : in_panel(chunk, step.b, width);
         float* const y = in_panel(chunk, step.out, width);
         if (step.layer) {
-            over_units(step.layer->panel_units(), step.layer->panel_us(width), [&](std::int32_t first, std::int32_t last) {
-                step.layer->run_panel(a, b, step.epilogue, y, width, first, last);
-            });
+            over_units(step.layer->panel_units(), step.layer->panel_us(width),
+                       [&](std::int32_t first, std::int32_t last) {
+                           step.layer->run_panel(a, b, step.epilogue, y, width, first, last);
+                       });
         } else {
             flat_panel(step, a, b, y, width);
         }
@@ -165,23 +168,27 @@ void Runner::run_panel(const Items& chunk, std::int32_t width) const {
 
 void Runner::flat(const RowStep& step, const float* a, const float* b, float* y, std::int64_t items) const {
     const auto run = program_.kernels->flat;
-    const std::size_t elements = static_cast<std::size_t>(value(step.out).elements), count = static_cast<std::size_t>(items);
+    const std::size_t elements = static_cast<std::size_t>(value(step.out).elements),
+                      count = static_cast<std::size_t>(items);
     if (step.constant.empty()) {
         run(a, b, y, elements * count, step.epilogue);
         return;
     }
-    for (std::size_t i = 0; i < count; ++i) run(a + i * elements, step.constant.data(), y + i * elements, elements, step.epilogue);
+    for (std::size_t i = 0; i < count; ++i)
+        run(a + i * elements, step.constant.data(), y + i * elements, elements, step.epilogue);
 }
 
 void Runner::flat_panel(const RowStep& step, const float* a, const float* b, float* y, std::int32_t width) const {
     const auto run = program_.kernels->flat;
-    const std::size_t lanes = static_cast<std::size_t>(width), count = static_cast<std::size_t>(value(step.out).elements) * lanes;
+    const std::size_t lanes = static_cast<std::size_t>(width),
+                      count = static_cast<std::size_t>(value(step.out).elements) * lanes;
     if (step.constant.empty()) {
         run(a, b, y, count, step.epilogue);
         return;
     }
     for (std::size_t element = 0; element < step.constant.size(); ++element)
-        for (std::size_t lane = 0; lane < lanes; ++lane) y[element * lanes + lane] = a[element * lanes + lane] + step.constant[element];
+        for (std::size_t lane = 0; lane < lanes; ++lane)
+            y[element * lanes + lane] = a[element * lanes + lane] + step.constant[element];
     if (step.epilogue.activation != Activation::None) run(y, nullptr, y, count, step.epilogue);
 }
 
@@ -193,8 +200,8 @@ std::size_t row_workspace_bytes(const RowProgram& program, std::int64_t items) {
                     static_cast<std::size_t>(shared.parts) * bytes_of_slice(program, items, shared));
 }
 
-void run_rows(const RowProgram& program, const void* const* inputs, void* const* outputs, std::int64_t items, void* workspace,
-              const Pool& pool) {
+void run_rows(const RowProgram& program, const void* const* inputs, void* const* outputs, std::int64_t items,
+              void* workspace, const Pool& pool) {
     if (items <= 0) return;
     const Items all{inputs, outputs, static_cast<char*>(workspace), 0, items};
     const Split how = split(program, items, pool.has_threads());
@@ -206,7 +213,8 @@ void run_rows(const RowProgram& program, const void* const* inputs, void* const*
     const Runner runner(program, {});
     pool.parallel(how.parts, [&](int part) {
         const std::int64_t first = items * part / how.parts, last = items * (part + 1) / how.parts;
-        runner.run_part({inputs, outputs, all.workspace + static_cast<std::size_t>(part) * slice, first, last - first}, *how.schedule);
+        runner.run_part({inputs, outputs, all.workspace + static_cast<std::size_t>(part) * slice, first, last - first},
+                        *how.schedule);
     });
 }
 

@@ -13,8 +13,8 @@ namespace edgeticket {
 // What run_rows() needs for this many items.
 std::size_t row_workspace_bytes(const RowProgram& program, std::int64_t items);
 
-void run_rows(const RowProgram& program, const void* const* inputs, void* const* outputs, std::int64_t items, void* workspace,
-              const Pool& pool);
+void run_rows(const RowProgram& program, const void* const* inputs, void* const* outputs, std::int64_t items,
+              void* workspace, const Pool& pool);
 
 // Microseconds that each node of the region takes for one made-up item, on one thread.
 std::vector<double> measure_rows(const RowProgram& program, void* workspace);

@@ -17,7 +17,8 @@ float* buffer_at(const Frame& frame, int index) {
     switch (buffer.where) {
         case Buffer::Where::Input:  // never a step's target
             return reinterpret_cast<float*>(static_cast<char*>(const_cast<void*>(frame.inputs[buffer.index])) + begin);
-        case Buffer::Where::Output: return reinterpret_cast<float*>(static_cast<char*>(frame.outputs[buffer.index]) + begin);
+        case Buffer::Where::Output:
+            return reinterpret_cast<float*>(static_cast<char*>(frame.outputs[buffer.index]) + begin);
         case Buffer::Where::Workspace: break;
     }
     return reinterpret_cast<float*>(static_cast<char*>(frame.workspace) + buffer.offset);
@@ -32,7 +33,8 @@ const T* data_or_null(const std::vector<T>& values) {
 
 Halos halos_of(const WrittenLayout& out) { return {out.lines.data(), out.lines.size(), out.halos.lanes.data()}; }
 
-// Asks for lines that other cores may have written, one after the other: a kernel that met them at random would wait for each.
+// Asks for lines that other cores may have written, one after the other: a kernel that met them at random would wait
+// for each.
 void prefetch(const float* data, std::size_t bytes) {
     constexpr std::size_t line = 64;
     if (static_cast<double>(bytes) > kNear * second_cache_bytes()) return;
@@ -72,8 +74,10 @@ struct Runner {
         task.masks = data_or_null(point.out.masks);
         task.halos = halos_of(point.out);
         task.a_inside = in.inside() * lanes, task.a_pitch = in.pitch() * lanes, task.a_plane = in.plane() * lanes;
-        task.b_inside = other.inside() * lanes, task.b_pitch = other.pitch() * lanes, task.b_plane = other.plane() * lanes;
-        task.out_inside = out.inside() * lanes, task.out_pitch = out.pitch() * lanes, task.out_plane = out.plane() * lanes;
+        task.b_inside = other.inside() * lanes, task.b_pitch = other.pitch() * lanes,
+        task.b_plane = other.plane() * lanes;
+        task.out_inside = out.inside() * lanes, task.out_pitch = out.pitch() * lanes,
+        task.out_plane = out.plane() * lanes;
         task.rows = static_cast<int>(out.block[0]);
         task.columns = static_cast<int>(out.block[1]);
         task.epilogue = point.epilogue;
@@ -94,8 +98,10 @@ struct Runner {
         task.scales = data_or_null(pool.scales);
         task.masks = data_or_null(pool.out.masks);
         task.halos = halos_of(pool.out);
-        task.in_pitch = in.pitch() * pool.stride[0] * lanes, task.in_step = pool.stride[1] * lanes, task.in_plane = in.plane() * lanes;
-        task.out_inside = out.inside() * lanes, task.out_pitch = out.pitch() * lanes, task.out_plane = out.plane() * lanes;
+        task.in_pitch = in.pitch() * pool.stride[0] * lanes, task.in_step = pool.stride[1] * lanes,
+        task.in_plane = in.plane() * lanes;
+        task.out_inside = out.inside() * lanes, task.out_pitch = out.pitch() * lanes,
+        task.out_plane = out.plane() * lanes;
         task.rows = static_cast<int>(out.block[0]);
         task.columns = static_cast<int>(out.block[1]);
         task.first = mine.begin, task.last = mine.end;
@@ -123,7 +129,8 @@ struct Runner {
         const float* const b = step.other >= 0 ? buffer_at(frame, step.other) : data_or_null(flat.constant);
         float* const y = buffer_at(frame, step.out);
         const auto count = static_cast<std::size_t>(mine.end - mine.begin);
-        step.kernels->flat(a + mine.begin, b == nullptr ? nullptr : b + mine.begin, y + mine.begin, count, flat.epilogue);
+        step.kernels->flat(a + mine.begin, b == nullptr ? nullptr : b + mine.begin, y + mine.begin, count,
+                           flat.epilogue);
     }
 
     void operator()(const ProductStep& product) const {
@@ -145,7 +152,8 @@ struct Runner {
         task.out_pitch = out.pitch() * lanes, task.out_plane = out.plane() * lanes;
         task.residual_pitch = residual.pitch() * lanes, task.residual_plane = residual.plane() * lanes;
         task.epilogue = conv.epilogue;
-        // A tile's input serves all output channels of its group; different groups share nothing, so each is finished on its own.
+        // A tile's input serves all output channels of its group; different groups share nothing, so each is finished
+        // on its own.
         const std::vector<ConvSegment>& segments = conv.segments;
         for (std::size_t begin = 0; begin < segments.size();) {
             std::size_t end = begin + 1;
@@ -156,8 +164,10 @@ struct Runner {
         }
     }
 
-    void run_tile(const ConvStep& conv, const ConvStep::Tile& tile, const ConvSegment& segment, const float* from, ConvTask& task) const {
-        const int first = parts == 1 ? 0 : at(conv.cut, part), last = parts == 1 ? conv.cut.back() : at(conv.cut, part + 1);
+    void run_tile(const ConvStep& conv, const ConvStep::Tile& tile, const ConvSegment& segment, const float* from,
+                  ConvTask& task) const {
+        const int first = parts == 1 ? 0 : at(conv.cut, part),
+                  last = parts == 1 ? conv.cut.back() : at(conv.cut, part + 1);
         task.first = std::max(first, segment.first) - segment.first;
         task.last = std::min(last, segment.last) - segment.first;
         if (task.first >= task.last) return;

@@ -18,7 +18,8 @@ Layout input_layout(const Window& window, const std::int64_t (&size)[2], const G
         in.grid[d] = out.grid[d];
         in.block[d] = out.block[d] * window.stride[d];
         in.before[d] = std::max<std::int64_t>(0, window.pad_begin[d]);
-        const std::int64_t last = (out.block[d] - 1) * window.stride[d] + (window.kernel[d] - 1) * window.dilation[d] - window.pad_begin[d];
+        const std::int64_t last =
+            (out.block[d] - 1) * window.stride[d] + (window.kernel[d] - 1) * window.dilation[d] - window.pad_begin[d];
         in.after[d] = std::max<std::int64_t>(0, last - (in.block[d] - 1));
     }
     return in;
@@ -35,7 +36,8 @@ float fill_of(const std::vector<Fused>& groups, const Node& node, const Layout& 
     }
     if (!outside) return 0;
     for (const Fused& group : groups)
-        if (group.output == node.inputs[0] && group.epilogue.activation == Activation::Clip && group.epilogue.low >= 0) return 0;
+        if (group.output == node.inputs[0] && group.epilogue.activation == Activation::Clip && group.epilogue.low >= 0)
+            return 0;
     return -std::numeric_limits<float>::infinity();
 }
 
@@ -81,7 +83,8 @@ Arrangement arrange(const Region& region, const std::vector<Fused>& groups, cons
         if (!node.traits().has_window) continue;
         const int input = node.inputs[0];
         const Layout& out = at(result.home, groups[g].output);
-        const Layout needed = input_layout(node.window, at(result.home, input).size, {{out.grid[0], out.grid[1]}, {out.block[0], out.block[1]}});
+        const Layout needed = input_layout(node.window, at(result.home, input).size,
+                                           {{out.grid[0], out.grid[1]}, {out.block[0], out.block[1]}});
         Layout* target = &at(result.home, input);
         const float fill = fill_of(groups, node, needed, out);
         if (!needed.aligned(*target) || fill != 0) {

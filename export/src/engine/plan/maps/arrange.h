@@ -10,12 +10,13 @@
 
 namespace edgeticket {
 
-// A value may lie in several layouts at once: that of its size class, which every node of this size writes, and others that a reader
-// of another size needs. Row-major is a form of its own.
+// A value may lie in several layouts at once: that of its size class, which every node of this size writes, and others
+// that a reader of another size needs. Row-major is a form of its own.
 struct Arrangement {
-    std::vector<bool> is_map;                       // of each value: computed in a layout, not row-major
-    std::vector<Layout> home;                       // of each map value: that of its size class, with the halos that its readers need
-    std::vector<int> read_as;                       // of each group that reads a map through a window: an index into `copies`, or -1 for home
+    std::vector<bool> is_map;  // of each value: computed in a layout, not row-major
+    std::vector<Layout> home;  // of each map value: that of its size class, with the halos that its readers need
+    // Of each group that reads a map through a window: an index into `copies`, or -1 for home.
+    std::vector<int> read_as;
     struct Copy {
         int value;
         Layout layout;

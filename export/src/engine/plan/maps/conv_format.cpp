@@ -12,8 +12,8 @@
 namespace edgeticket {
 namespace {
 
-constexpr std::int64_t kReach = 65536;       // taps in 16 bits
-constexpr std::uint64_t kLongRun = 256;      // multiplications of vectors, beside which one mispredicted branch is short
+constexpr std::int64_t kReach = 65536;   // taps in 16 bits
+constexpr std::uint64_t kLongRun = 256;  // multiplications of vectors, beside which one mispredicted branch is short
 constexpr std::int64_t kGroupChannels = 16;  // input channels of groups that are computed together
 constexpr double kDense = 0.66;              // density from which computing the zeros too is faster
 constexpr std::int64_t kStoreEntries = 4;    // what storing a channel takes, in weights
@@ -30,8 +30,8 @@ struct Reach {
             for (std::int64_t x = 0; x < w.kernel[1]; ++x)
                 taps.push_back(crop + y * w.dilation[0] * in.pitch() + x * w.dilation[1]);
         if (taps.back() >= kReach)
-            throw std::invalid_argument("an image of " + std::to_string(in.size[0]) + " x " + std::to_string(in.size[1]) +
-                                        " is larger than a tap reaches");
+            throw std::invalid_argument("an image of " + std::to_string(in.size[0]) + " x " +
+                                        std::to_string(in.size[1]) + " is larger than a tap reaches");
         channels = (kReach - 1 - taps.back()) / plane + 1;
     }
     // A block of input channels that taps reach, all of nearly equal size.
@@ -60,10 +60,10 @@ std::vector<int> divide(const std::vector<std::int64_t>& weights, int threads, s
     return cut;
 }
 
-// Within each share, runs of equal length follow each other, so that the branch at a run's end is predicted by the one before.
-// Long runs are not bound by mispredicted branches: they stay in the order in which channels are stored.
-void order(std::vector<ChannelRun>& runs, int first, const std::vector<std::uint32_t>& counts, const std::vector<int>& cut,
-           std::int64_t tile_vectors) {
+// Within each share, runs of equal length follow each other, so that the branch at a run's end is predicted by the one
+// before. Long runs are not bound by mispredicted branches: they stay in the order in which channels are stored.
+void order(std::vector<ChannelRun>& runs, int first, const std::vector<std::uint32_t>& counts,
+           const std::vector<int>& cut, std::int64_t tile_vectors) {
     const auto count = static_cast<int>(runs.size());
     std::uint64_t products = 0;
     for (int i = 0; i < count; ++i) {
@@ -72,9 +72,10 @@ void order(std::vector<ChannelRun>& runs, int first, const std::vector<std::uint
     }
     if (products > kLongRun * runs.size()) return;
     for (std::size_t share = 0; share + 1 < cut.size(); ++share)
-        std::stable_sort(runs.begin() + std::clamp(cut[share] - first, 0, count),
-                         runs.begin() + std::clamp(cut[share + 1] - first, 0, count),
-                         [&](const ChannelRun& a, const ChannelRun& b) { return counts[a.channel] > counts[b.channel]; });
+        std::stable_sort(
+            runs.begin() + std::clamp(cut[share] - first, 0, count),
+            runs.begin() + std::clamp(cut[share + 1] - first, 0, count),
+            [&](const ChannelRun& a, const ChannelRun& b) { return counts[a.channel] > counts[b.channel]; });
 }
 
 // The weights of a convolution by output channel and by block of input channels.
@@ -161,7 +162,8 @@ PackedConv pack_dense(const ConvToPack& conv) {
     const std::size_t taps = reach.taps.size();
     const std::int64_t in_channels = conv.in_channels, block = reach.block(conv.block, in_channels);
     PackedConv result;
-    const std::vector<std::int64_t> loads(static_cast<std::size_t>(conv.out_channels), in_channels * static_cast<std::int64_t>(taps));
+    const std::vector<std::int64_t> loads(static_cast<std::size_t>(conv.out_channels),
+                                          in_channels * static_cast<std::int64_t>(taps));
     result.cut = divide(loads, conv.threads, DENSE_OUTPUTS);
     for (std::int64_t from = 0; from < in_channels; from += block) {
         const std::int64_t to = std::min(in_channels, from + block);
@@ -179,13 +181,15 @@ PackedConv pack_dense(const ConvToPack& conv) {
         for (std::int64_t m = 0; m < conv.out_channels; m += DENSE_OUTPUTS)
             for (std::size_t t = 0; t < segment.taps; ++t)
                 for (std::int64_t o = 0; o < DENSE_OUTPUTS; ++o)
-                    result.weights.push_back(conv.node.weight[static_cast<std::size_t>((m + o) * in_channels + from) * taps + t]);
+                    result.weights.push_back(
+                        conv.node.weight[static_cast<std::size_t>((m + o) * in_channels + from) * taps + t]);
         result.segments.push_back(std::move(segment));
     }
     return result;
 }
 
-constexpr ConvFormatTraits kFormats[] = {  // in the order in which they are asked whether they serve
+// In the order in which they are asked whether they serve.
+constexpr ConvFormatTraits kFormats[] = {
     {ConvFormat::Dense, DENSE_OUTPUTS,
      [](std::int64_t groups, std::int64_t out_channels, double density) {
          return groups == 1 && out_channels % DENSE_OUTPUTS == 0 && density > kDense;
@@ -194,13 +198,15 @@ constexpr ConvFormatTraits kFormats[] = {  // in the order in which they are ask
      [](std::int64_t vectors) { return 0.56 * static_cast<double>(vectors) + 0.3; }, pack_dense},
     {ConvFormat::Unstructured, 1, [](std::int64_t, std::int64_t, double) { return true; },
      [](double, double nonzeros) { return nonzeros; },
-     [](std::int64_t vectors) { return vectors == 1 ? 1.36 : 0.75 * static_cast<double>(vectors) + 0.5; }, pack_unstructured},
+     [](std::int64_t vectors) { return vectors == 1 ? 1.36 : 0.75 * static_cast<double>(vectors) + 0.5; },
+     pack_unstructured},
 };
 
 }  // namespace
 
 const ConvFormatTraits& traits_of(ConvFormat format) {
-    return *std::find_if(std::begin(kFormats), std::end(kFormats), [&](const ConvFormatTraits& row) { return row.format == format; });
+    return *std::find_if(std::begin(kFormats), std::end(kFormats),
+                         [&](const ConvFormatTraits& row) { return row.format == format; });
 }
 
 ConvFormat format_for(std::int64_t groups, std::int64_t out_channels, double density) {

@@ -1,5 +1,5 @@
-// The forms that the weights of a convolution can be packed in, a row each. To add one: its name in kernels/maps.h, kernels in
-// kernels/conv.isa.cpp, and here when it serves, what it costs and how it is packed.
+// The forms that the weights of a convolution can be packed in, a row each. To add one: its name in kernels/maps.h,
+// kernels in kernels/conv.isa.cpp, and here when it serves, what it costs and how it is packed.
 #pragma once
 
 #include <cstddef>
@@ -24,10 +24,10 @@ struct ConvToPack {
 
 // Weights whose taps start in one block of input channels, for the output channels that read it.
 struct ConvSegment {
-    std::int64_t in_channel = 0;       // the first
-    int first = 0, last = 0;           // output channels
+    std::int64_t in_channel = 0;        // the first
+    int first = 0, last = 0;            // output channels
     bool begins = false, ends = false;  // with the sums' first input channels, their last
-    std::vector<ChannelRun> runs;      // unstructured: of the channels [first, last), share by share, and the end
+    std::vector<ChannelRun> runs;       // unstructured: of the channels [first, last), share by share, and the end
     std::size_t taps = 0, first_weight = 0, first_offset = 0;  // dense
 };
 

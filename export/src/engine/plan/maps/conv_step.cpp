@@ -17,7 +17,8 @@ std::int64_t origin_of(const Window& w, const Layout& in) {
     return row * in.pitch() + column;
 }
 
-ConvStep::Tile placed(const Tile& tile, const Window& w, const ConvLayouts& layouts, const WrittenLayout& written, std::ptrdiff_t lanes) {
+ConvStep::Tile placed(const Tile& tile, const Window& w, const ConvLayouts& layouts, const WrittenLayout& written,
+                      std::ptrdiff_t lanes) {
     const Layout &in = layouts.in, &out = layouts.out, &residual = layouts.residual;
     const std::int64_t rows = tile.kernel->rows, columns = tile.kernel->columns;
     ConvStep::Tile result;
@@ -44,8 +45,8 @@ std::size_t bytes_of(const ConvStep& work, const PackedConv& packed) {
 
 }  // namespace
 
-Step conv_step(const MapKernels& kernels, const Node& conv, const ConvLayouts& layouts, const Epilogue& epilogue, int threads,
-               Arena& constants) {
+Step conv_step(const MapKernels& kernels, const Node& conv, const ConvLayouts& layouts, const Epilogue& epilogue,
+               int threads, Arena& constants) {
     const TileWork tiles = tile_work(conv, layouts.out, layouts.in_channels, layouts.out_channels);
     const Tiling tiling = tile(kernels, tiles);
     const WrittenLayout written(layouts.out);

@@ -14,9 +14,9 @@ struct ConvLayouts {
     std::int64_t in_channels, out_channels;
 };
 
-// Keeps the packed weights in `constants`. Buffers and the node are the caller's to fill in. Throws std::invalid_argument where
-// one input channel is larger than a 16-bit tap reaches.
-Step conv_step(const MapKernels& kernels, const Node& conv, const ConvLayouts& layouts, const Epilogue& epilogue, int threads,
-               Arena& constants);
+// Keeps the packed weights in `constants`. Buffers and the node are the caller's to fill in. Throws
+// std::invalid_argument where one input channel is larger than a 16-bit tap reaches.
+Step conv_step(const MapKernels& kernels, const Node& conv, const ConvLayouts& layouts, const Epilogue& epilogue,
+               int threads, Arena& constants);
 
 }  // namespace edgeticket

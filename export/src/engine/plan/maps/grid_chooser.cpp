@@ -11,11 +11,11 @@ namespace edgeticket {
 namespace {
 
 // Cycles.
-constexpr double kMove = 20;       // to gather one vector
-constexpr double kHalo = 2.5;      // ... to copy one vector of a halo
-constexpr double kStore = 7;       // ... to store one vector, with bias and activation
+constexpr double kMove = 20;   // to gather one vector
+constexpr double kHalo = 2.5;  // ... to copy one vector of a halo
+constexpr double kStore = 7;   // ... to store one vector, with bias and activation
 
-constexpr double kMostWaste = 4;   // lanes without a pixel, as a multiple of the pixels, where a better grid exists
+constexpr double kMostWaste = 4;  // lanes without a pixel, as a multiple of the pixels, where a better grid exists
 constexpr std::size_t kMostStarts = 6;
 constexpr int kPasses = 4;
 
@@ -69,7 +69,9 @@ bool covers(const Grid& grid, const std::pair<std::int64_t, std::int64_t>& size)
     return grid.grid[0] * grid.block[0] >= size.first && grid.grid[1] * grid.block[1] >= size.second;
 }
 
-double pixels(const Grid& grid) { return static_cast<double>(grid.block[0] * grid.block[1] * grid.grid[0] * grid.grid[1]); }
+double pixels(const Grid& grid) {
+    return static_cast<double>(grid.block[0] * grid.block[1] * grid.grid[0] * grid.grid[1]);
+}
 
 }  // namespace
 
@@ -135,7 +137,8 @@ void GridChooser::add_neighbours_grids(const Link& link) {
     for (const Grid& out : std::vector<Grid>(out_class.candidates)) {
         Grid in = out;
         for (int d = 0; d < 2; ++d) in.block[d] *= link.stride[d];
-        if (in.grid[0] * in.grid[1] == lanes(in_class) && covers(in, in_class.size) && pixels(in) <= 2.5 * pixels_of(in_class))
+        if (in.grid[0] * in.grid[1] == lanes(in_class) && covers(in, in_class.size) &&
+            pixels(in) <= 2.5 * pixels_of(in_class))
             add_grid(in_class.candidates, in);
     }
     for (const Grid& in : std::vector<Grid>(in_class.candidates)) {
@@ -146,7 +149,8 @@ void GridChooser::add_neighbours_grids(const Link& link) {
             out.block[d] /= link.stride[d];
         }
         const double most = std::max(static_cast<double>(lanes(out_class)), 4.0 * pixels_of(out_class));
-        if (whole && out.grid[0] * out.grid[1] == lanes(out_class) && covers(out, out_class.size) && pixels(out) <= most)
+        if (whole && out.grid[0] * out.grid[1] == lanes(out_class) && covers(out, out_class.size) &&
+            pixels(out) <= most)
             add_grid(out_class.candidates, out);
     }
 }
@@ -185,7 +189,8 @@ double GridChooser::cost() const {
     return total;
 }
 
-// Each size takes the candidate that makes the whole cheapest while the others stay, until none changes. Returns the cost.
+// Each size takes the candidate that makes the whole cheapest while the others stay, until none changes. Returns the
+// cost.
 double GridChooser::improve() {
     double least = cost();
     for (int pass = 0; pass < kPasses; ++pass) {

@@ -24,7 +24,8 @@ struct Grid {
 class GridChooser {
    public:
     // is_map says of each value of the region whether a step over maps writes it.
-    GridChooser(const Region& region, const std::vector<Fused>& groups, const MapFamily& kernels, const std::vector<bool>& is_map);
+    GridChooser(const Region& region, const std::vector<Fused>& groups, const MapFamily& kernels,
+                const std::vector<bool>& is_map);
 
     // The grid of maps of this value's size.
     Grid grid(const Value& value);
@@ -35,11 +36,11 @@ class GridChooser {
         std::pair<std::int64_t, std::int64_t> size;
         std::vector<Grid> candidates;
         std::size_t chosen = 0;
-        double channels = 0;        // written at this size
-        double taps = 0;            // nonzero weights of the convolutions that write it, taps of the pools times channels
+        double channels = 0;  // written at this size
+        double taps = 0;      // nonzero weights of the convolutions that write it, taps of the pools times channels
         std::vector<double> costs;  // of each candidate, but for what its neighbours ask
     };
-    struct Link {  // the windowed groups between two sizes, with one stride
+    struct Link {             // the windowed groups between two sizes, with one stride
         std::size_t in, out;  // size classes
         std::int64_t stride[2];
         double channels = 0, haloed = 0;  // that are read, and those of them whose halos are

@@ -23,7 +23,8 @@ std::vector<std::int32_t> of_each_lane(const Layout& layout, Index index) {
         for (std::int64_t column = 0; column < layout.pitch(); ++column)
             for (std::int64_t lane = 0; lane < lanes; ++lane) {
                 const std::int64_t source = pixel(layout, lane, row - layout.before[0], column - layout.before[1]);
-                if (source >= 0) table[static_cast<std::size_t>((row * layout.pitch() + column) * lanes + lane)] = index(source);
+                if (source >= 0)
+                    table[static_cast<std::size_t>((row * layout.pitch() + column) * lanes + lane)] = index(source);
             }
     return table;
 }
@@ -34,8 +35,8 @@ std::int64_t floor_divide(std::int64_t a, std::int64_t b) { return a / b - (a % 
 
 std::int64_t Layout::plane() const {
     std::int64_t vectors = rows() * pitch();
-    // The number of cache lines is odd, so that a tile's vectors in one channel after another fall into all sets of a cache, not into half
-    // of them or fewer.
+    // The number of cache lines is odd, so that a tile's vectors in one channel after another fall into all sets of a
+    // cache, not into half of them or fewer.
     while (vectors * lanes() * 4 > kLineBytes && vectors * lanes() * 4 / kLineBytes % 2 == 0) ++vectors;
     return vectors;
 }
@@ -72,7 +73,8 @@ std::vector<std::int32_t> masks(const Layout& layout) {
     if (layout.whole()) return table;
     for (std::int64_t i = 0; i < layout.block[0]; ++i)
         for (std::int64_t j = 0; j < layout.block[1]; ++j)
-            for (std::int64_t lane = 0; lane < layout.lanes(); ++lane) table.push_back(pixel(layout, lane, i, j) < 0 ? 0 : -1);
+            for (std::int64_t lane = 0; lane < layout.lanes(); ++lane)
+                table.push_back(pixel(layout, lane, i, j) < 0 ? 0 : -1);
     return table;
 }
 
@@ -88,7 +90,8 @@ HaloTable halo_table(const Layout& layout) {
             std::vector<std::int32_t> lanes;
             for (std::int64_t y = 0; y < layout.grid[0]; ++y)
                 for (std::int64_t x = 0; x < layout.grid[1]; ++x) {
-                    const bool there = y + down >= 0 && y + down < layout.grid[0] && x + right >= 0 && x + right < layout.grid[1];
+                    const bool there =
+                        y + down >= 0 && y + down < layout.grid[0] && x + right >= 0 && x + right < layout.grid[1];
                     lanes.push_back(there ? static_cast<std::int32_t>((y + down) * layout.grid[1] + x + right) : -1);
                 }
             std::uint32_t permutation = NO_LANE;
@@ -105,7 +108,8 @@ HaloTable halo_table(const Layout& layout) {
     return table;
 }
 
-std::vector<Halo> HaloTable::of_tile(std::int64_t row, std::int64_t column, std::int64_t rows, std::int64_t columns, const Layout& layout) const {
+std::vector<Halo> HaloTable::of_tile(std::int64_t row, std::int64_t column, std::int64_t rows, std::int64_t columns,
+                                     const Layout& layout) const {
     std::map<std::uint32_t, Halo> left;  // by where they go
     for (const Halo& halo : entries) {
         const std::int64_t at = static_cast<std::int64_t>(halo.from) - layout.inside();
@@ -115,7 +119,8 @@ std::vector<Halo> HaloTable::of_tile(std::int64_t row, std::int64_t column, std:
     std::vector<Halo> lines;
     const auto follows = [&](const Halo& first, std::uint32_t distance) {
         const auto found = left.find(first.to + distance);
-        return found != left.end() && found->second.permutation == first.permutation && (first.permutation == NO_LANE || found->second.from == first.from + distance);
+        return found != left.end() && found->second.permutation == first.permutation &&
+               (first.permutation == NO_LANE || found->second.from == first.from + distance);
     };
     while (!left.empty()) {
         Halo line = left.begin()->second;

@@ -1,7 +1,8 @@
 // Lane-blocked layout of a feature map.
 //
-// The lanes of a vector are a grid over the image; each lane holds a block of its own, row-major, with a halo. Vector (i, j) of a plane holds, in
-// lane (gy, gx), pixel (gy * block[0] + i, gx * block[1] + j), or 0 where the image has none; i and j run from -before to block + after.
+// The lanes of a vector are a grid over the image; each lane holds a block of its own, row-major, with a halo. Vector
+// (i, j) of a plane holds, in lane (gy, gx), pixel (gy * block[0] + i, gx * block[1] + j), or 0 where the image has
+// none; i and j run from -before to block + after.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +25,8 @@ struct Layout {
     std::int64_t lanes() const { return grid[0] * grid[1]; }
     std::int64_t inside() const { return before[0] * pitch() + before[1]; }  // the vector where the blocks begin
     std::int64_t plane() const;                                              // vectors, some behind the last row unused
-    bool whole() const { return grid[0] * block[0] == size[0] && grid[1] * block[1] == size[1]; }  // no lane without a pixel
+    // No lane is without a pixel.
+    bool whole() const { return grid[0] * block[0] == size[0] && grid[1] * block[1] == size[1]; }
     bool aligned(const Layout& other) const;  // the same pixels in the same lanes; halos may differ
 };
 
@@ -41,9 +43,13 @@ std::vector<std::int32_t> masks(const Layout& layout);
 struct HaloTable {
     std::vector<Halo> entries;  // one by one
     std::vector<std::int32_t> lanes;
-    std::vector<Halo> all(const Layout& layout) const { return of_tile(0, 0, layout.block[0], layout.block[1], layout); }
-    // The copies of vectors of the tile of rows x columns at (row, column) of the inside, those that lie in a line as one.
-    std::vector<Halo> of_tile(std::int64_t row, std::int64_t column, std::int64_t rows, std::int64_t columns, const Layout& layout) const;
+    std::vector<Halo> all(const Layout& layout) const {
+        return of_tile(0, 0, layout.block[0], layout.block[1], layout);
+    }
+    // The copies of vectors of the tile of rows x columns at (row, column) of the inside, those that lie in a line as
+    // one.
+    std::vector<Halo> of_tile(std::int64_t row, std::int64_t column, std::int64_t rows, std::int64_t columns,
+                              const Layout& layout) const;
 };
 HaloTable halo_table(const Layout& layout);
 

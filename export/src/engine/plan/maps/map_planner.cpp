@@ -1,6 +1,7 @@
 #include "map_planner.h"
 
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 #include "arrange.h"
@@ -55,23 +56,29 @@ class MapPlanner {
     std::int64_t elements_of(int value) const { return elements(region_.shape(value)); }
     std::int64_t channels_of(int value) const { return region_.shape(value)[0]; }
     std::size_t plane_of(int value) const { return static_cast<std::size_t>(elements_of(value) / channels_of(value)); }
-    static std::size_t plane_of(const Layout& layout) { return static_cast<std::size_t>(layout.plane() * layout.lanes()); }
+    static std::size_t plane_of(const Layout& layout) {
+        return static_cast<std::size_t>(layout.plane() * layout.lanes());
+    }
     const Layout& layout_of(int value) const { return at(arrangement_.home, value); }
 
     int add_buffer(std::int64_t elements, Buffer::Where where = Buffer::Where::Workspace, int index = 0);
-    int add_map(const Layout& layout, std::int64_t channels) { return add_buffer(layout.plane() * layout.lanes() * channels); }
+    int add_map(const Layout& layout, std::int64_t channels) {
+        return add_buffer(layout.plane() * layout.lanes() * channels);
+    }
     int new_row_major(int value);
     int new_home(int value);
     int row_major(int value);
     int home(int value);
     int copy(int index, int node);
     void emit(Step step, int node, int in, int other, int out);
-    void move(int node, int in, int out, int value, std::vector<std::int32_t> lanes, std::size_t from, std::size_t to, float fill = 0);
+    void move(int node, int in, int out, int value, std::vector<std::int32_t> lanes, std::size_t from, std::size_t to,
+              float fill = 0);
 
     void add_group(std::size_t index);
     void add_window(std::size_t index);
     void add_elementwise(const Fused& group);
     void add_product(const Fused& group);
+    void add_mean(const Fused& group);
     void copy_output(int index);
     void place_buffers();
 
@@ -99,7 +106,8 @@ void MapPlanner::emit(Step step, int node, int in, int other, int out) {
     program_.steps.push_back(std::move(step));
 }
 
-void MapPlanner::move(int node, int in, int out, int value, std::vector<std::int32_t> lanes, std::size_t from, std::size_t to, float fill) {
+void MapPlanner::move(int node, int in, int out, int value, std::vector<std::int32_t> lanes, std::size_t from,
+                      std::size_t to, float fill) {
     emit(move_step(wide(), channels_of(value), std::move(lanes), from, to, fill), node, in, -1, out);
 }
 
@@ -108,7 +116,8 @@ int MapPlanner::new_row_major(int value) {
     const auto output = std::find(region_.outputs.begin(), region_.outputs.end(), value);
     const bool leaves = output != region_.outputs.end();
     const int index = leaves ? static_cast<int>(output - region_.outputs.begin()) : 0;
-    return at(row_major_, value) = add_buffer(elements_of(value), leaves ? Buffer::Where::Output : Buffer::Where::Workspace, index);
+    return at(row_major_, value) =
+               add_buffer(elements_of(value), leaves ? Buffer::Where::Output : Buffer::Where::Workspace, index);
 }
 
 // A buffer for the value to be written into, in its home layout.
@@ -140,7 +149,8 @@ int MapPlanner::copy(int index, int node) {
     const Layout& from_layout = layout_of(value);
     const int from = at_home ? at(home_, value) : row_major(value);
     const int to = at(copy_, index) = add_map(layout, channels_of(value));
-    if (at_home) move(node, from, to, value, between(from_layout, layout), plane_of(from_layout), plane_of(layout), fill);
+    if (at_home)
+        move(node, from, to, value, between(from_layout, layout), plane_of(from_layout), plane_of(layout), fill);
     else move(node, from, to, value, from_row_major(layout), plane_of(value), plane_of(layout), fill);
     return to;
 }
@@ -158,8 +168,9 @@ void MapPlanner::add_window(std::size_t index) {
     const int residual = group.residual >= 0 ? home(group.residual) : -1;
     const int out = new_home(group.output);
     const MapKernels& kernels = family_.of(layouts.out.lanes());
-    Step step = node.op == Op::Conv ? conv_step(kernels, node, layouts, group.epilogue, program_.threads, program_.constants)
-                                    : pool_step(kernels, node, layouts.in, layouts.out, layouts.out_channels);
+    Step step = node.op == Op::Conv
+                    ? conv_step(kernels, node, layouts, group.epilogue, program_.threads, program_.constants)
+                    : pool_step(kernels, node, layouts.in, layouts.out, layouts.out_channels);
     emit(std::move(step), group.node, in, residual, out);
 }
 
@@ -176,8 +187,8 @@ void MapPlanner::add_elementwise(const Fused& group) {
     const Layout& layout = layout_of(group.output);
     const Layout& other = second >= 0 ? layout_of(second) : layout;
     const int out = new_home(group.output);
-    emit(point_step(family_.of(layout.lanes()), layout_of(first), other, layout, channels_of(group.output), node.constant,
-                    group.epilogue),
+    emit(point_step(family_.of(layout.lanes()), layout_of(first), other, layout, channels_of(group.output),
+                    node.constant, group.epilogue),
          group.node, a, b, out);
 }
 
@@ -190,22 +201,23 @@ void MapPlanner::add_product(const Fused& group) {
     emit(product_step(layers_, node, inputs, outputs, group.epilogue), group.node, in, residual, out);
 }
 
+void MapPlanner::add_mean(const Fused& group) {
+    const int input = region_.node(group.node).inputs[0];
+    const Layout& layout = layout_of(input);
+    const int in = home(input), out = new_row_major(group.output);
+    emit(mean_step(family_.of(layout.lanes()), layout, channels_of(input)), group.node, in, -1, out);
+}
+
 void MapPlanner::add_group(std::size_t index) {
     const Fused& group = groups_[index];
     const Node& node = region_.node(group.node);
+    if (node.traits().has_window) return add_window(index);
+    if (node.traits().is_elementwise()) return add_elementwise(group);
     switch (node.op) {
-        case Op::Conv:
-        case Op::MaxPool:
-        case Op::AveragePool: add_window(index); return;
-        case Op::GlobalAveragePool: {
-            const Layout& layout = layout_of(node.inputs[0]);
-            const int in = home(node.inputs[0]), out = new_row_major(group.output);
-            emit(mean_step(family_.of(layout.lanes()), layout, channels_of(node.inputs[0])), group.node, in, -1, out);
-            return;
-        }
-        case Op::Fc: add_product(group); return;
+        case Op::Fc: return add_product(group);
+        case Op::GlobalAveragePool: return add_mean(group);
         case Op::Reshape: at(row_major_, group.output) = row_major(node.inputs[0]); return;
-        default: add_elementwise(group);
+        default: throw std::invalid_argument(node.name + ": a plan over maps has no step for " + node.traits().name);
     }
 }
 

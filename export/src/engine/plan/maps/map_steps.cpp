@@ -19,7 +19,8 @@ double inside(const Layout& layout) { return static_cast<double>(layout.block[0]
 double halos(const WrittenLayout& out) { return static_cast<double>(out.halos.entries.size()); }
 
 template <class Work>
-Step step(const MapKernels* kernels, const char* kernel, std::int64_t count, double cycles, std::size_t bytes, Work work) {
+Step step(const MapKernels* kernels, const char* kernel, std::int64_t count, double cycles, std::size_t bytes,
+          Work work) {
     return {-1, kernel, kernels, -1, -1, -1, count, cycles, bytes, std::move(work)};
 }
 
@@ -45,7 +46,8 @@ std::vector<float> scales_of(const Node& pool, const Layout& in, const Layout& o
     for (std::int64_t i = 0; i < out.block[0]; ++i)
         for (std::int64_t j = 0; j < out.block[1]; ++j)
             for (std::int64_t lane = 0; lane < out.lanes(); ++lane) {
-                const std::int64_t pixel[2] = {lane / out.grid[1] * out.block[0] + i, lane % out.grid[1] * out.block[1] + j};
+                const std::int64_t pixel[2] = {lane / out.grid[1] * out.block[0] + i,
+                                               lane % out.grid[1] * out.block[1] + j};
                 std::int64_t count = 1;
                 for (int d = 0; d < 2; ++d) {
                     const std::int64_t low = pool.count_include_pad ? -w.pad_begin[d] : 0;
@@ -64,22 +66,23 @@ std::vector<float> scales_of(const Node& pool, const Layout& in, const Layout& o
 
 }  // namespace
 
-Step move_step(const MapKernels& kernels, std::int64_t channels, std::vector<std::int32_t> lanes, std::size_t from_plane,
-               std::size_t to_plane, float fill) {
+Step move_step(const MapKernels& kernels, std::int64_t channels, std::vector<std::int32_t> lanes,
+               std::size_t from_plane, std::size_t to_plane, float fill) {
     const double cycles = static_cast<double>(channels) * static_cast<double>(lanes.size()) / kernels.lanes * kMove;
     const std::size_t bytes = lanes.size() * sizeof(std::int32_t);
     return step(&kernels, "move", channels, cycles, bytes, MoveStep{std::move(lanes), from_plane, to_plane, fill});
 }
 
-Step point_step(const MapKernels& kernels, const Layout& in, const Layout& other, const Layout& out, std::int64_t channels,
-                const std::vector<float>& constant, const Epilogue& epilogue) {
+Step point_step(const MapKernels& kernels, const Layout& in, const Layout& other, const Layout& out,
+                std::int64_t channels, const std::vector<float>& constant, const Epilogue& epilogue) {
     PointStep work{in, other, WrittenLayout(out), constant_of(constant, out, channels), epilogue};
     const double cycles = static_cast<double>(channels) * (kPoint * inside(out) + kHalo * halos(work.out));
     const std::size_t bytes = work.out.bytes() + work.constant.size() * sizeof(float);
     return step(&kernels, "point", channels, cycles, bytes, std::move(work));
 }
 
-Step pool_step(const MapKernels& kernels, const Node& pool, const Layout& in, const Layout& out, std::int64_t channels) {
+Step pool_step(const MapKernels& kernels, const Node& pool, const Layout& in, const Layout& out,
+               std::int64_t channels) {
     const Window& w = pool.window;
     const bool average = pool.op == Op::AveragePool;
     PoolStep work{in, WrittenLayout(out), {w.stride[0], w.stride[1]}, average, {}, {}};
@@ -104,13 +107,15 @@ Step mean_step(const MapKernels& kernels, const Layout& in, std::int64_t channel
     return step(&kernels, "mean", channels, cycles, bytes, std::move(work));
 }
 
-Step flat_step(const MapKernels& kernels, std::int64_t elements, std::vector<float> constant, const Epilogue& epilogue) {
+Step flat_step(const MapKernels& kernels, std::int64_t elements, std::vector<float> constant,
+               const Epilogue& epilogue) {
     const std::size_t bytes = constant.size() * sizeof(float);
     const double cycles = static_cast<double>(elements) / kernels.lanes * kFlat;
     return step(&kernels, "flat", elements, cycles, bytes, FlatStep{std::move(constant), epilogue});
 }
 
-Step product_step(const FcKernels& kernels, const Node& fc, std::int32_t inputs, std::int32_t outputs, const Epilogue& epilogue) {
+Step product_step(const FcKernels& kernels, const Node& fc, std::int32_t inputs, std::int32_t outputs,
+                  const Epilogue& epilogue) {
     const float* const bias = fc.bias.empty() ? nullptr : fc.bias.data();
     ProductStep work{FcLayer(kernels, fc.weight.data(), bias, outputs, inputs, false), epilogue};
     const double macs_a_cycle = 2.0 * kernels.lanes;  // at the peak: two vector multiply-accumulates

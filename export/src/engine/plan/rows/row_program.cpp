@@ -56,8 +56,8 @@ FcLayer RowPlanner::layer(const Node& node, const Fused& group, int in, int out)
     const std::int64_t inputs = at(program_.values, in).elements, outputs = at(program_.values, out).elements;
     if (inputs > INT32_MAX || outputs > INT32_MAX)
         throw std::invalid_argument(node.name + ": a layer of 2^31 inputs or outputs, or more");
-    return FcLayer(*program_.layers, node.weight.data(), bias.empty() ? nullptr : bias.data(), static_cast<std::int32_t>(outputs),
-                   static_cast<std::int32_t>(inputs), true);
+    return FcLayer(*program_.layers, node.weight.data(), bias.empty() ? nullptr : bias.data(),
+                   static_cast<std::int32_t>(outputs), static_cast<std::int32_t>(inputs), true);
 }
 
 void RowPlanner::add_step(const Fused& group) {
@@ -115,7 +115,8 @@ void RowPlanner::find_loads_and_stores() {
 // A value is needed from the first step that touches it, which writes it or brings it in, to the last.
 void RowPlanner::place_values() {
     std::vector<Placed> lifetimes;
-    for (const RowValue& value : program_.values) lifetimes.push_back({-1, -1, static_cast<std::size_t>(value.bytes())});
+    for (const RowValue& value : program_.values)
+        lifetimes.push_back({-1, -1, static_cast<std::size_t>(value.bytes())});
     for (std::size_t s = 0; s < program_.steps.size(); ++s) {
         const RowStep& step = program_.steps[s];
         for (const int value : {step.a, step.b, step.out}) {
@@ -145,7 +146,8 @@ void RowPlanner::place_values() {
 }  // namespace
 
 bool is_row_region(const Region& region) {
-    return std::all_of(region.nodes.begin(), region.nodes.end(), [](const Node& node) { return node.traits().runs_on_rows; });
+    return std::all_of(region.nodes.begin(), region.nodes.end(),
+                       [](const Node& node) { return node.traits().runs_on_rows; });
 }
 
 RowProgram plan_rows(const Region& region, const Settings& settings) { return RowPlanner(region, settings).plan(); }

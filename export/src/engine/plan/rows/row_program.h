@@ -1,6 +1,6 @@
-// A region without maps, planned: fully connected layers and what is computed element by element. Items are rows of a matrix, run
-// together: a few as rows, many as panels (kernels/fc.h) in which whole chains of layers stay. It is data alone: run/run_rows.h
-// runs it.
+// A region without maps, planned: fully connected layers and what is computed element by element. Items are rows of a
+// matrix, run together: a few as rows, many as panels (kernels/fc.h) in which whole chains of layers stay. It is data
+// alone: run/run_rows.h runs it.
 #pragma once
 
 #include <cstddef>
@@ -19,12 +19,13 @@
 namespace edgeticket {
 
 struct RowStep {
-    int node = -1;                    // of the region
-    std::unique_ptr<FcLayer> layer;   // else element by element: activation(a + b + constant)
-    int a = -1, b = -1, out = -1;     // values; b is the layer's residual or the second summand, -1 for none
-    std::vector<float> constant;      // [elements of out] or empty
+    int node = -1;                   // of the region
+    std::unique_ptr<FcLayer> layer;  // else element by element: activation(a + b + constant)
+    int a = -1, b = -1, out = -1;    // values; b is the layer's residual or the second summand, -1 for none
+    std::vector<float> constant;     // [elements of out] or empty
     Epilogue epilogue;
-    std::vector<int> loads, stores;   // indices of the region's inputs that this step reads first, of the outputs that it writes
+    // Indices of the region's inputs that this step reads first, and of the outputs that it writes.
+    std::vector<int> loads, stores;
 };
 
 struct RowValue {
@@ -43,10 +44,10 @@ struct RowProgram {
     int threads = 1;
     std::vector<RowStep> steps;
     std::vector<RowValue> values;
-    std::vector<int> inputs, outputs;  // values, in the order of the region's inputs and outputs
+    std::vector<int> inputs, outputs;            // values, in the order of the region's inputs and outputs
     std::size_t row_bytes = 0, panel_bytes = 0;  // of workspace, an item or a lane
-    RowSchedule alone, together;       // on one thread; every long step on all threads
-    std::vector<NodeReport> reports;   // one a node of the region, in its order
+    RowSchedule alone, together;                 // on one thread; every long step on all threads
+    std::vector<NodeReport> reports;             // one a node of the region, in its order
 };
 
 // Whether no node of the region needs a map.
