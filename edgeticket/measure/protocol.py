@@ -1,6 +1,6 @@
 """What a worker is asked and what it answers. wire.py writes both as JSON.
 
-Files are named by paths of the machine that a worker runs on.
+Paths are those of the machine that holds the request; relocated() makes them another's.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Failure:
-    """A model could not be loaded or run; the sentence continues its name."""
+    """The answer where a model could not be loaded or run; the sentence `error` continues its name."""
 
     error: str
     arm: str
@@ -44,7 +44,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Request(Generic[Answer]):
-    """Models by name, and what is done with them in one process.
+    """A request: models by name, and what is done with them in one process.
 
     `reads` and `writes` name the fields that hold paths, beside the arms' own: whoever runs a request on another
     machine carries those files there, and back.
@@ -62,7 +62,7 @@ class Request(Generic[Answer]):
 
 
 @dataclass(frozen=True)
-class Block:
+class TimedBlock:
     """The median of each arm in ms, why the block does not count (None: it does), and the samples if asked for."""
 
     ms: Mapping[str, float]
@@ -72,14 +72,14 @@ class Block:
 
 @dataclass(frozen=True)
 class BlocksAnswer:
-    """What was timed, and on what terms.
+    """The blocks that were timed, and the terms.
 
     `pinned` are the CPUs of the process, None where it may move; `placements` counts how often all models were loaded;
     `slowdown` has the share that was really spun by arm; `instructions` those of one inference by arm, or `not_counted`
     the reason why there are none.
     """
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[TimedBlock, ...]
     pinned: tuple[int, ...] | None = None
     placements: int = 1
     slowdown: Mapping[str, float] = field(default_factory=dict)
@@ -112,7 +112,7 @@ class BlocksRequest(Request[BlocksAnswer]):
 
 @dataclass(frozen=True)
 class LoadAnswer:
-    """`peak_memory_bytes` is the peak above an empty runtime until the first inference; None where nobody tells."""
+    """The time and memory of one load; `peak_memory_bytes` is above an empty runtime, None where nobody tells."""
 
     load_ms: float
     first_inference_ms: float
@@ -133,7 +133,7 @@ class LoadRequest(Request[LoadAnswer]):
 
 
 @dataclass(frozen=True)
-class Port:
+class RuntimePort:
     """An input or output as the runtime names it: its type like 'tensor(float)', free axes None."""
 
     name: str
@@ -143,10 +143,10 @@ class Port:
 
 @dataclass(frozen=True)
 class PortsAnswer:
-    """What goes into a model and what comes out of it."""
+    """The inputs and outputs of a model."""
 
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[RuntimePort, ...]
+    outputs: tuple[RuntimePort, ...]
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class PortsRequest(Request[PortsAnswer]):
 
 @dataclass(frozen=True)
 class TryAnswer:
-    """Every arm ran; `drawn` is False where no feed could be made up, and then none did."""
+    """The answer that every arm ran; `drawn` is False where no feed could be made up, and then none did."""
 
     drawn: bool
 
@@ -180,7 +180,7 @@ class TryRequest(Request[TryAnswer]):
 
 @dataclass(frozen=True)
 class OutputsAnswer:
-    """The outputs were written."""
+    """The answer that all outputs were written."""
 
 
 @dataclass(frozen=True)
