@@ -27,7 +27,8 @@ from evidence_models import PLAIN, REAL, Models
 import edgeticket
 from edgeticket.artifact import checks
 from edgeticket.measure import conditions, duel
-from edgeticket.measure.duel import CANDIDATE, Arm, Duel, Plan
+from edgeticket.measure.duel import CANDIDATE, Duel, Plan
+from edgeticket.measure.protocol import Arm
 
 LETTERS = {conditions.STOLEN: "s", conditions.WAITED: "w", conditions.THROTTLED: "t", conditions.CLOCK: "c"}
 # Slow-down -> comparisons without and with company: one hog that goes where it likes, and one for each core.

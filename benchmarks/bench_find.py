@@ -14,11 +14,13 @@ import numpy as np
 import torch
 
 from edgeticket.errors import DataError
+from edgeticket.lottery.batches import split
 from edgeticket.lottery.data import mnist
 from edgeticket.lottery.network import derived_seed, make_network, weights_of
+from edgeticket.lottery.snapshot import Snapshot
 from edgeticket.lottery.task import Data, Task
 from edgeticket.lottery.tasks import TASKS
-from edgeticket.lottery.train import Snapshot, Trainer, split
+from edgeticket.lottery.train import Trainer
 from edgeticket.ticket.mask import Mask
 
 BLOCKS, ITERATIONS = 40, 200

@@ -15,8 +15,8 @@ from edgeticket.artifact.checks import CPU_PROVIDER, Feed
 from edgeticket.engine import EP_NAME
 from edgeticket.graph.reading.source import read_source
 from edgeticket.graph.serialize import serialize
-from edgeticket.measure.duel import Arm
-from edgeticket.measure.latency import write_feed
+from edgeticket.measure.feed import write_feed
+from edgeticket.measure.protocol import Arm
 
 PLAIN = ("LeNet-300-100", "DS-CNN", "ResNet-20")  # one arm against itself, or slowed down
 ROUNDS = {"ticket-80": 7, "ticket-90": 10, "ticket-97": 16}  # of find lenet-digits: 21.5, 11.2 and 3.1 % are left

@@ -1,27 +1,34 @@
-"""What edgeticket does, as functions: find(), export(), check(), and the measuring beside it."""
+"""What edgeticket does with a model, as functions: export, check, inspect, bench, compare; lottery/api.py has find."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, cast, overload
 
+from edgeticket.arguments import Place, keyword, path_of, several, takes_arguments_of
+from edgeticket.benchmark.request import BenchRequest
 from edgeticket.errors import FolderError, InputError, refusals_explained
+from edgeticket.gate.request import ComparisonRequest
 
 if TYPE_CHECKING:
     from edgeticket.artifact.checks import Outcome
     from edgeticket.benchmark.bench import Bench
+    from edgeticket.benchmark.compare import Conclusions
     from edgeticket.benchmark.history import Trend
     from edgeticket.exporter import Exported
-    from edgeticket.gate.report import Report
+    from edgeticket.gate.comparison import Comparison
     from edgeticket.gate.selftest import SelfTest
     from edgeticket.inspection import Inspection
     from edgeticket.measure.duel import Duel
 
+P = ParamSpec("P")
+ENGINE = keyword("engine", False, "bool")  # of `check` alone
+
 
 def export(
-    source: str | Path,
+    source: Place,
     *,
     out: str | Path | None = None,
     round: int | None = None,  # noqa: A002  the word of the paper and of the command line
@@ -36,7 +43,7 @@ def export(
     """Export a ticket or an ONNX file with zeros in it as an artifact: small, proved, measured.
 
     Args:
-        source: a ticket's folder, a run's folder (its best trial is taken), or an ONNX file.
+        source: what `find` returned, a ticket's folder, a run's folder (its best trial is taken), or an ONNX file.
         out: the artifact's folder. Default: `artifact` inside a ticket's or run's folder, `NAME-artifact` beside
             NAME.onnx. An earlier artifact there is replaced as a whole; a folder that holds anything else is refused.
         round: another round than the ticket's.
@@ -70,46 +77,113 @@ def export(
     elif (budget_host, budget_threads) != ("any", 1):
         raise InputError("--budget-host and --budget-threads say where a budget holds; give the budget, --budget-ms")
     options = exporter.Options(round, storage, weights, budget, bench, input_shapes)
+    path = path_of(source)
     with refusals_explained():
-        if input_shapes and Path(source).is_dir():
-            raise InputError(f"{source}: --input-shape is for an ONNX file; a ticket has its test set, so leave it out")
-        return exporter.run(Path(source), None if out is None else Path(out), options)
+        if input_shapes and path.is_dir():
+            raise InputError(f"{path}: --input-shape is for an ONNX file; a ticket has its test set, so leave it out")
+        return exporter.run(path, None if out is None else Path(out), options)
 
 
-def check(folder: str | Path, *, threads: int = 1, engine: bool = False) -> Outcome:
-    """Check an artifact on this host, with numpy and onnxruntime alone.
+class CheckFunction(Protocol[P]):
+    """What `check` returns: the outcome of an artifact's own checks, or the report of a comparison."""
 
-    `folder` is an artifact, or a ticket's or run's folder with one inside. What is wrong with it is a verdict in the
-    outcome, not an error. `engine` adds a line about the sparse engine: its golden outputs, and its latency beside the
-    CPU provider's.
+    @overload  # both take a candidate alone; a comparison of nothing is refused
+    def __call__(self, candidate: Place, *, threads: int = 1, engine: bool = False) -> Outcome: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, *given: P.args, **asked: P.kwargs) -> Comparison: ...
+
+
+def _alone_or_compared(
+    comparison: Callable[P, ComparisonRequest],
+) -> Callable[[Callable[..., Outcome | Comparison]], CheckFunction[P]]:
+    """A decorator that gives `check` the arguments of a comparison beside those of an artifact alone."""
+    return cast(
+        "Callable[[Callable[..., Outcome | Comparison]], CheckFunction[P]]", takes_arguments_of(comparison, ENGINE)
+    )
+
+
+@_alone_or_compared(ComparisonRequest)
+def check(
+    candidate: Place, baseline: Place | None = None, *, engine: bool = False, **asked: Any
+) -> Outcome | Comparison:
+    """Check an artifact on this host, alone; or, with a baseline or a budget, measure a model beside it and judge.
+
+    Alone: the artifact's hashes, bytes, golden outputs, accuracy and budget, with numpy and onnxruntime alone. What is
+    wrong with it is a verdict in the Outcome, not an error.
+
+    With `baseline` both models, and the baseline once more, run interleaved in fresh processes until the verdict is
+    certain; the Comparison holds every gate. `verdict` and `exit_code` of either result say how it came out.
+
+    Args:
+        candidate: an artifact, a ticket's or run's folder with one inside, or what `export` returned; for a comparison
+            an ONNX file as well.
+        baseline: the model to compare with, likewise.
+        max_latency: the slow-down that must be caught, 0.05 for 5 %. It is no allowance: between half of it and all of
+            it either verdict may come. None leaves latency out, as it does for the others.
+        max_size, max_memory: how much larger the file or the peak of memory may be, as a share.
+        max_accuracy_drop: in the metric's points, on the baseline's labelled slice.
+        accuracy_asked: True makes accuracy that cannot be compared inconclusive; otherwise it is left out.
+        max_counts: shares for 'nonzeros', 'macs', 'nodes' and 'instructions'.
+        providers: 'cpu', 'sparse' (the engine) or any that is installed; one, or several to measure on in turn.
+        baseline_provider: another provider for the baseline.
+        threads: a number of threads, or for a comparison several.
+        budget_ms: what the median inference may take on the host `budget_host`: 'any', 'this' or a fingerprint.
+        seconds: the time for each provider and number of threads.
+        process_s: after so many seconds one process is taken to hang.
+        seed: of the random orders.
+        input_shapes: shapes for inputs with free axes.
+        engine: for an artifact alone, add a line on the sparse engine: its golden outputs, and its latency.
 
     Raises:
         FolderError: there is no artifact.
-        InputError: the system refuses to look there.
+        InputError: the models cannot be compared, or an argument cannot be met here.
+        IntegrityError: a file of an artifact that is compared is missing or altered.
     """
+    if baseline is not None or asked.get("budget_ms") is not None:
+        if engine:
+            raise InputError("engine=True is for an artifact alone; a comparison takes providers=('cpu', 'sparse')")
+        return check_against(ComparisonRequest(candidate, baseline, **asked))
+    counts = several(asked.pop("threads", 1))
+    if asked or len(counts) != 1:
+        named = ", ".join(asked) or "several numbers of threads"
+        raise InputError(f"{named}: these are for a comparison; give baseline=, a model to compare with")
+    return _check_alone(path_of(candidate), counts[0], engine)
+
+
+def check_against(request: ComparisonRequest, watch: Callable[[str, Duel], None] = lambda *_: None) -> Comparison:
+    """`check` of a comparison; `watch` is told of every process that was measured.
+
+    Raises: see check.
+    """
+    from edgeticket.gate import run
+
+    with refusals_explained():
+        return run.check(request, watch)
+
+
+def _check_alone(folder: Path, threads: int, engine: bool) -> Outcome:
     from edgeticket.artifact.checks import MANIFEST, SUMS, NotAnArtifactError, check_artifact
     from edgeticket.gate.engine_line import with_engine
 
-    path = Path(folder)
-    inside = path / "artifact"
+    inside = folder / "artifact"
     with refusals_explained():
-        if inside.is_dir() and not (path / SUMS).exists() and not (path / MANIFEST).exists():
-            path = inside
+        if inside.is_dir() and not (folder / SUMS).exists() and not (folder / MANIFEST).exists():
+            folder = inside
         try:
-            outcome = check_artifact(path, threads)
-            return with_engine(path, outcome, threads) if engine else outcome
+            outcome = check_artifact(folder, threads)
+            return with_engine(folder, outcome, threads) if engine else outcome
         except NotAnArtifactError as error:
             raise FolderError(f"{error}; `edgeticket export` makes one") from error
 
 
-def inspect(model: str | Path, *, threads: int = 1, isa: str | None = None, claim: str = "auto") -> Inspection:
+def inspect(model: Place, *, threads: int = 1, isa: str | None = None, claim: str = "auto") -> Inspection:
     """What the sparse engine makes of a model, an artifact or an ONNX file, layer by layer.
 
     Args:
         model: an artifact's folder, a ticket's or run's folder with one inside, or an ONNX file.
         threads: threads to plan and time for.
         isa: the instruction set, one of `edgeticket.engine.ISAS`; by default the best of this processor.
-        claim: what the engine takes, one of `edgeticket.engine.CLAIMS`.
+        claim: 'auto' (what is predicted to be faster), 'timed' or 'always', as in `session`.
 
     Raises:
         EngineError: the engine's library was not built, or does not fit this ONNX Runtime.
@@ -119,64 +193,52 @@ def inspect(model: str | Path, *, threads: int = 1, isa: str | None = None, clai
     from edgeticket import inspection
 
     with refusals_explained():
-        return inspection.inspect(Path(model), threads=threads, isa=isa, claim=claim)
+        return inspection.inspect(path_of(model), threads=threads, isa=isa, claim=claim)
 
 
-def check_against(
-    candidate: str | Path,
-    baseline: str | Path | None,
-    *,
-    max_latency: float | None = 0.05,
-    max_size: float | None = 0.01,
-    max_accuracy_drop: float | None = 0.5,
-    accuracy_asked: bool = False,
-    max_memory: float | None = None,
-    max_counts: Mapping[str, float] | None = None,
-    providers: Sequence[str] = ("cpu",),
-    baseline_provider: str | None = None,
-    threads: Sequence[int] = (1,),
-    budget_ms: float | None = None,
-    budget_host: str = "any",
-    seconds: float = 60.0,
-    process_s: float = 30.0,
-    seed: int = 0,
-    input_shapes: Mapping[str, tuple[int, ...]] | None = None,
-    watch: Callable[[str, Duel], None] = lambda *_: None,
-) -> Report:
-    """Measure two models beside one another on this host, and judge. Arguments: edgeticket/gate/request.py.
+@takes_arguments_of(BenchRequest)
+def bench(models: Place | Sequence[Place], **asked: Any) -> Bench:
+    """Measure models side by side, interleaved in fresh processes: percentiles with intervals, load times, memory.
+
+    Args:
+        models: an artifact's folder, a folder with one inside, an ONNX file, or a list of these.
+        providers: 'cpu', 'sparse' (the engine) or any that is installed; one, or several to measure on in turn.
+        threads: a number of threads, or several.
+        seconds: the time for each provider and number of threads.
+        seed: of the random orders.
+        input_shapes: shapes for inputs with free axes.
 
     Raises:
-        InputError: the models cannot be compared, or an option cannot be met here.
+        InputError: a model cannot be used, or they differ in inputs or outputs.
         IntegrityError: an artifact's file is missing or altered.
     """
-    from edgeticket.gate import run
-    from edgeticket.gate.request import Request
+    return bench_models(BenchRequest(models, **asked))
+
+
+def bench_models(request: BenchRequest, watch: Callable[[str, int], None] = lambda *_: None) -> Bench:
+    """`bench` of a request; `watch` is told the number of processes that were measured.
+
+    Raises: see bench.
+    """
+    from edgeticket.benchmark import bench as side_by_side
 
     with refusals_explained():
-        request = Request(
-            candidate=Path(candidate),
-            baseline=None if baseline is None else Path(baseline),
-            max_latency=max_latency,
-            max_size=max_size,
-            max_accuracy_drop=max_accuracy_drop,
-            accuracy_asked=accuracy_asked,
-            max_memory=max_memory,
-            max_counts=dict(max_counts or {}),
-            providers=tuple(providers),
-            baseline_provider=baseline_provider,
-            threads=tuple(threads),
-            budget_ms=budget_ms,
-            budget_host=budget_host,
-            seconds=seconds,
-            process_s=process_s,
-            seed=seed,
-            input_shapes=dict(input_shapes or {}),
-        )
-        return run.check(request, watch)
+        return side_by_side.bench(request, watch)
+
+
+def compare(first: str | Path, second: str | Path) -> Conclusions:
+    """What two saved results of `bench --json` allow one to conclude: sentences, and whether latencies are comparable.
+
+    Raises:
+        InputError: one of them is no such result.
+    """
+    from edgeticket.benchmark import compare
+
+    return compare.conclusions(compare.read(Path(first)), compare.read(Path(second)))
 
 
 def selftest(
-    model: str | Path | None = None,
+    model: Place | None = None,
     seconds: float = 60.0,
     process_s: float = 30.0,
     seed: int = 0,
@@ -191,48 +253,7 @@ def selftest(
     from edgeticket.gate import selftest
 
     with refusals_explained():
-        return selftest.selftest(None if model is None else Path(model), seconds, process_s, seed, watch)
-
-
-def bench(
-    models: Sequence[str | Path],
-    *,
-    providers: Sequence[str] = ("cpu",),
-    threads: Sequence[int] = (1,),
-    seconds: float = 60.0,
-    seed: int = 0,
-    input_shapes: Mapping[str, tuple[int, ...]] | None = None,
-    watch: Callable[[str, int], None] = lambda *_: None,
-) -> Bench:
-    """Measure models side by side, interleaved in fresh processes.
-
-    Raises:
-        InputError: a model cannot be used, or they differ in inputs or outputs.
-        IntegrityError: an artifact's file is missing or altered.
-    """
-    from edgeticket.benchmark import bench as gate
-
-    with refusals_explained():
-        return gate.bench(
-            [Path(model) for model in models],
-            providers=providers,
-            threads=threads,
-            seconds=seconds,
-            seed=seed,
-            input_shapes=input_shapes,
-            watch=watch,
-        )
-
-
-def compare(first: str | Path, second: str | Path) -> tuple[list[str], bool]:
-    """What two saved results of `bench` allow one to conclude: sentences, and whether latencies could be compared.
-
-    Raises:
-        InputError: one of them is no such result.
-    """
-    from edgeticket.benchmark import compare
-
-    return compare.conclusions(compare.read(Path(first)), compare.read(Path(second)))
+        return selftest.selftest(None if model is None else path_of(model), seconds, process_s, seed, watch)
 
 
 def trend(history: str | Path) -> list[Trend]:
@@ -241,6 +262,6 @@ def trend(history: str | Path) -> list[Trend]:
     Raises:
         InputError: it cannot be read, or holds no run.
     """
-    from edgeticket.benchmark import history as gate
+    from edgeticket.benchmark import history as recorded
 
-    return gate.trends(gate.read(Path(history)))
+    return recorded.trends(recorded.read(Path(history)))

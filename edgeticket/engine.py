@@ -19,6 +19,7 @@ from typing import Any
 from edgeticket.errors import EngineError
 
 EP_NAME = "EdgeTicketExecutionProvider"
+CPU_PROVIDER = "CPUExecutionProvider"  # ONNX Runtime's own
 LIBRARY = "libedgeticket_ep.so"
 PREFIX = f"ep.{EP_NAME.lower()}."  # of a provider option among the session's configuration entries
 CLAIMS = ("auto", "timed", "always")

@@ -31,6 +31,8 @@ class Exit(IntEnum):
     USAGE = 2
     INCONCLUSIVE = 3
     INTEGRITY = 4
+    INTERRUPTED = 130  # as a shell says it of Ctrl-C
+    CLOSED_PIPE = 141  # as a shell says it of a command whose reader has gone, as in `edgeticket inspect M | head -1`
 
 
 class EdgeticketError(Exception):

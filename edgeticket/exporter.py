@@ -28,9 +28,11 @@ from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified, simplify
 from edgeticket.graph.storing import storage
 from edgeticket.graph.storing.encoding import Weights
-from edgeticket.measure import latency
-from edgeticket.report import Content, Score
+from edgeticket.measure import profile
+from edgeticket.report import Content, Score, view
+from edgeticket.tables import ShowsTable, Table
 from edgeticket.text import listing
+from edgeticket.ticket.kinds import At
 from edgeticket.version import __version__
 
 Known = TypeVar("Known", bound=str)
@@ -49,8 +51,8 @@ class Options:
     input_shapes: Mapping[str, tuple[int, ...]] | None = None
 
 
-@dataclass(frozen=True)
-class Exported:
+@dataclass(frozen=True, repr=False)
+class Exported(ShowsTable):
     """An artifact that was written, and what its report says."""
 
     folder: Path
@@ -65,6 +67,13 @@ class Exported:
     def exit_code(self) -> Exit:
         """Yes; inconclusive where the runtime could not run the model and nothing is proved."""
         return Exit.INCONCLUSIVE if self.manifest.unproved else Exit.YES
+
+    @property
+    def table(self) -> Table:
+        """What is shown: the report's headline, and where the report is."""
+        cards = [(card.label, card.value, card.detail) for card in view.cards(self.content)]
+        sentences = (view.zeros_sentence(self.content), f"report: {self.folder / 'report.html'}")
+        return Table(f"{self.manifest.name}: {self.folder}", rows=cards, sentences=sentences)
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,7 @@ class Sealed:
     golden: GoldenInfo
     slice: Slice | None = None
     engine: parity.Parity | None = None
-    bench: latency.Bench | None = None
+    bench: profile.Profile | None = None
 
 
 def run(path: Path, out: Path | None, options: Options) -> Exported:
@@ -166,7 +175,7 @@ def _seal(source: Source, converted: Converted, feeds: list[checks.Feed], *, ben
     timed = None
     if bench:
         sparse = ("exported",) if engine.state == parity.RAN else ()
-        timed = latency.measure({"dense": converted.dense, "exported": converted.model}, golden.timed, sparse=sparse)
+        timed = profile.measure({"dense": converted.dense, "exported": converted.model}, golden.timed, sparse=sparse)
     return Sealed(files, golden.about, cut, engine, timed)
 
 
@@ -181,7 +190,7 @@ def _manifest(source: Source, converted: Converted, sealed: Sealed, proved: Proo
         dense_size_bytes=len(converted.dense),
         inputs=inputs,
         outputs=outputs,
-        preprocessing=source.ticket.record.input["preprocessing"] if source.ticket else None,
+        preprocessing=source.ticket.record.input.preprocessing if source.ticket else None,
         metric=sealed.slice.metric if sealed.slice else None,
         slice=sealed.slice.about if sealed.slice else None,
         golden=sealed.golden,
@@ -222,13 +231,12 @@ def _scores(source: Source, cut: Slice | None) -> tuple[Score, ...]:
     if source.ticket is None or cut is None:
         return ()
     record, chosen = source.ticket.record, source.ticket.round
-    compared = record.choice["at"]
     scores = []
-    for at, name in (("early-stop", "early stopping"), ("end", "end")):
+    for at in At:
         for network, numbers in (("dense", record.dense()), ("ticket", chosen)):
             point = numbers.at(at)
             metrics = (point.validation_metric, point.test_metric)
-            scores.append(Score(network, name, at == compared, *metrics, source.ticket.test.of))
+            scores.append(Score(network, at.label, at == record.choice.at, *metrics, source.ticket.test.of))
     scores.sort(key=lambda score: not score.compared)
     whole = cut.metric
     if whole.builtin and whole.whole_value is not None and whole.whole_samples is not None:

@@ -16,6 +16,7 @@ from edgeticket import engine, runtime, text
 from edgeticket.artifact import checks
 from edgeticket.engine import NodeRecord
 from edgeticket.subject.subject import Subject, open_subject
+from edgeticket.tables import ShowsTable, Table
 from edgeticket.version import __version__
 
 FORMAT, VERSION = "edgeticket-inspect", 1
@@ -23,8 +24,8 @@ COLUMNS = ("layer", "operator", "weight", "output", "zeros", "on", "kernel, or w
 TIMES = ("predicted", "measured", "CPU provider, predicted")
 
 
-@dataclass(frozen=True)
-class Inspection:
+@dataclass(frozen=True, repr=False)
+class Inspection(ShowsTable):
     """One model as the engine judged, compiled and timed it. `options` are those of the provider."""
 
     subject: Subject
@@ -33,7 +34,7 @@ class Inspection:
 
     @property
     def totals(self) -> dict[str, float | int | None]:
-        """Counts of nodes and multiplications (an item), and times in µs over the claimed nodes; None: not known."""
+        """The counts of nodes and multiplications an item, and times in µs over the claimed nodes; None: not known."""
         ours = [record for record in self.records if record.claimed]
         times = {
             key: _sum([getattr(record, key) for record in ours]) for key in ("predicted_us", "measured_us", "cpu_us")
@@ -47,8 +48,13 @@ class Inspection:
             **times,
         }
 
+    @property
+    def table(self) -> Table:
+        """What is shown."""
+        return Table(self.subject.name, (*COLUMNS, *TIMES), self.rows(), self.sentences(), self.total_row())
+
     def document(self) -> dict[str, Any]:
-        """For JSON."""
+        """Give the document for JSON."""
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -61,11 +67,11 @@ class Inspection:
         }
 
     def rows(self) -> list[tuple[str, ...]]:
-        """For a table: COLUMNS and TIMES."""
+        """Give rows of a table with COLUMNS and TIMES."""
         return [_row(record) for record in self.records]
 
     def total_row(self) -> tuple[str, ...]:
-        """The sums of the times over the claimed nodes."""
+        """Give the row of sums of the times over the claimed nodes."""
         totals = self.totals
         share = f"{totals['claimed']} of {text.plural(int(totals['nodes'] or 0), 'node')}"
         return (
@@ -80,7 +86,7 @@ class Inspection:
         )
 
     def sentences(self) -> list[str]:
-        """What the table does not say."""
+        """Say what the table does not."""
         totals = self.totals
         macs, claimed, useful = (int(totals[key] or 0) for key in ("macs", "claimed_macs", "useful_macs"))
         found = []

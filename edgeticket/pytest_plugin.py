@@ -6,6 +6,9 @@
     @pytest.mark.edgeticket_budget(latency_ms=2.0)          # fails over it, skips where that is not certain
     def test_fast_enough(edgeticket_artifact): ...
 
+Where no artifact is named these tests are skipped and the run fails, as nothing was tested. With
+`--edgeticket-allow-missing`, or `edgeticket_allow_missing = true` among pytest's settings, it passes.
+
 Needs pytest, numpy and onnxruntime. It stands alone: an artifact carries it as verify/plugin.py, beside check.py.
 """
 
@@ -30,6 +33,8 @@ BESIDE = (HERE / "artifact" / "checks.py", HERE.parent / "check.py")
 _opened = pytest.StashKey[Any]()  # the artifact of this run, or what is damaged of it
 _budget = pytest.StashKey[Any]()  # of a test, or what is wrong with it
 _found = pytest.StashKey[Any]()  # the check of that budget
+MISSING = "needs a subject: --edgeticket-artifact DIR"
+ALLOW = "edgeticket_allow_missing"
 
 
 @cache
@@ -55,6 +60,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options."""
     group = parser.getgroup("edgeticket", "artifacts of edgeticket")
     group.addoption("--edgeticket-artifact", metavar="DIR", help="the artifact to test, a folder that was exported")
+    allowed = "pass where tests need an artifact and none is named, instead of failing as nothing was tested"
+    group.addoption("--edgeticket-allow-missing", action="store_true", dest=ALLOW, help=allowed)
+    parser.addini(ALLOW, f"{allowed} (the option of that name)", "bool", False)
     group.addoption("--artifact-threads", metavar="N", type=int, default=1, help="threads for the outputs (default 1)")
 
 
@@ -72,6 +80,8 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     folder = folder_of(config)
     if folder is None:
+        if not (config.getoption(ALLOW) or config.getini(ALLOW) or hasattr(config, "workerinput")):
+            config.pluginmanager.register(Untested(), "edgeticket-untested")
         return
     checks = load_checks()
     threads = config.getoption("artifact_threads")
@@ -174,7 +184,7 @@ def edgeticket_artifact(request: pytest.FixtureRequest) -> Artifact:
     """The artifact under test; without --edgeticket-artifact the test is skipped, damaged files fail it."""
     folder = folder_of(request.config)
     if folder is None:
-        pytest.skip("needs a subject: --edgeticket-artifact DIR")
+        pytest.skip(MISSING)
     opened = request.config.stash[_opened]
     if isinstance(opened, Exception):
         pytest.fail(f"{folder}: {opened}: nothing of it was run", pytrace=False)
@@ -186,7 +196,7 @@ def edgeticket_outcome(request: pytest.FixtureRequest) -> Any:
     """Every check of the artifact, made once: see edgeticket/artifact/checks.py."""
     folder = folder_of(request.config)
     if folder is None:
-        pytest.skip("needs a subject: --edgeticket-artifact DIR")
+        pytest.skip(MISSING)
     return load_checks().check_artifact(folder, request.config.getoption("artifact_threads"))
 
 
@@ -217,3 +227,33 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
         pytest.skip(found.sentence)
     if found.verdict != checks.PASS:
         pytest.fail(found.sentence, pytrace=False)
+
+
+class Untested:
+    """Fails a run in which tests needed an artifact and none was named: a gate that tests nothing must not pass.
+
+    Under pytest-xdist this is with the controller, which sees the reports of all workers.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count what was skipped for want of an artifact."""
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+        self.count += report.skipped and reason.endswith(MISSING)
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Turn what would be a success into a failure."""
+        if self.count and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say why, and what to do."""
+        if self.count:
+            needing = "1 test needs" if self.count == 1 else f"{self.count:,} tests need"
+            terminalreporter.write_line(
+                f"edgeticket: {needing} an artifact and none was named, so nothing of it was tested: give "
+                "--edgeticket-artifact DIR, or --edgeticket-allow-missing to pass without",
+                red=True,
+            )

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from edgeticket import engine
-from edgeticket.engine import EP_NAME, library_path
+from edgeticket.engine import CPU_PROVIDER, EP_NAME, library_path
 from edgeticket.errors import EngineError, InputError, ModelError
 
 __all__ = ["EP_NAME", "VERSION", "Session", "cpu_session", "library_path", "register", "run", "session"]
@@ -45,7 +45,6 @@ _ORT_ERRORS: tuple[type[Exception], ...] = (
 )
 _SILENT = 4  # fatal only: what fails is raised as an exception as well, and the rest is advice
 _LONGEST_REASON = 400
-_CPU = "CPUExecutionProvider"
 _OLDEST, _BY_NAME = (1, 24, 3), (1, 25, 0)
 _LARGEST_BYTES = 2**31 - 1  # protobuf's limit for a message in memory
 VERSION: str = ort.__version__
@@ -115,7 +114,7 @@ def session(
         report = Path(str(given.get("report", Path(folder) / "report.json")))
         for key, value in {**entries, engine.PREFIX + "report": str(report)}.items():
             options.add_session_config_entry(key, value)
-        made = _create(path, options, [EP_NAME, _CPU])
+        made = _create(path, options, [EP_NAME, CPU_PROVIDER])
         _log.info("%s: %s", _name(path), engine.summary(engine.read_report(report)))
     return made
 
@@ -150,7 +149,7 @@ def cpu_session(
         options.add_session_config_entry(
             "session.optimized_model_external_initializers_file_name", optimized_path.name + ".data"
         )
-    return _create(model, options, [_CPU])
+    return _create(model, options, [CPU_PROVIDER])
 
 
 def run(running: Session, feed: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:

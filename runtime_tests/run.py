@@ -2,7 +2,8 @@
 
     python verify/run.py [DIR] [--json FILE|-] [--threads N]
 
-The artifact is the folder around this one, or DIR. Exits 0 yes, 1 no, 2 usage, 3 inconclusive, 4 integrity.
+The artifact is the folder around this one, or DIR. Exits 0 yes, 1 no, 2 usage, 3 inconclusive, 4 integrity,
+141 where whoever read the output has gone.
 """
 
 from __future__ import annotations

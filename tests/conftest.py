@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import sample_artifacts
+from hypothesis import HealthCheck, settings
 
 from edgeticket import api
 
@@ -22,6 +23,11 @@ _SIGNS = {
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what it puts in the background so, for good
     signal.signal(signal.SIGINT, signal.default_int_handler)  # and tests that interrupt a process would wait in vain
+
+
+# Hypothesis times its examples, and a machine that has other work takes longer over them: no property is about time.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

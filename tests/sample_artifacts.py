@@ -12,8 +12,19 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeticket.files import write_atomic
 from edgeticket.ticket import store
+from edgeticket.ticket.kinds import At
 from edgeticket.ticket.mask import Mask
-from edgeticket.ticket.record import FORMAT, VERSION, Point, Record, Round
+from edgeticket.ticket.record import (
+    FORMAT,
+    VERSION,
+    Choice,
+    Point,
+    Record,
+    RecordedInput,
+    RecordedMetric,
+    RecordedOutput,
+    Round,
+)
 
 SHAPES = {"fc1.weight": (64, 30), "fc1.bias": (30,), "fc2.weight": (30, 10), "fc2.bias": (10,)}
 PRUNED = ("fc1.weight", "fc2.weight")
@@ -88,19 +99,19 @@ def ticket(folder: Path, seed: int = 0, *, builtin: bool = True, chosen: int | N
         version=VERSION,
         task="small",
         settings={"--seed": seed, "--rewind": "init"},
-        choice={"tolerance": 0.5, "at": "early-stop"},
+        choice=Choice(0.5, At.EARLY_STOP),
         provenance={"versions": {"torch": "0"}, "created": "2026-11-01"},
-        metric={"name": "accuracy" if builtin else "f1", "unit": "%", "higher_is_better": True, "builtin": builtin},
-        input={
-            "name": "x",
-            "dtype": "float32",
-            "shape": [64],
-            "scale": float(scale),
-            "offset": float(offset),
-            "preprocessing": "pixels / 255 - 0.5",
-            "test_size": 700,
-        },
-        output={"name": "y", "shape": [10]},
+        metric=RecordedMetric("accuracy" if builtin else "f1", "%", higher_is_better=True, builtin=builtin),
+        input=RecordedInput(
+            name="x",
+            dtype="float32",
+            shape=(64,),
+            scale=float(scale),
+            offset=float(offset),
+            preprocessing="pixels / 255 - 0.5",
+            test_size=700,
+        ),
+        output=RecordedOutput("y", (10,)),
         layers=[],
         files=files,
         rounds=rounds,

@@ -26,7 +26,9 @@ PUBLIC = {"edgeticket", "edgeticket.__main__"}
 # from its own part. They are written down here and nowhere else: DESIGN.md shows what `shown()` makes of them.
 LAYERS = (
     {
+        "arguments": "what public functions take, written once",
         "errors": "the tree of errors and their exit codes",
+        "tables": "how results show themselves",
         "text": "numbers as people read them",
         "version": "the version",
     },
@@ -186,7 +188,7 @@ def test_design_shows_the_layers_and_the_fences() -> None:
 
 PURE = (
     "errors", "text", "ticket.mask", "ticket.record", "graph.storing.gaps", "ticket.pruning", "ticket.metrics", "files",
-    "measure.measurement", "engine",
+    "measure.measurement", "measure.protocol", "measure.wire", "engine", "ticket.kinds",
 )  # fmt: skip
 
 
@@ -228,3 +230,14 @@ def test_importing_edgeticket_loads_nothing_heavy_and_reading_a_mask_no_torch() 
 
 def test_reading_a_ticket_needs_no_torch() -> None:
     assert not loaded("import edgeticket.ticket.store") & {"torch", "onnx", "onnxruntime", "matplotlib"}
+
+
+def test_no_two_classes_share_a_name() -> None:
+    """One name, one thing. The networks of the built-in tasks are written as their papers name them."""
+    homes: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        if not module.startswith("edgeticket.lottery.tasks."):
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.ClassDef):
+                    homes.setdefault(node.name, []).append(module)
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}

@@ -180,8 +180,36 @@ def test_the_plugin_gives_an_artifact_its_checks_and_budgets(artifact: Path, tmp
     assert "the budget of 1 ms is for host 0123456789ab" in done.stdout
 
 
+UNTESTED = "5 tests need an artifact and none was named, so nothing of it was tested"
+
+
 def test_without_an_artifact_the_plugins_tests_are_skipped(tmp_path: Path) -> None:
     assert "5 skipped" in own_tests(tmp_path).stdout
+
+
+@pytest.mark.parametrize("options", [[], ["-p", "xdist", "-n", "1"]])
+def test_a_run_that_tested_nothing_for_want_of_an_artifact_fails(tmp_path: Path, options: list[str]) -> None:
+    done = own_tests(tmp_path, *options)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "5 skipped" in done.stdout
+    assert UNTESTED in done.stdout
+    assert "--edgeticket-allow-missing to pass without" in done.stdout
+
+
+def test_a_run_fails_though_other_tests_passed(tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text("def test_other(): pass\n")
+    done = own_tests(tmp_path)
+    assert done.returncode == 1
+    assert "1 passed, 5 skipped" in done.stdout
+    assert own_tests(tmp_path, "test_other.py").returncode == 0, "nothing here needs an artifact"
+
+
+def test_a_run_without_an_artifact_passes_where_that_is_asked_for(tmp_path: Path) -> None:
+    done = own_tests(tmp_path, "--edgeticket-allow-missing")
+    assert (done.returncode, UNTESTED in done.stdout) == (0, False), done.stdout
+    (tmp_path / "pytest.ini").write_text("[pytest]\nedgeticket_allow_missing = true\n")
+    done = own_tests(tmp_path)
+    assert (done.returncode, UNTESTED in done.stdout) == (0, False), done.stdout
 
 
 def test_a_damaged_artifact_fails_every_test_of_it(artifact: Path, tmp_path: Path) -> None:

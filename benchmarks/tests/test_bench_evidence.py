@@ -19,6 +19,7 @@ import pytest
 from scipy.stats import binomtest
 
 from edgeticket.measure import duel
+from edgeticket.measure.process import Process
 
 
 def test_the_jobs_are_those_that_were_promised_and_have_one_name_each() -> None:
@@ -52,7 +53,7 @@ def test_what_is_measured_is_kept_and_a_torn_line_is_measured_again(tmp_path: Pa
 
 
 def test_a_comparison_is_kept_with_its_raw_samples() -> None:
-    process = duel.Process({"candidate": (1.23456789,), "baseline": (1.0,)}, ("CPU shared",), 1.0, None)
+    process = Process({"candidate": (1.23456789,), "baseline": (1.0,)}, ("CPU shared",), 1.0, None)
     row = bench_evidence.row(duel.Duel(duel.Plan(), processes=[process]), 0.5)
     assert row["processes"] == [{"us": {"candidate": [1234.6], "baseline": [1000.0]}, "faults": "w"}]
     assert row["verdict"] == "inconclusive"

@@ -3,7 +3,8 @@
 They live once, here: `edgeticket check` calls this file, `runtime_tests/` wraps it for pytest, and every artifact
 carries a copy as check.py. So it stands alone: Python, numpy and onnxruntime, and nothing of edgeticket. As a script:
 
-    python check.py [DIR] [--json FILE|-] [--threads N]    exits 0 yes, 1 no, 2 usage, 3 inconclusive, 4 integrity
+    python check.py [DIR] [--json FILE|-] [--threads N]    exits 0 yes, 1 no, 2 usage, 3 inconclusive, 4 integrity,
+                                                         141 where whoever read its output has gone
 
 Nothing is parsed or loaded into the runtime before its SHA-256 is the recorded one; what was hashed is what is run.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import html
 import io
 import json
 import math
@@ -42,6 +44,7 @@ CACHES = {"__pycache__", ".pytest_cache"}  # what Python itself leaves in a fold
 
 PASS, FAIL, INCONCLUSIVE, INTEGRITY = "pass", "fail", "inconclusive", "integrity"
 EXIT_CODES = {PASS: 0, FAIL: 1, INCONCLUSIVE: 3, INTEGRITY: 4}
+CLOSED_PIPE = 141  # as a shell says it of a command whose reader has gone
 
 SLOTS, SLOT_RUNS, SLOT_MS, LIMIT_S = 41, 3, 5.0, 20.0  # of the latency check
 CONFIDENCE = 0.99
@@ -66,7 +69,7 @@ class Check:
     values: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Outcome:
     """All checks of one artifact on this host."""
 
@@ -84,6 +87,16 @@ class Outcome:
     def exit_code(self) -> int:
         """What a command that made these checks exits with."""
         return EXIT_CODES[self.verdict]
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{check.name:10}{check.verdict:14}{check.sentence}" for check in self.checks)
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook."""
+        cells = ([check.name, check.verdict, check.sentence] for check in self.checks)
+        rows = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in cells)
+        title = html.escape(f"{self.artifact}: {self.verdict}")
+        return f"<div><p><strong>{title}</strong></p><table><tbody>{rows}</tbody></table></div>"
 
     def to_json(self) -> str:
         """The result as a document: format, verdict, exit code, host, and every check."""
@@ -507,11 +520,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (NotAnArtifactError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    if given.json == "-":
-        print(outcome.to_json(), end="")
-    else:
-        for check in outcome.checks:
-            print(f"{check.name:10}{check.verdict:14}{check.sentence}")
+    try:
+        print(outcome.to_json().rstrip() if given.json == "-" else outcome, flush=True)
+    except BrokenPipeError:  # whoever read this has gone, which is no verdict
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
     return outcome.exit_code
 
 

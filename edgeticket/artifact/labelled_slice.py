@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,17 +46,17 @@ def labelled_slice(ticket: Ticket, exported: LoadedModel, masked: LoadedModel, s
     outputs = whole[picked]
     arrays = {"inputs": stored, "targets": targets}
     slice_value = whole_value = moved = None
-    if metric["builtin"]:
-        measure = METRICS[metric["name"]]
+    if metric.builtin:
+        measure = METRICS[metric.name]
         with np.errstate(all="ignore"):  # what is not finite is a result, told below
             slice_value, whole_value = measure(outputs, targets), measure(whole, test.targets)
     else:
         arrays["masked_outputs"] = masked.outputs(inputs)
         moved = checks.max_delta(outputs, arrays["masked_outputs"])
-    numbers = {metric["name"]: whole_value, f"{metric['name']} on the slice": slice_value}
+    numbers = {metric.name: whole_value, f"{metric.name} on the slice": slice_value}
     numbers |= {"the largest difference from the masked network's outputs": moved}
     strange = [f"{name} is {value}" for name, value in numbers.items() if value is not None and not np.isfinite(value)]
-    values = MetricInfo(**metric, whole_samples=len(test.inputs), of=test.of)
+    values = MetricInfo(**asdict(metric), whole_samples=len(test.inputs), of=test.of)
     if strange:
         remark = (
             f"Some outputs on the test set are NaN or infinite: {', '.join(strange)}. So no slice of the test set is "

@@ -17,18 +17,23 @@ from typing import Any
 
 from edgeticket import text
 from edgeticket.artifact import checks
-from edgeticket.benchmark.figures import Figures
-from edgeticket.errors import InputError
+from edgeticket.benchmark.figures import HEADER, Figures, rows
+from edgeticket.benchmark.request import BenchRequest
+from edgeticket.errors import Exit
 from edgeticket.measure import conditions
-from edgeticket.measure.duel import Arm, Process, blocks_request
-from edgeticket.measure.process import NoAnswerError, ask
+from edgeticket.measure.hosts.host import Host, NoAnswerError
+from edgeticket.measure.hosts.local import LOCAL
+from edgeticket.measure.process import Process
+from edgeticket.measure.protocol import Answer, Arm, BlocksRequest, LoadRequest, Request, Slot
 from edgeticket.subject.providers import provider, short
-from edgeticket.subject.subject import Subject, open_subject, require_alike, shared_feed
+from edgeticket.subject.shared_feed import shared_feed
+from edgeticket.subject.subject import Subject, open_subject, require_alike
+from edgeticket.tables import ShowsTable, Table
 from edgeticket.version import __version__
 
 FORMAT, VERSION = "edgeticket-bench", 1
 PROCESSES, FEWEST, LOADS, PROCESS_S = 12, 8, 5, 60.0
-SLOT = {"runs": 5, "ms": 20.0, "most": 200}
+SLOT = Slot(runs=5, ms=20.0, most=200)
 METHOD = (
     f"{PROCESSES} fresh processes, fewer where the time is over; all models in each, loaded anew and timed in random "
     "order in up to 15 blocks; a slot is one discarded inference, then 5 or more until 20 ms or 200 inferences; blocks "
@@ -38,8 +43,8 @@ METHOD = (
 )
 
 
-@dataclass
-class Bench:
+@dataclass(repr=False)
+class Bench(ShowsTable):
     """One run of `bench`."""
 
     subjects: Sequence[Subject]
@@ -53,13 +58,18 @@ class Bench:
 
     @property
     def exit_code(self) -> int:
-        """0, 3 where a model was not measured, 130 after Ctrl-C."""
+        """The exit code: 0, 3 where a model was not measured, 130 after Ctrl-C."""
         if self.interrupted:
-            return 130
-        return 0 if self.figures and all(each.samples_ms for each in self.figures) else 3
+            return int(Exit.INTERRUPTED)
+        return int(Exit.YES if self.figures and all(each.samples_ms for each in self.figures) else Exit.INCONCLUSIVE)
+
+    @property
+    def table(self) -> Table:
+        """What is shown."""
+        return Table(f"{', '.join(self.names)}: {self.seconds:.0f} s", HEADER, rows(self.figures), self.remarks)
 
     def document(self) -> dict[str, Any]:
-        """For JSON."""
+        """Give the document for JSON."""
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -75,41 +85,32 @@ class Bench:
         }
 
 
-def bench(
-    paths: Sequence[Path],
-    *,
-    providers: Sequence[str] = ("cpu",),
-    threads: Sequence[int] = (1,),
-    seconds: float = 60.0,
-    seed: int = 0,
-    input_shapes: Mapping[str, tuple[int, ...]] | None = None,
-    watch: Callable[[str, int], None] = lambda *_: None,
-) -> Bench:
-    """Measure. `watch` is called with a label and the number of processes done.
+def bench(request: BenchRequest, watch: Callable[[str, int], None] = lambda *_: None, host: Host = LOCAL) -> Bench:
+    """Measure on a host. `watch` is called with a label and the number of processes done.
 
     Raises:
-        InputError: a model cannot be used, they differ in inputs or outputs, or there are fewer cores than threads.
+        InputError: a model cannot be used, or they differ in inputs or outputs.
         IntegrityError: an artifact's file is missing or altered.
     """
     begin, load = time.monotonic(), os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    host = checks.host()
-    if not paths or max(threads) > host["cores"]:
-        raise InputError(f"give a model at least, and no more threads than {checks.plural(host['cores'], 'core')}")
-    full = {name: provider(name) for name in providers}
+    about = checks.host()
+    full = {name: provider(name) for name in request.provider_names}
     with tempfile.TemporaryDirectory(prefix="edgeticket-") as name:
         folder = Path(name)
-        subjects = [open_subject(path, folder, f"model-{number}") for number, path in enumerate(paths)]
+        subjects = [
+            open_subject(path, folder, f"model-{number}", host=host) for number, path in enumerate(request.paths)
+        ]
         for other in subjects[1:]:
             require_alike(other, subjects[0])
         names = _names(subjects)
         inputs = folder / "feed.npz"
-        done = Bench(subjects, names, host, [], [])
-        chance = random.Random(seed)  # noqa: S311
+        done = Bench(subjects, names, about, [], [])
+        chance = random.Random(request.seed)  # noqa: S311
         try:
-            shared_feed(dict(zip(names, subjects, strict=True)), input_shapes or {}, inputs, PROCESS_S)
+            shared_feed(dict(zip(names, subjects, strict=True)), request.input_shapes or {}, inputs, PROCESS_S, host)
             for each in full.values():
-                for count in threads:
-                    _measure(done, each, count, str(inputs), seconds, chance, watch)
+                for count in request.thread_counts:
+                    _measure(done, _Place(host, each, count), str(inputs), request.seconds, chance, watch)
         except NoAnswerError as error:
             done.remarks.append(f"Nothing was measured: {error}.")
         except KeyboardInterrupt:
@@ -120,13 +121,13 @@ def bench(
     blocks = sum(len(each) for figures in done.figures for each in figures.samples_ms)
     dropped = sum(figures.dropped for figures in done.figures)
     hot = any(figures.throttled for figures in done.figures)
-    done.remarks += conditions.remarks(host, load, host["cores"], dropped / max(1, dropped + blocks), throttled=hot)
+    done.remarks += conditions.remarks(about, load, about["cores"], dropped / max(1, dropped + blocks), throttled=hot)
     done.seconds = time.monotonic() - begin
     return done
 
 
 def _names(subjects: Sequence[Subject]) -> list[str]:
-    """The models' names, or their paths where two share one."""
+    """Give the models' names, or their paths where two share one."""
     names = [subject.name for subject in subjects]
     if len(set(names)) == len(names):
         return names
@@ -134,62 +135,94 @@ def _names(subjects: Sequence[Subject]) -> list[str]:
     return [path if path not in paths[:place] else f"{path} ({place + 1})" for place, path in enumerate(paths)]
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where all models are measured: on a host, with a provider, at a number of threads."""
+
+    host: Host
+    provider: str  # the runtime's name
+    threads: int
+
+    @property
+    def label(self) -> str:
+        return f"{short(self.provider)}, {text.plural(self.threads, 'thread')}"
+
+
 def _measure(
+    done: Bench, place: _Place, inputs: str, seconds: float, chance: random.Random, watch: Callable[[str, int], None]
+) -> None:
+    """Time all models side by side, then load each; what could not be done becomes a remark."""
+    figures = {name: Figures(name, place.label, place.provider, place.threads) for name in done.names}
+    done.figures += figures.values()
+    models = zip(done.names, done.subjects, strict=True)
+    arms = {name: Arm(str(subject.model), place.provider) for name, subject in models}
+    if _time(done, place, arms, figures, inputs, seconds, chance, watch):
+        _load(done, place, arms, figures, inputs, chance)
+
+
+def _time(
     done: Bench,
-    full: str,
-    threads: int,
+    place: _Place,
+    arms: Mapping[str, Arm],
+    figures: Mapping[str, Figures],
     inputs: str,
     seconds: float,
     chance: random.Random,
     watch: Callable[[str, int], None],
-) -> None:
-    label = f"{short(full)}, {text.plural(threads, 'thread')}"
-    figures = {name: Figures(name, label, full, threads) for name in done.names}
-    done.figures += figures.values()
-    arms = {name: Arm(str(subject.model), full) for name, subject in zip(done.names, done.subjects, strict=True)}
+) -> bool:
+    """Add the samples of PROCESSES processes, fewer where the time is over; False where one gave no answer."""
     begin = time.monotonic()
     for number in range(PROCESSES):
         if number >= FEWEST and time.monotonic() - begin > seconds:
-            done.remarks.append(f"{label}: {number} of {PROCESSES} processes, the time was over.")
+            done.remarks.append(f"{place.label}: {number} of {PROCESSES} processes, the time was over.")
             break
-        request = blocks_request(arms, inputs, threads, chance.getrandbits(32), samples=True, slot=SLOT)
-        answer = _asked(done, request, label)
+        request = BlocksRequest(arms, inputs, place.threads, chance.getrandbits(32), samples=True, slot=SLOT)
+        answer = _asked(done, place, request)
         if answer is None:
-            return
+            return False
         process = Process.of(answer, 0.0)
-        for each in figures.values():
-            each.throttled |= conditions.THROTTLED in process.faults
-        if not process.usable:
-            for each in figures.values():
-                each.dropped += len(answer["blocks"])
-            continue
+        kept = [block for block in answer.blocks if block.fault is None] if process.usable else []
         for name, each in figures.items():
-            kept = [block["samples_ms"][name] for block in answer["blocks"] if block["fault"] is None]
-            each.samples_ms.append([[float(f"{sample:.6g}") for sample in block] for block in kept])
-            each.dropped += len(answer["blocks"]) - len(kept)
-        watch(label, number + 1)
+            each.throttled |= conditions.THROTTLED in process.faults
+            each.dropped += len(answer.blocks) - len(kept)
+            if kept:
+                each.samples_ms.append([[float(f"{ms:.6g}") for ms in block.samples_ms[name]] for block in kept])
+        if kept:
+            watch(place.label, number + 1)
+    return True
+
+
+def _load(
+    done: Bench,
+    place: _Place,
+    arms: Mapping[str, Arm],
+    figures: Mapping[str, Figures],
+    inputs: str,
+    chance: random.Random,
+) -> None:
+    """Load each model LOADS times with its file in the page cache, and as often without, in random order."""
     order = [(name, cold) for name in arms for cold in (True, False)] * LOADS
     chance.shuffle(order)
     for name, cold in order:
         if cold and not evict(Path(arms[name].path)):
             continue
-        request = {"kind": "load", "arms": {name: arms[name].request()}, "feed": inputs, "threads": threads}
-        answer = _asked(done, request, label)
+        answer = _asked(done, place, LoadRequest({name: arms[name]}, inputs, place.threads))
         if answer is None:
             return
         each = figures[name]
-        (each.cold_load_ms if cold else each.warm_load_ms).append(answer["load_ms"])
+        (each.cold_load_ms if cold else each.warm_load_ms).append(answer.load_ms)
         if not cold:
-            each.first_inference_ms.append(answer["first_inference_ms"])
-            if answer["peak_memory_bytes"] is not None:
-                each.peak_memory_bytes.append(answer["peak_memory_bytes"])
+            each.first_inference_ms.append(answer.first_inference_ms)
+            if answer.peak_memory_bytes is not None:
+                each.peak_memory_bytes.append(answer.peak_memory_bytes)
 
 
-def _asked(done: Bench, request: Mapping[str, Any], label: str) -> dict[str, Any] | None:
+def _asked(done: Bench, place: _Place, request: Request[Answer]) -> Answer | None:
+    """Ask; None and a remark where there is no answer."""
     try:
-        return ask(request, PROCESS_S)
+        return place.host.ask(request, PROCESS_S)
     except NoAnswerError as error:
-        done.remarks.append(f"{label}: {f'{error.arm} ' if error.kind == 'model' else ''}{error}.")
+        done.remarks.append(f"{place.label}: {f'{error.arm} ' if error.kind == 'model' else ''}{error}.")
         return None
 
 

@@ -7,12 +7,13 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgeticket.benchmark.bench import FORMAT, VERSION
 from edgeticket.benchmark.figures import LEVEL
 from edgeticket.errors import InputError
 from edgeticket.measure.stats import shift_bounds
+from edgeticket.tables import Table
 
 Document = Mapping[str, Any]
 BESIDE = {
@@ -23,8 +24,27 @@ BESIDE = {
 }
 
 
+class Conclusions(NamedTuple):
+    """What two results allow one to conclude, and whether anything about latency could be compared."""
+
+    sentences: list[str]
+    comparable: bool
+
+    @property
+    def table(self) -> Table:
+        """What is shown."""
+        heading = "latencies can be compared" if self.comparable else "latencies cannot be compared"
+        return Table(heading, sentences=self.sentences)
+
+    def __repr__(self) -> str:
+        return self.table.text()
+
+    def _repr_html_(self) -> str:
+        return self.table.html()
+
+
 def read(path: Path) -> Document:
-    """A document of `bench --json`.
+    """Read a document of `bench --json`.
 
     Raises:
         InputError: it cannot be read, or is something else.
@@ -41,8 +61,8 @@ def read(path: Path) -> Document:
     return dict(document)
 
 
-def conclusions(a: Document, b: Document) -> tuple[list[str], bool]:
-    """Sentences, and whether anything about latency could be compared.
+def conclusions(a: Document, b: Document) -> Conclusions:
+    """Conclude what can be: sentences, and whether anything about latency could be compared.
 
     Milliseconds of two hosts are not compared at all. Of one host at two times they are, with bounds that say how far
     the two runs differ; not why, as the host itself may have changed in between.
@@ -62,11 +82,11 @@ def conclusions(a: Document, b: Document) -> tuple[list[str], bool]:
             f"The runs are from different hosts ({shown}): nothing can be concluded about latency, load time or "
             "memory. Run `edgeticket check` with both on one host."
         )
-        return said, False
+        return Conclusions(said, False)
     pairs = _pairs(a, b)
     if not pairs:
         said.append("No model was measured in both on the same provider and number of threads: nothing to compare.")
-        return said, False
+        return Conclusions(said, False)
     drift = [_change(one, two) for one, two, same in pairs if same]
     for one, two, same in pairs:
         low, estimate, high = _change(one, two)
@@ -86,11 +106,11 @@ def conclusions(a: Document, b: Document) -> tuple[list[str], bool]:
         "That a model is slower than another cannot be concluded: they did not run at the same time, and hosts drift."
         f"{known} `edgeticket check CANDIDATE --baseline OTHER` runs both side by side."
     )
-    return said, True
+    return Conclusions(said, True)
 
 
 def _pairs(a: Document, b: Document) -> list[tuple[Document, Document, bool]]:
-    """What was measured in both, and whether on the same file."""
+    """Pair what was measured in both, and say whether on the same file."""
     later = {(each["model"], each["provider"], each["threads"]): each for each in b["measurements"]}
     found = []
     for each in a["measurements"]:
@@ -102,12 +122,12 @@ def _pairs(a: Document, b: Document) -> list[tuple[Document, Document, bool]]:
 
 
 def _change(one: Document, two: Document) -> tuple[float, float, float]:
-    """Bounds of ln(second / first), over medians of processes."""
+    """Bound ln(second / first), over medians of processes."""
     return shift_bounds(_logs(one), _logs(two), LEVEL)
 
 
 def _beside(one: Document, two: Document) -> list[str]:
-    """How far the two runs differ in what is measured once a process."""
+    """Say how far the two runs differ in what is measured once a process."""
     said = []
     for key, what in BESIDE.items():
         before, after = ([math.log(value) for value in each.get(key, ()) if value > 0] for each in (one, two))

@@ -15,11 +15,12 @@ from edgeticket.measure.stats import median_bounds
 
 LEVEL = 0.005  # one-sided, of every interval: 99 % in all
 PERCENTS = (50, 90, 99)
+HEADER = ("model", "on", "p50", "p90", "p99", "cold load", "warm load", "first", "peak memory")  # of `rows`
 
 
 @dataclass
 class Figures:
-    """What one model did on one provider at one number of threads. Samples by process and block."""
+    """What was measured of one model on one provider at one number of threads; samples by process and block."""
 
     model: str
     label: str
@@ -34,7 +35,7 @@ class Figures:
     peak_memory_bytes: list[int] = field(default_factory=list)
 
     def percentile(self, percent: int) -> dict[str, float] | None:
-        """{value, low, high}; None where no process holds enough samples to have one beyond it."""
+        """Give {value, low, high} in ms; None where no process holds enough samples to have one beyond it."""
         found = []
         for blocks in self.samples_ms:
             flat = [sample for block in blocks for sample in block]
@@ -46,7 +47,7 @@ class Figures:
         return {"value": middle, "low": low, "high": high}
 
     def document(self) -> dict[str, Any]:
-        """Every sample, and what follows from them."""
+        """Give for JSON every sample, and what follows from them."""
         about = {"model": self.model, "label": self.label, "provider": self.provider, "threads": self.threads}
         figures = {f"p{percent}_ms": self.percentile(percent) for percent in PERCENTS}
         rest = ("cold_load_ms", "warm_load_ms", "first_inference_ms", "peak_memory_bytes", "dropped", "samples_ms")
@@ -54,7 +55,7 @@ class Figures:
 
 
 def rows(found: Sequence[Figures]) -> list[tuple[str, ...]]:
-    """For a table: model, where, p50, p90, p99, cold load, warm load, first inference, peak memory."""
+    """Give rows of a table: model, where, p50, p90, p99, cold load, warm load, first inference, peak memory."""
     made = []
     for each in found:
         cells = [_interval(each.percentile(percent)) for percent in PERCENTS]

@@ -27,7 +27,7 @@ _COMMITS = ("GITHUB_SHA", "CI_COMMIT_SHA", "BUILD_VCS_NUMBER")
 
 
 def records(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What is kept of a comparison's or a bench's document: an entry for each model."""
+    """Take what is kept of a comparison's or a bench's document: an entry for each model."""
     kept = {key: document[key] for key in ("created", "host")} | {"format": FORMAT, "version": VERSION}
     kept["host"] = kept["host"]["fingerprint"]
     kept["commit"] = next((os.environ[name] for name in _COMMITS if os.environ.get(name)), None)
@@ -65,7 +65,7 @@ def append(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The runs in order; lines that are none of ours (a torn one at the end) are left out.
+    """Read the runs in order; lines that are none of ours (a torn one at the end) are left out.
 
     Raises:
         InputError: the file cannot be read, or no line of it is a run.
@@ -89,7 +89,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Trend:
-    """One series: medians in ms of every run on one host, cut where the level changed."""
+    """A series of medians in ms of every run on one host, cut where the level changed."""
 
     name: str
     label: str
@@ -100,12 +100,12 @@ class Trend:
     starts: tuple[int, ...]  # the first run of each segment, 0 first
 
     def levels_ms(self) -> tuple[float, ...]:
-        """The median of each segment."""
+        """Give the median of each segment in ms."""
         ends = (*self.starts[1:], len(self.values_ms))
         return tuple(median(self.values_ms[a:b]) for a, b in zip(self.starts, ends, strict=True))
 
     def sentences(self) -> list[str]:
-        """One for the series, one for each change."""
+        """Say one sentence on the series, and one on each change."""
         levels = self.levels_ms()
         said = [f"{self.name}, {self.label}, host {self.host}: {len(self.values_ms)} runs, now {levels[-1]:.4g} ms"]
         for number, start in enumerate(self.starts[1:], start=1):
@@ -118,7 +118,7 @@ class Trend:
 
 
 def trends(entries: Iterable[Mapping[str, Any]]) -> list[Trend]:
-    """The series in a history: by model, label and host, since milliseconds of two hosts say nothing together."""
+    """Sort a history into series by model, label and host, since milliseconds of two hosts say nothing together."""
     series: dict[tuple[str, str, str], list[tuple[float, str | None, str]]] = defaultdict(list)
     for entry in entries:
         for label, value in entry["latency_ms"].items():
@@ -133,7 +133,7 @@ def trends(entries: Iterable[Mapping[str, Any]]) -> list[Trend]:
 
 
 def change_points(values: Iterable[float]) -> tuple[int, ...]:
-    """Where a segment of a steady level begins, 0 first: exact (PELT) on ln, the spread taken from neighbours."""
+    """Find where each steady level begins, 0 first: exact (PELT) on ln, with the spread taken from neighbours."""
     logs = np.log(np.fromiter(values, np.float64))
     n = len(logs)
     if n < 2 * FEWEST:

@@ -7,29 +7,22 @@ from typing import Any
 
 import click
 
-from edgeticket.cli.options import counts, input_shape, names, write_json
+from edgeticket.cli import options
+from edgeticket.cli.output import console, write_json
+from edgeticket.errors import Exit
 
 
 @click.command()
 @click.argument("models", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="MODEL...")
-@click.option("--providers", type=names, default="cpu", show_default=True, help="cpu, sparse, or any installed.")
-@click.option("--threads", type=counts, default="1", show_default=True, metavar="N,...", help="Threads to measure at.")
-@click.option(
-    "--seconds", type=click.FloatRange(min=1), default=60.0, show_default=True, help="For each provider and threads."
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the random orders.")
-@click.option(
-    "--input-shape",
-    "input_shapes",
-    type=input_shape,
-    multiple=True,
-    metavar="NAME=1x3x32x32",
-    help="For free axes of ONNX files; repeatable.",
-)
-@click.option("--json", "json_target", metavar="FILE|-", help="Write the result, with every sample, as JSON.")
-@click.option("--append", metavar="FILE", help="Add a line to this history; `edgeticket trend` reads it.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
-def bench(models: tuple[Path, ...], json_target: str | None, append: str | None, quiet: bool, **given: Any) -> None:
+@options.providers
+@options.thread_counts
+@options.seconds
+@options.seed
+@options.input_shapes
+@options.json("the result, with every sample,")
+@options.append
+@options.quiet
+def bench(json_target: str | None, append: str | None, quiet: bool, **asked: Any) -> None:
     """Measure MODELs side by side: percentiles with intervals, cold and warm load, first inference, peak memory.
 
     A MODEL is an artifact, a folder with one inside, or an ONNX file. Ctrl-C exits 130 and keeps what was measured.
@@ -38,20 +31,12 @@ def bench(models: tuple[Path, ...], json_target: str | None, append: str | None,
 
     from edgeticket import api
     from edgeticket.benchmark import history
-    from edgeticket.cli.verdict_tables import print_bench
+    from edgeticket.benchmark.request import BenchRequest
 
-    console = Console(stderr=True, highlight=False)
-    console.quiet = quiet or not console.is_terminal
-    done = api.bench(
-        models,
-        providers=given["providers"],
-        threads=given["threads"],
-        seconds=given["seconds"],
-        seed=given["seed"],
-        input_shapes=dict(given["input_shapes"]),
-        watch=lambda label, count: console.print(
-            f"{label}: {count} processes", end="\r" if console.is_terminal else "\n"
-        ),
+    progress = Console(stderr=True, highlight=False)
+    progress.quiet = quiet or not progress.is_terminal
+    done = api.bench_models(
+        BenchRequest(**asked), lambda label, count: progress.print(f"{label}: {count} processes", end="\r")
     )
     document = done.document()
     if json_target:
@@ -59,30 +44,47 @@ def bench(models: tuple[Path, ...], json_target: str | None, append: str | None,
     if append and document["measurements"] and not done.interrupted:  # half a run is no point of a trend
         history.append(Path(append), document)
     if json_target != "-" and not quiet:
-        print_bench(done)
+        _print(done)
     if done.interrupted:
         click.echo("edgeticket: interrupted; what was measured is kept", err=True)
     raise SystemExit(done.exit_code)
+
+
+def _print(done: Any) -> None:
+    """Show the models side by side, and the remarks below."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from edgeticket.benchmark.figures import HEADER, rows
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in HEADER:
+        table.add_column(head, no_wrap=head.startswith("p"))
+    for row in rows(done.figures):
+        table.add_row(*map(Text, row))
+    console().print(table)
+    for remark in done.remarks:
+        console().print(remark, markup=False, soft_wrap=True)
 
 
 @click.command()
 @click.argument("first", type=click.Path(path_type=Path), metavar="A.json")
 @click.argument("second", type=click.Path(path_type=Path), metavar="B.json")
 def compare(first: Path, second: Path) -> None:
-    """What two results of `bench --json` allow one to conclude, and what not. Exits 3 where that is nothing."""
+    """Say what two results of `bench --json` allow one to conclude, and what not. Exits 3 where that is nothing."""
     from edgeticket import api
 
-    sentences, comparable = api.compare(first, second)
-    for sentence in sentences:
+    found = api.compare(first, second)
+    for sentence in found.sentences:
         click.echo(sentence)
-    raise SystemExit(0 if comparable else 3)
+    raise SystemExit(Exit.YES if found.comparable else Exit.INCONCLUSIVE)
 
 
 @click.command()
 @click.argument("history", type=click.Path(path_type=Path), metavar="history.jsonl")
-@click.option("--json", "json_target", metavar="FILE|-", help="Write the series and change points as JSON.")
+@options.json("the series and change points")
 def trend(history: Path, json_target: str | None) -> None:
-    """Where latency changed for good, in a history that --append wrote: a report, never a gate."""
+    """Say where latency changed for good in a history that --append wrote. This is a report, never a gate."""
     from dataclasses import asdict
 
     from edgeticket import api

@@ -8,86 +8,65 @@ from typing import Any
 
 import click
 
-from edgeticket.cli.options import counts, input_shape, names, points, share, write_json
+from edgeticket.cli import options, values
+from edgeticket.cli.output import write_json
+
+COUNTED = ("nonzeros", "macs", "nodes", "instructions")
 
 
 @click.command()
 @click.argument("candidate", type=click.Path(path_type=Path), required=False)
 @click.option("--baseline", type=click.Path(path_type=Path), metavar="OTHER", help="The model to compare with.")
-@click.option(
+@options.tolerance(
     "--max-latency-regression",
     "max_latency",
-    type=share,
-    default="5%",
+    "5%",
     show_default=True,
-    metavar="SHARE|off",
     help="The slow-down that must be caught. It is no allowance: between a half of it and all of it either verdict "
     "may come.",
 )
-@click.option("--max-size-regression", "max_size", type=share, default="1%", show_default=True, metavar="SHARE|off")
+@options.tolerance("--max-size-regression", "max_size", "1%", show_default=True)
 @click.option(
     "--max-accuracy-drop",
-    "max_accuracy",
-    type=points,
+    type=values.points,
     default="0.5",
     show_default=True,
     metavar="POINTS|off",
     help="On the baseline's labelled slice.",
 )
-@click.option(
-    "--max-memory-regression", "max_memory", type=share, default="off", show_default=True, metavar="SHARE|off"
-)
-@click.option("--max-nonzeros-regression", "max_nonzeros", type=share, default="off", metavar="SHARE|off")
-@click.option("--max-macs-regression", "max_macs", type=share, default="off", metavar="SHARE|off")
-@click.option("--max-nodes-regression", "max_nodes", type=share, default="off", metavar="SHARE|off")
-@click.option(
+@options.tolerance("--max-memory-regression", "max_memory", show_default=True)
+@options.tolerance("--max-nonzeros-regression", "max_nonzeros")
+@options.tolerance("--max-macs-regression", "max_macs")
+@options.tolerance("--max-nodes-regression", "max_nodes")
+@options.tolerance(
     "--max-instructions-regression",
     "max_instructions",
-    type=share,
-    default="off",
-    metavar="SHARE|off",
     help="Where the kernel counts them. [default of these four: off]",
 )
-@click.option("--budget-ms", type=click.FloatRange(min=0, min_open=True), help="What the median inference may take.")
-@click.option(
-    "--budget-host",
-    default="any",
-    show_default=True,
-    metavar="any|this|FINGERPRINT",
-    help="Where the budget holds; elsewhere it is inconclusive.",
-)
-@click.option(
-    "--providers", type=names, default="cpu", show_default=True, help="cpu, sparse (the engine), or any installed."
-)
+@options.budget_ms
+@options.budget_host
+@options.providers
 @click.option("--baseline-provider", metavar="NAME", help="Another provider for the baseline.")
-@click.option("--threads", type=counts, default="1", show_default=True, metavar="N,...", help="Threads to measure at.")
-@click.option(
-    "--seconds", type=click.FloatRange(min=1), default=60.0, show_default=True, help="For each provider and threads."
-)
+@options.thread_counts
+@options.seconds
 @click.option(
     "--process-seconds",
+    "process_s",
     type=click.FloatRange(min=0.1),
     default=30.0,
     show_default=True,
     help="After which one process is taken to hang.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the random orders.")
-@click.option(
-    "--input-shape",
-    "input_shapes",
-    type=input_shape,
-    multiple=True,
-    metavar="NAME=1x3x32x32",
-    help="For free axes of ONNX files; repeatable.",
-)
+@options.seed
+@options.input_shapes
 @click.option("--selftest", is_flag=True, help="Does this host catch 5 %? Of CANDIDATE, or of a sample network.")
-@click.option("--json", "json_target", metavar="FILE|-", help="Write the result as JSON.")
-@click.option("--junit", metavar="FILE|-", help="As JUnit XML; what is inconclusive counts as skipped.")
-@click.option("--bencher", metavar="FILE|-", help="As Bencher Metric Format.")
-@click.option("--action-benchmark", metavar="FILE|-", help="For github-action-benchmark, customSmallerIsBetter.")
-@click.option("--append", metavar="FILE", help="Add a line to this history; `edgeticket trend` reads it.")
+@options.json("the result")
+@options.document("--junit", "As JUnit XML; what is inconclusive counts as skipped.")
+@options.document("--bencher", "As Bencher Metric Format.")
+@options.document("--action-benchmark", "For github-action-benchmark, customSmallerIsBetter.")
+@options.append
 @click.option("--github/--no-github", default=None, help="Annotations and step summary. [default: on GitHub]")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@options.quiet
 @click.pass_context
 def check(ctx: click.Context, /, **given: Any) -> None:
     """Check CANDIDATE on this host, alone or against a baseline that is run beside it.
@@ -120,14 +99,14 @@ def check(ctx: click.Context, /, **given: Any) -> None:
 # What has an effect: on an artifact alone, with a budget and no baseline, and in the self-test.
 ALONE = {"candidate", "threads", "json_target", "quiet"}
 LIMITED = ALONE | {
-    "budget_ms", "budget_host", "providers", "seconds", "process_seconds", "seed", "input_shapes", "junit", "bencher",
+    "budget_ms", "budget_host", "providers", "seconds", "process_s", "seed", "input_shapes", "junit", "bencher",
     "action_benchmark", "append", "github",
 }  # fmt: skip
-SELFTEST = {"selftest", "candidate", "seconds", "process_seconds", "seed", "json_target", "quiet"}
+SELFTEST = {"selftest", "candidate", "seconds", "process_s", "seed", "json_target", "quiet"}
 
 
 def _refuse(ctx: click.Context, given: dict[str, Any], effective: set[str], reason: str) -> None:
-    """A gate that was asked for is made or refused, never left out; what is 'off' was not asked for."""
+    """Refuse an option without effect: a gate that was asked for is never left out. What is 'off' was not asked for."""
     for parameter in ctx.command.params:
         name = parameter.name or ""
         if name not in effective and _asked(ctx, name) and given[name] is not None and given[name] is not False:
@@ -135,7 +114,7 @@ def _refuse(ctx: click.Context, given: dict[str, Any], effective: set[str], reas
 
 
 def _asked(ctx: click.Context, name: str) -> bool:
-    """Whether an option was given, and not left at its default."""
+    """Say whether an option was given, and not left at its default."""
     source = ctx.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
@@ -157,36 +136,22 @@ def _alone(given: dict[str, Any]) -> int:
 
 
 def _against(ctx: click.Context, given: dict[str, Any]) -> int:
+    from dataclasses import fields
+
     from edgeticket import api
     from edgeticket.cli.check_outputs import Outputs
     from edgeticket.cli.check_progress import Line
     from edgeticket.cli.verdict_tables import print_report
+    from edgeticket.gate.request import ComparisonRequest
 
-    counted = {name: given[f"max_{name}"] for name in ("nonzeros", "macs", "nodes", "instructions")}
     on_github = os.environ.get("GITHUB_ACTIONS") == "true" if given["github"] is None else given["github"]
     targets = {name: given[name] for name in ("junit", "bencher", "action_benchmark", "append")}
     outputs = Outputs(json=given["json_target"], github=on_github, **targets)
+    limits = {name: given[f"max_{name}"] for name in COUNTED if given[f"max_{name}"] is not None}
+    given |= {"max_counts": limits, "accuracy_asked": _asked(ctx, "max_accuracy_drop")}
+    request = ComparisonRequest(**{field.name: given[field.name] for field in fields(ComparisonRequest)})
     with Line(given["quiet"]) as line:
-        report = api.check_against(
-            given["candidate"],
-            given["baseline"],
-            max_latency=given["max_latency"],
-            max_size=given["max_size"],
-            max_accuracy_drop=given["max_accuracy"],
-            accuracy_asked=_asked(ctx, "max_accuracy"),
-            max_memory=given["max_memory"],
-            max_counts={name: limit for name, limit in counted.items() if limit is not None},
-            providers=given["providers"],
-            baseline_provider=given["baseline_provider"],
-            threads=given["threads"],
-            budget_ms=given["budget_ms"],
-            budget_host=given["budget_host"],
-            seconds=given["seconds"],
-            process_s=given["process_seconds"],
-            seed=given["seed"],
-            input_shapes=dict(given["input_shapes"]),
-            watch=line.watch,
-        )
+        report = api.check_against(request, line.watch)
     failed = outputs.write(report)
     if not outputs.on_stdout:
         print_report(report, given["quiet"])
@@ -202,9 +167,7 @@ def _selftest(given: dict[str, Any]) -> int:
     from edgeticket.cli.check_progress import Line
 
     with Line(given["quiet"]) as line:
-        done = api.selftest(
-            given["candidate"], given["seconds"], given["process_seconds"], given["seed"], watch=line.watch
-        )
+        done = api.selftest(given["candidate"], given["seconds"], given["process_s"], given["seed"], watch=line.watch)
     if given["json_target"]:
         write_json(given["json_target"], done.document())
     if given["json_target"] != "-" and not given["quiet"]:

@@ -1,4 +1,4 @@
-"""Where a comparison's result goes: files, GitHub, a history. Each is tried, so that one full disk loses one file."""
+"""A comparison's result goes to files, GitHub and a history. Each is tried, so that a full disk loses one file."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
-from edgeticket.cli.options import written_or_kept
+from edgeticket.cli.output import written_or_kept
 from edgeticket.errors import StorageError
 
 
 @dataclass
 class Outputs:
-    """What was asked for; None where it was not. `on_stdout`: a document stands on standard output."""
+    """The targets that were asked for are set, the others None. `on_stdout`: a document stands on standard output."""
 
     json: str | None = None
     junit: str | None = None

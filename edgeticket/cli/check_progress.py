@@ -1,4 +1,4 @@
-"""A line that shows the interval narrowing, drawn after a process and never during one, which it would disturb."""
+"""A line shows the interval narrowing. It is drawn after a process and never during one, which it would disturb."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.text import Text
 
 
 class Line:
-    """On a terminal one line that changes; elsewhere a line at each look."""
+    """Draws one line that changes on a terminal; elsewhere it prints a line at each look."""
 
     def __init__(self, quiet: bool) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False)
@@ -25,7 +25,7 @@ class Line:
         self._live.stop()
 
     def watch(self, label: str, state: Any) -> None:
-        """After a process."""
+        """Show how things stand after a process."""
         line = f"{label}: {len(state.used)} processes, {state.seconds:.0f} s"
         seen = state.judgement
         if seen is not None:

@@ -1,4 +1,4 @@
-"""Which extra brings which package, so that a missing one is a sentence and not a traceback."""
+"""A missing package becomes a sentence that names the extra with which the command works."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ EXTRA_OF = {
     "ruptures": "trend",
     "safetensors": "export",
 }
+WHOLE_OF = {"find": "find", "tasks": "find"}  # these commands need all of an extra, whatever is missing first
 
 
 def explain(error: ModuleNotFoundError, command: str) -> MissingExtraError | None:
-    """The sentence for a package that an extra brings; None for any other module."""
+    """Return the sentence for a package that an extra brings, or None for any other module."""
     package = (error.name or "").partition(".")[0]
     if package not in EXTRA_OF:
         return None
-    extra = EXTRA_OF[package]
+    extra = EXTRA_OF[package] if package == "ruptures" else WHOLE_OF.get(command, EXTRA_OF[package])
     return MissingExtraError(
         f"`edgeticket {command}` needs the package {package!r}, which is not installed: "
         f"pip install -c requirements.lock '.[{extra}]' in edgeticket's folder, or pip install 'edgeticket[{extra}]'"

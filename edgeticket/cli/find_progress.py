@@ -1,4 +1,4 @@
-"""What a person sees while tickets are found: bars with the time left on a terminal, plain lines elsewhere."""
+"""While tickets are found a terminal shows bars with the time left, and anything else gets plain lines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _cells(*cells: str) -> str:
 
 @dataclass
 class Screen:
-    """One console for all trials of a run."""
+    """The bars and rows of all trials of a run share one console."""
 
     console: Console
     quiet: bool
@@ -56,41 +56,41 @@ class Screen:
 
     @property
     def plain(self) -> bool:
-        """Lines instead of bars."""
+        """Say whether lines are printed instead of bars."""
         return not self.console.is_terminal
 
     def watcher(self, number: int) -> TrialView:
-        """The view of one trial."""
+        """Make the view of one trial."""
         return TrialView(self, number)
 
     def print(self, line: str) -> None:
-        """One line above the bars."""
+        """Print a line above the bars."""
         if not self.quiet:
             self.console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     def row(self, *cells: str) -> None:
-        """One row of the table of rounds; the header comes before the first."""
+        """Print a row of the table of rounds, and the header before the first."""
         if not self.rows:
             self.print(_cells(*_HEADER))
         self.rows += 1
         self.print(_cells(*cells))
 
     def expect(self, iterations: int, done: int) -> None:
-        """Add to the bar of the whole job."""
+        """Add so many iterations to the bar of the whole job, some of them done."""
         if self._total is None:
             self._total = self._bars.add_task("all rounds", total=0)
         task = next(task for task in self._bars.tasks if task.id == self._total)
         self._bars.update(self._total, total=(task.total or 0) + iterations, completed=task.completed + done)
 
     def advance(self, iterations: int) -> None:
-        """Iterations done, in any trial."""
+        """Count iterations that were done, in any trial."""
         if self._total is not None:
             self._bars.advance(self._total, iterations)
 
 
 @dataclass
 class TrialView:
-    """The Watcher of one trial on the shared screen."""
+    """The Watcher of one trial draws on the shared screen."""
 
     screen: Screen
     number: int
@@ -109,14 +109,14 @@ class TrialView:
         return f"trial {self.number}, " if self.screen.trials > 1 else ""
 
     def plan(self, trainings: int, done: int) -> None:
-        """The whole job of this trial."""
+        """Add the whole job of this trial to the bar of all."""
         self._left = trainings - done
         self.screen.expect(trainings * self.screen.iterations, done * self.screen.iterations)
         if done and self._left:
             self.screen.print(f"{self._who}{done} of {trainings} trainings are done; going on")
 
     def training(self, label: str, density: float, start: int, stop: int) -> None:
-        """A training begins."""
+        """Begin the bar of a training."""
         self._label, self._at, self._first, self._stop = label, start, start, stop
         self._began = self._spoke = time.monotonic()
         bars = self.screen._bars
@@ -128,7 +128,7 @@ class TrialView:
         self.screen.advance(start)
 
     def iteration(self, iteration: int, loss: float | None) -> None:
-        """It got this far."""
+        """Move the bar, or print a line once a minute."""
         self.screen.advance(iteration - self._at)
         self._at = iteration
         if self._bar is not None:
@@ -142,7 +142,7 @@ class TrialView:
             self.screen.print(f"  {self._who}{self._label}: {where}, {text.duration(left)} left")
 
     def finished_round(self, record: Record, result: Round) -> None:
-        """A row."""
+        """Print the row of a round, and after the first how long the rest will take."""
         self._finish(record, f"round {result.number}", result, result.seconds)
         if self._left and not self._predicted:
             self._predicted = True
@@ -150,20 +150,20 @@ class TrialView:
             self.screen.print(f"  {self._who}{text.plural(self._left, 'more training')} of this length: about {total}")
 
     def finished_control(self, record: Record, result: Control) -> None:
-        """A row."""
+        """Print the row of a control."""
         self._finish(record, f"{result.kind} {result.round}.{result.trial}", result, result.seconds)
 
     def note(self, sentence: str) -> None:
-        """A line."""
+        """Print a sentence that says which trial it is about."""
         self.screen.print(f"{self._who}{sentence}")
 
     def _finish(self, record: Record, label: str, result: Round | Control, seconds: float) -> None:
         self._left -= 1
         self.iteration(self._stop, None)
-        at = record.choice["at"]
+        at = record.choice.at
         here: Point = result.at(at)
         dense: Point = record.rounds[0].at(at)
-        unit = f" {record.metric['unit']}".rstrip()
+        unit = f" {record.metric.unit}".rstrip()
         self.screen.row(
             f"{self._who}{label}",
             text.percent(result.density),

@@ -1,4 +1,4 @@
-"""How `find` looks on a screen: rows as rounds end, then the table over all trials and the verdict."""
+"""`find` prints rows as rounds end, then the table over all trials and the verdict."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from rich.table import Table
 
 from edgeticket import text
 from edgeticket.cli.find_progress import Screen
-from edgeticket.lottery import api, run
+from edgeticket.lottery import api
 from edgeticket.lottery.load import load_task
-from edgeticket.lottery.summary import Row
+from edgeticket.lottery.request import FindRequest
+from edgeticket.lottery.summary import RoundRow
 from edgeticket.ticket import store
 
 
-def find(wanted: run.Request, *, quiet: bool, to_stderr: bool) -> api.Found:
+def find(wanted: FindRequest, *, quiet: bool, to_stderr: bool) -> api.Found:
     """Run the search with bars or lines, then print what came of it."""
     console = Console(stderr=to_stderr, highlight=False, soft_wrap=True)
     task = load_task(wanted.reference).with_numbers(wanted.changes)
@@ -37,15 +38,15 @@ def find(wanted: run.Request, *, quiet: bool, to_stderr: bool) -> api.Found:
     return found
 
 
-def _table(table: Sequence[Row]) -> Table:
-    """Minimum, mean and maximum of every round and control."""
+def _table(table: Sequence[RoundRow]) -> Table:
+    """Draw minimum, mean and maximum of every round and control."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
     headers = ("mean (min-max)", "trials", "weights left", "stops at", "validation", "test", "test at the end")
     for number, header in enumerate(headers):
         shown.add_column(header, justify="left" if number == 0 else "right", no_wrap=True)
     for row in table:
         shown.add_row(
-            f"{'round' if row.kind == 'ticket' else row.kind} {row.round}",
+            row.label,
             str(row.trials),
             text.percent(row.density),
             row.stop_iteration.shown(0),
@@ -57,7 +58,7 @@ def _table(table: Sequence[Row]) -> Table:
 
 
 def show_forecast(forecast: api.Forecast) -> None:
-    """What `--dry-run` says."""
+    """Print what `--dry-run` says."""
     console = Console(highlight=False, soft_wrap=True)
     shares = ", ".join(text.percent(density) for density in forecast.densities)
     threads = "1 thread" if forecast.threads == 1 else f"{forecast.threads} threads"

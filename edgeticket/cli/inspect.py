@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from edgeticket.cli.options import write_json
+from edgeticket.cli import options
+from edgeticket.cli.output import console, write_json
 from edgeticket.engine import CLAIMS, ISAS
 
 
@@ -28,8 +29,8 @@ from edgeticket.engine import CLAIMS, ISAS
     show_default=True,
     help="Take what is predicted to be faster, what was timed to be faster, or all that can be computed.",
 )
-@click.option("--json", "json_target", metavar="FILE|-", help="Write the result as JSON.")
-def inspect(model: Path, threads: int, isa: str | None, claim: str, json_target: str | None) -> None:
+@options.json("the result")
+def inspect(json_target: str | None, **asked: Any) -> None:
     """Show what the sparse engine makes of MODEL, an artifact's folder or an ONNX file, layer by layer.
 
     Sparsity, the kernel chosen or the reason why a layer was left to ONNX Runtime, its time as predicted and as
@@ -37,7 +38,7 @@ def inspect(model: Path, threads: int, isa: str | None, claim: str, json_target:
     """
     from edgeticket import api
 
-    found = api.inspect(model, threads=threads, isa=isa, claim=claim)
+    found = api.inspect(**asked)
     if json_target:
         write_json(json_target, found.document())
     if json_target != "-":
@@ -45,9 +46,6 @@ def inspect(model: Path, threads: int, isa: str | None, claim: str, json_target:
 
 
 def _print(found: Any) -> None:
-    import sys
-
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -59,7 +57,7 @@ def _print(found: Any) -> None:
         table.add_column(head, Text(total), justify="right" if right else "left", no_wrap=right)
     for row in found.rows():
         table.add_row(*(Text(cell) for cell in row))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)  # a log has no width to keep to
-    console.print(table)
+    screen = console(log_width=1000)
+    screen.print(table)
     for sentence in found.sentences():
-        console.print(sentence, markup=False, soft_wrap=True)
+        screen.print(sentence, markup=False, soft_wrap=True)

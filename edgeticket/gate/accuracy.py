@@ -12,13 +12,13 @@ import numpy as np
 from edgeticket import text
 from edgeticket.artifact import checks
 from edgeticket.errors import InputError
-from edgeticket.gate.exact import SHOWN, Gate
-from edgeticket.measure.arm import write_feed
+from edgeticket.gate.gate import SHOWN, Gate
 from edgeticket.measure.duel import BASELINE, CANDIDATE, SLOW_HINT
-from edgeticket.measure.process import NoAnswerError
+from edgeticket.measure.feed import write_feed
+from edgeticket.measure.hosts.host import Host, NoAnswerError
+from edgeticket.measure.protocol import Arm, OutputsRequest
 from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION
 from edgeticket.subject.subject import Subject
-from edgeticket.subject.tryout import ask
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,10 @@ class Samples:
     baseline_provider: str
     folder: Path
     limit_s: float
+    host: Host
 
     def outputs(self, inputs: checks.Array) -> tuple[checks.Array, checks.Array]:
-        """The first output of candidate and baseline for inputs [n, ...].
+        """Run both: the first output of candidate and of baseline for inputs [n, ...].
 
         Raises:
             NoAnswerError: the process hung or was killed, or a model failed in it.
@@ -41,15 +42,14 @@ class Samples:
         port, output = self.baseline.inputs[0], self.baseline.outputs[0]
         subjects = {CANDIDATE: (self.candidate, self.provider), BASELINE: (self.baseline, self.baseline_provider)}
         out = {name: str(self.folder / f"{name}.npy") for name in subjects}
-        request = {
-            "kind": "outputs",
-            "arms": {name: {"path": str(each.model), "provider": where} for name, (each, where) in subjects.items()},
-            "feed": write_feed(self.folder / "slice.npz", {port.name: inputs}),
-            "output": output.name,
-            "batches": {name: _batch(each) for name, (each, _) in subjects.items()},
-            "out": out,
-        }
-        ask(request, self.limit_s)
+        request = OutputsRequest(
+            {name: Arm(str(each.model), where) for name, (each, where) in subjects.items()},
+            write_feed(self.folder / "slice.npz", {port.name: inputs}),
+            output.name,
+            {name: _batch(each) for name, (each, _) in subjects.items()},
+            out,
+        )
+        self.host.ask(request, self.limit_s)
         return np.load(out[CANDIDATE], allow_pickle=False), np.load(out[BASELINE], allow_pickle=False)
 
 
@@ -58,7 +58,7 @@ def _batch(subject: Subject) -> int | None:
 
 
 def judge_accuracy(samples: Samples, allowed: float | None, *, asked: bool, name: str = "accuracy") -> Gate | None:
-    """None where nobody asked and neither model brings a slice. `allowed` is in the metric's own unit.
+    """Judge the metric; None where nobody asked and neither model brings a slice. `allowed` is in the metric's unit.
 
     Raises:
         InputError: it was asked for, and the baseline brings no labelled slice with a known metric; or the baseline

@@ -8,13 +8,14 @@ from typing import Any
 
 from edgeticket import text
 from edgeticket.artifact import checks, parity
-from edgeticket.measure import latency
+from edgeticket.gate.gate import SHOWN
+from edgeticket.measure import profile
 
-NAME, SHOWN = "engine", "shown"  # a line that is shown decides nothing
+NAME = "engine"
 
 
 def with_engine(folder: Path, outcome: checks.Outcome, threads: int) -> checks.Outcome:
-    """The outcome with a line about the engine: fail where its golden outputs are beyond their tolerance.
+    """Add a line about the engine to the outcome: fail where its golden outputs are beyond their tolerance.
 
     Nothing is added where the CPU provider's own golden outputs were not met: the model itself is in doubt then.
     """
@@ -31,16 +32,15 @@ def with_engine(folder: Path, outcome: checks.Outcome, threads: int) -> checks.O
 
 
 def _timed(opened: checks.Opened, found: parity.Parity, threads: int) -> checks.Check:
-    """Both providers in one fresh process, taking turns."""
+    """Time both providers in one fresh process, in which they take turns."""
     feed = next(checks.golden_feeds(opened))[0]
     if opened.manifest["golden"]["single"]:
         feed = checks.single(opened.manifest["inputs"], feed)
-    bench = latency.measure(
-        {"model": opened.files[checks.MODEL]}, feed, sparse=("model",), threads=(threads,), loads=False
-    )
+    models = {"model": opened.files[checks.MODEL]}
+    measured = profile.measure(models, feed, sparse=("model",), threads=(threads,), loads=False)
     values: dict[str, Any] = asdict(found)
-    own, cpu = (bench.get("latency", "model", threads, name) for name in ("sparse", "cpu"))
-    sentence = "; ".join(bench.failures)
+    own, cpu = (measured.get("latency", "model", threads, name) for name in ("sparse", "cpu"))
+    sentence = "; ".join(measured.failures)
     if own and cpu:
         values |= {"sparse_ms": own.median, "cpu_ms": cpu.median, "threads": threads}
         sentence = (

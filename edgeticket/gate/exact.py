@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 from edgeticket import text
 from edgeticket.artifact import checks
+from edgeticket.gate.gate import SHOWN, Gate
 from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION
 from edgeticket.subject.subject import Subject
 
-SHOWN = "shown"  # measured, and gated by nobody
 COUNTED = ("size", "nonzeros", "macs", "nodes")
 WORDS = {"size": "byte", "nonzeros": "nonzero weight", "macs": "multiply-accumulate", "nodes": "node"}
 WORDS["instructions"] = "instruction"  # of an inference at one thread
 
 
-@dataclass(frozen=True)
-class Gate:
-    """One question, its verdict (or 'shown'), one sentence, and the numbers behind it."""
-
-    name: str
-    verdict: str
-    sentence: str
-    values: Mapping[str, Any]
-
-
 def counts(subject: Subject, feed: checks.Feed) -> dict[str, int | None]:
-    """The exact figures of a model by the names of their gates; None for what is not known without onnx installed."""
+    """Count a model's exact figures, by the names of their gates; None for what needs onnx where it is missing."""
     try:
         from edgeticket.graph.counts import count
     except ModuleNotFoundError:
@@ -39,7 +27,7 @@ def counts(subject: Subject, feed: checks.Feed) -> dict[str, int | None]:
 
 
 def judge_count(name: str, ours: int | None, theirs: int | None, allowed: float | None) -> Gate:
-    """A figure against the baseline's: a regression where it is more than `allowed` (a share) larger. None: shown."""
+    """Judge a figure against the baseline's: a regression if larger by more than `allowed`, a share; None shows it."""
     values = {"candidate": ours, "baseline": theirs, "allowed": allowed}
     word = WORDS[name]
     if ours is None or theirs is None:
@@ -60,7 +48,7 @@ def judge_count(name: str, ours: int | None, theirs: int | None, allowed: float 
 
 
 def judge_instructions(counted: Mapping[str, int], reason: str | None, allowed: float | None) -> Gate:
-    """Instructions of one inference, where the kernel counted them."""
+    """Judge the instructions of one inference, where the kernel counted them."""
     if "candidate" in counted and "baseline" in counted:
         return judge_count("instructions", counted["candidate"], counted["baseline"], allowed)
     verdict = SHOWN if allowed is None else INCONCLUSIVE

@@ -8,51 +8,25 @@ from statistics import median
 from typing import Any
 
 from edgeticket import text
-from edgeticket.gate.exact import SHOWN, Gate
-from edgeticket.gate.request import Request
+from edgeticket.gate.gate import SHOWN, Gate
+from edgeticket.gate.limit import Limit
+from edgeticket.gate.request import ComparisonRequest
 from edgeticket.measure.duel import AGAIN, CANDIDATE, Duel
 from edgeticket.measure.stats import standard_error
 from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION, Judgement, resolvable
-from edgeticket.subject.subject import Subject
 
 
-class Budget:
-    """The limit that was asked for, or the one an artifact carries; and whether it holds on this host."""
-
-    def __init__(self, request: Request, candidate: Subject, here: str) -> None:
-        carried = candidate.budget
-        self.here = here
-        self.threads: int | None = None
-        if request.budget_ms is not None:
-            self.ms: float | None = request.budget_ms
-            self.host = here if request.budget_host == "this" else request.budget_host
-        elif carried is not None:
-            self.ms, self.host = float(carried["latency_ms"]), str(carried["host"])
-            self.threads = int(carried["threads"])
-        else:
-            self.ms, self.host = None, "any"
-
-    @property
-    def holds_here(self) -> bool:
-        """Whether it is for this host."""
-        return self.host in ("any", self.here)
-
-    def limit_ms(self, threads: int) -> float | None:
-        """The limit at this number of threads."""
-        return self.ms if self.threads in (None, threads) else None
-
-
-def judged(label: str, done: Duel, request: Request, budget: Budget, threads: int) -> Iterator[Gate]:
-    """What a duel answers: the comparison, and the budget."""
+def judged(label: str, done: Duel, request: ComparisonRequest, limit: Limit, threads: int) -> Iterator[Gate]:
+    """Make the gates that a duel answers: the comparison, and the budget."""
     if done.failed_arm is not None:
         verdict = REGRESSION if done.failed_arm == CANDIDATE else INCONCLUSIVE
         yield Gate(f"latency, {label}", verdict, f"{done.stopped}", {})
         return
     if request.baseline is not None:
         yield _latency(label, done, request.max_latency)
-    limit = budget.limit_ms(threads)
-    if limit is not None:
-        yield _budgeted(label, done, budget, limit)
+    limit_ms = limit.at(threads)
+    if limit_ms is not None:
+        yield _budgeted(label, done, limit, limit_ms)
 
 
 def _latency(label: str, done: Duel, tolerance: float | None) -> Gate:
@@ -80,23 +54,25 @@ def _latency(label: str, done: Duel, tolerance: float | None) -> Gate:
     return Gate(name, verdict, sentence, seen.to_dict() | {"tolerance": tolerance, "looks_error": done.plan.error})
 
 
-def _budgeted(label: str, done: Duel, budget: Budget, limit: float) -> Gate:
+def _budgeted(label: str, done: Duel, limit: Limit, limit_ms: float) -> Gate:
     name = f"budget, {label}"
-    values: dict[str, Any] = {"budget_ms": limit, "host": budget.host}
-    if not budget.holds_here:
-        where = f"the budget of {limit:g} ms is for host {budget.host}, and this is {budget.here}"
+    values: dict[str, Any] = {"budget_ms": limit_ms, "host": limit.host}
+    if not limit.holds_here:
+        where = f"the budget of {limit_ms:g} ms is for host {limit.host}, and this is {limit.here}"
         return Gate(name, INCONCLUSIVE, f"{_milliseconds(done)}; {where}", values)
     if done.limit_bounds_ms is None or done.interrupted:
         return Gate(name, INCONCLUSIVE, f"too few processes for a verdict; {done.stopped}", values)
     low, middle, high = done.limit_bounds_ms
     verdict = done.limit_verdict or INCONCLUSIVE
     word = {PASS: "under", REGRESSION: "over"}.get(verdict, "and inside is")
-    sentence = f"{text.latency(middle)} [{text.latency(low)}, {text.latency(high)}], {word} the budget of {limit:g} ms"
+    sentence = (
+        f"{text.latency(middle)} [{text.latency(low)}, {text.latency(high)}], {word} the budget of {limit_ms:g} ms"
+    )
     return Gate(name, verdict, sentence, values | {"low_ms": low, "median_ms": middle, "high_ms": high})
 
 
 def _expected_effect(done: Duel) -> str:
-    """What the first look could have told, by the spread between the few processes there are."""
+    """Say what the first look could have told, by the spread between the few processes there are."""
     differences, looks = done.differences(), done.plan.looks()
     error = standard_error(differences)
     if not looks or not math.isfinite(error):
@@ -106,7 +82,7 @@ def _expected_effect(done: Duel) -> str:
 
 
 def smallest_effect(seen: Judgement, noun: str = "slow-down") -> str:
-    """What this host can tell at best, in words."""
+    """Say what this host can tell at best."""
     if not math.isfinite(seen.resolvable):
         return "what this host resolves is not known from so few processes"
     return f"the smallest {noun} this host resolves, given as the tolerance, is {100 * seen.resolvable:.1f} %"
@@ -117,7 +93,7 @@ def _percent(share: float) -> str:
 
 
 def _milliseconds(done: Duel) -> str:
-    """Shown, never gated: of the candidate, and of the baseline where there is one."""
+    """Say the latency of the candidate, and of the baseline where there is one; it is shown and never gated."""
     if not done.used:
         return "nothing was measured"
     return " and ".join(text.latency(median(done.latency_ms(arm))) for arm in done.arms if arm != AGAIN)

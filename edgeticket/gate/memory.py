@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
 from statistics import median
-from typing import Any
 
 from edgeticket import text
-from edgeticket.gate.exact import Gate
+from edgeticket.gate.gate import Gate
 from edgeticket.gate.latency import smallest_effect
-from edgeticket.measure import process
-from edgeticket.measure.duel import AGAIN, BASELINE, CANDIDATE, Arm
+from edgeticket.measure.duel import AGAIN, BASELINE, CANDIDATE
+from edgeticket.measure.hosts.host import Host, NoAnswerError
+from edgeticket.measure.protocol import Arm, LoadRequest
 from edgeticket.measure.stats import look_plan
 from edgeticket.measure.verdict import INCONCLUSIVE, REGRESSION, judge
 
@@ -20,13 +19,11 @@ LOOKS = (12, 16, 20)
 PAGE_BYTES = 4096
 LIMIT_S = 30.0
 
-Ask = Callable[[Mapping[str, Any], float], dict[str, Any]]
-
 
 def judge_memory(
-    ours: Arm, theirs: Arm, feed: str, threads: int, allowed: float, error: float, seed: int, ask: Ask = process.ask
+    ours: Arm, theirs: Arm, feed: str, threads: int, allowed: float, error: float, seed: int, host: Host
 ) -> Gate:
-    """The peak above an empty runtime, from loading to the end of the first inference: three processes a round.
+    """Judge the peak above an empty runtime, from loading to the end of the first inference: three processes a round.
 
     Ctrl-C is passed on.
     """
@@ -39,15 +36,14 @@ def judge_memory(
         order = list(arms)
         chance.shuffle(order)
         for name in order:
-            request = {"kind": "load", "arms": {name: arms[name].request()}, "feed": feed, "threads": threads}
             try:
-                answer = ask(request, LIMIT_S)
-            except process.NoAnswerError as failure:
+                answer = host.ask(LoadRequest({name: arms[name]}, feed, threads), LIMIT_S)
+            except NoAnswerError as failure:
                 verdict = REGRESSION if failure.kind == "model" and name == CANDIDATE else INCONCLUSIVE
                 return Gate("memory", verdict, f"the {name} {failure}" if failure.kind == "model" else f"{failure}", {})
-            if answer["peak_memory_bytes"] is None:
+            if answer.peak_memory_bytes is None:
                 return Gate("memory", INCONCLUSIVE, "this system does not tell a process's peak memory", {})
-            peaks[name].append(max(PAGE_BYTES, int(answer["peak_memory_bytes"])))
+            peaks[name].append(max(PAGE_BYTES, answer.peak_memory_bytes))
         rounds = len(peaks[CANDIDATE])
         look = next((look for look in plan if look.processes == rounds), None)
         if look is None:

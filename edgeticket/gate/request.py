@@ -1,35 +1,61 @@
-"""What `check CANDIDATE --baseline OTHER` is asked, with its defaults."""
+"""What a comparison is asked (`check CANDIDATE --baseline OTHER`): every option with its default, checked when made."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import KW_ONLY, dataclass, field
 
+from edgeticket.arguments import Place, several
 from edgeticket.artifact import checks
 from edgeticket.errors import InputError
 
+COUNTS = ("nonzeros", "macs", "nodes", "instructions")  # what `max_counts` may gate
+
 
 @dataclass(frozen=True)
-class Request:
-    """Tolerances are shares (0.05 is 5 %), of accuracy points; None leaves a figure ungated.
+class ComparisonRequest:
+    """A candidate, what it is compared with or held to, and how.
 
-    `max_latency` is the slow-down that must be caught, not one that is allowed: between half of it and all of it either
-    verdict may come.
+    Tolerances are shares (0.05 is 5 %), `max_accuracy_drop` is in points; None leaves a figure ungated. `max_latency`
+    is the slow-down that must be caught, not one that is allowed: between half of it and all of it either verdict may
+    come. Without a baseline only `budget_ms` is judged.
+
+    Args:
+        candidate: an artifact, a folder with one inside, or an ONNX file.
+        baseline: the same, to compare with.
+        max_latency: the slow-down that must be caught.
+        max_size: how much more bytes there may be.
+        max_accuracy_drop: by how much the metric may fall on the baseline's labelled slice.
+        accuracy_asked: refuse models without a slice, rather than leave accuracy out.
+        max_memory: how much more memory there may be at the peak.
+        max_counts: the same of exact counts, by name: nonzeros, macs, nodes, instructions.
+        providers: cpu, sparse or any that is installed, one or several; a duel for each, at each number of threads.
+        baseline_provider: another one for the baseline.
+        threads: one number of threads, or several.
+        budget_ms: what the median inference may take.
+        budget_host: where that holds: any, this, or a fingerprint.
+        seconds: the time for each duel.
+        process_s: the time after which one process is taken to hang.
+        seed: of the random orders.
+        input_shapes: shapes for free axes, by the input's name.
+
+    Raises:
+        InputError: a value has no meaning, or cannot be met on this host.
     """
 
-    candidate: Path
-    baseline: Path | None
+    candidate: Place
+    baseline: Place | None = None
+    _: KW_ONLY
     max_latency: float | None = 0.05
     max_size: float | None = 0.01
     max_accuracy_drop: float | None = 0.5
     accuracy_asked: bool = False
     max_memory: float | None = None
-    max_counts: Mapping[str, float] = field(default_factory=dict)  # nonzeros, macs, nodes, instructions
-    providers: Sequence[str] = ("cpu",)
+    max_counts: Mapping[str, float] = field(default_factory=dict)
+    providers: str | Sequence[str] = ("cpu",)
     baseline_provider: str | None = None
-    threads: Sequence[int] = (1,)
+    threads: int | Sequence[int] = (1,)
     budget_ms: float | None = None
     budget_host: str = "any"
     seconds: float = 60.0
@@ -38,18 +64,50 @@ class Request:
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.providers or not self.threads:
+        if not self.providers or not self.thread_counts:
             raise InputError("--providers and --threads need one value at least")
         if self.baseline is None and self.budget_ms is None:
             raise InputError("give --baseline, a model to compare with, or --budget-ms, a limit")
+        if self.baseline is None and (self.max_memory is not None or self.max_counts or self.baseline_provider):
+            raise InputError("limits of memory and counts, and --baseline-provider, compare; give --baseline")
+        self._check_numbers()
         if not re.fullmatch("any|this|[0-9a-f]{12}", self.budget_host):
             raise InputError(
                 f"--budget-host {self.budget_host!r}: give any, this, or the fingerprint of a host, 12 digits and "
                 f"letters (here it is {checks.host()['fingerprint']})"
             )
+        if self.budget_ms is None and self.budget_host != "any":
+            raise InputError("--budget-host says where a budget holds; give the budget, --budget-ms")
         cores = checks.cores()
-        if max(self.threads) > cores:
+        most = max(self.thread_counts)
+        if most > cores:
             raise InputError(
-                f"--threads {max(self.threads)}: this process may use {checks.plural(cores, 'core')}, and threads that "
+                f"--threads {most}: this process may use {checks.plural(cores, 'core')}, and threads that "
                 "share one measure the scheduler"
             )
+
+    @property
+    def provider_names(self) -> tuple[str, ...]:
+        """The providers to measure on, in order."""
+        return several(self.providers)
+
+    @property
+    def thread_counts(self) -> tuple[int, ...]:
+        """The numbers of threads to measure at, in order."""
+        return several(self.threads)
+
+    def _check_numbers(self) -> None:
+        """Raise InputError where a number is out of its range, or a count has no such name."""
+        unknown = [name for name in self.max_counts if name not in COUNTS]
+        if unknown:
+            raise InputError(f"a limit of {unknown[0]!r}: counted are {', '.join(COUNTS)}")
+        shares = {"max_latency": self.max_latency, "max_size": self.max_size, "max_memory": self.max_memory}
+        shares |= {"max_accuracy_drop": self.max_accuracy_drop, **self.max_counts}
+        for name, value in shares.items():
+            if value is not None and not value >= 0:
+                raise InputError(f"{name} {value:g}: give a number from 0 on, or None for no limit")
+        for name, given in (("seconds", self.seconds), ("process_s", self.process_s), ("budget_ms", self.budget_ms)):
+            if given is not None and not given > 0:
+                raise InputError(f"{name} {given:g}: give a number above 0")
+        if min(self.thread_counts) < 1:
+            raise InputError(f"--threads {min(self.thread_counts)}: give 1 or more")

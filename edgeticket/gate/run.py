@@ -7,31 +7,37 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edgeticket import text
+from edgeticket.arguments import path_of
 from edgeticket.artifact import checks
 from edgeticket.gate import exact, memory
 from edgeticket.gate.accuracy import Samples, judge_accuracy
-from edgeticket.gate.exact import Gate
-from edgeticket.gate.latency import Budget, judged
-from edgeticket.gate.report import Measured, Report
-from edgeticket.gate.request import Request
+from edgeticket.gate.comparison import Comparison, Measured
+from edgeticket.gate.gate import Gate
+from edgeticket.gate.latency import judged
+from edgeticket.gate.limit import Limit
+from edgeticket.gate.request import ComparisonRequest
 from edgeticket.measure import conditions, duel
-from edgeticket.measure.duel import BASELINE, CANDIDATE, SLOW_HINT, Arm, Duel, Plan
-from edgeticket.measure.process import NoAnswerError
+from edgeticket.measure.duel import BASELINE, CANDIDATE, SLOW_HINT, Duel, Plan
+from edgeticket.measure.hosts.host import Host, NoAnswerError
+from edgeticket.measure.hosts.local import LOCAL
+from edgeticket.measure.protocol import Arm
 from edgeticket.measure.stats import ERROR
 from edgeticket.measure.verdict import INCONCLUSIVE
 from edgeticket.subject.providers import provider, short
-from edgeticket.subject.subject import Subject, open_subject, require_alike, shared_feed
+from edgeticket.subject.shared_feed import shared_feed
+from edgeticket.subject.subject import Subject, open_subject, require_alike
 
 Watch = Callable[[str, Duel], None]
 Pairing = tuple[str, Arm, Arm | None, int]  # label, candidate, baseline if there is one, threads
 
 
-def check(request: Request, watch: Watch = lambda *_: None) -> Report:
-    """Measure and judge. `watch` is called with a label after every process.
+def check(request: ComparisonRequest, watch: Watch = lambda *_: None, host: Host = LOCAL) -> Comparison:
+    """Measure on a host and judge. `watch` is called with a label after every process.
 
     Ctrl-C, once both models are open, ends it with what was judged by then.
 
@@ -42,13 +48,13 @@ def check(request: Request, watch: Watch = lambda *_: None) -> Report:
     begin, load = time.monotonic(), _load_average()
     with tempfile.TemporaryDirectory(prefix="edgeticket-") as name:
         folder = Path(name)
-        candidate = open_subject(request.candidate, folder, CANDIDATE, request.process_s)
+        candidate = open_subject(path_of(request.candidate), folder, CANDIDATE, request.process_s, host)
         baseline = None
         if request.baseline is not None:
-            baseline = open_subject(request.baseline, folder, BASELINE, request.process_s)
+            baseline = open_subject(path_of(request.baseline), folder, BASELINE, request.process_s, host)
             require_alike(candidate, baseline)
         pairings = list(_pairings(request, candidate, baseline))
-        run = _Run(request, candidate, baseline, pairings, folder, checks.host(), watch)
+        run = _Run(request, candidate, baseline, pairings, folder, host, checks.host(), watch)
         try:
             run.all()
         except KeyboardInterrupt:
@@ -56,13 +62,13 @@ def check(request: Request, watch: Watch = lambda *_: None) -> Report:
     measured = run.measured
     dropped = max((each.duel.dropped_share() for each in measured), default=0.0)
     hot = any(conditions.THROTTLED in each.duel.dropped() for each in measured)
-    remarks = conditions.remarks(run.host, load, run.host["cores"], dropped, throttled=hot)
+    remarks = conditions.remarks(run.about, load, run.about["cores"], dropped, throttled=hot)
     remarks += [sentence for each in measured for sentence in duel.used_summary(each.duel)]
-    return Report(
+    return Comparison(
         candidate.name,
         candidate.about(),
         None if baseline is None else baseline.about(),
-        run.host,
+        run.about,
         tuple(run.gates),
         tuple(measured),
         tuple(dict.fromkeys(remarks)),
@@ -76,25 +82,26 @@ def check(request: Request, watch: Watch = lambda *_: None) -> Report:
 class _Run:
     """What was judged and measured so far."""
 
-    request: Request
+    request: ComparisonRequest
     candidate: Subject
     baseline: Subject | None
     pairings: list[Pairing]
     folder: Path
-    host: dict[str, Any]
+    host: Host
+    about: dict[str, Any]  # the host, for the document
     watch: Watch
     gates: list[Gate] = field(default_factory=list)
     measured: list[Measured] = field(default_factory=list)
     interrupted: bool = False
 
     def all(self) -> None:
-        """Every gate in turn."""
+        """Judge every gate in turn."""
         subjects = {CANDIDATE: self.candidate}
         if self.baseline is not None:
             subjects = {BASELINE: self.baseline, CANDIDATE: self.candidate}
         path = self.folder / "feed.npz"
         try:
-            feed = shared_feed(subjects, self.request.input_shapes, path, self.request.process_s)
+            feed = shared_feed(subjects, self.request.input_shapes, path, self.request.process_s, self.host)
         except NoAnswerError as error:
             hint = SLOW_HINT if error.kind == "hung" else ""
             sentence = f"{error}{hint}; nothing was compared"
@@ -102,9 +109,9 @@ class _Run:
             return
         if self.baseline is not None:
             self._exact(self.baseline, feed)
-        budget = Budget(self.request, self.candidate, self.host["fingerprint"])
-        error_share = ERROR / self._questions(budget)
-        self._duels(str(path), budget, error_share)
+        limit = Limit.of(self.request, self.candidate, self.about["fingerprint"])
+        error_share = ERROR / self._questions(limit)
+        self._duels(str(path), limit, error_share)
         if self.baseline is not None:
             if self.request.max_memory is not None and not self.interrupted:
                 self._memory(str(path), self.request.max_memory, error_share)
@@ -120,7 +127,7 @@ class _Run:
         limit_s = max(self.request.process_s, self.request.seconds)
         pairs = {(ours.provider, theirs.provider): label for label, ours, theirs, _ in self.pairings if theirs}
         for (ours, theirs), label in pairs.items():
-            samples = Samples(self.candidate, baseline, ours, theirs, self.folder, limit_s)
+            samples = Samples(self.candidate, baseline, ours, theirs, self.folder, limit_s, self.host)
             name = "accuracy" if len(pairs) == 1 else f"accuracy, {label.rpartition(',')[0]}"
             gate = judge_accuracy(samples, wanted, asked=asked, name=name)
             self.gates += [gate] if gate else []
@@ -128,21 +135,21 @@ class _Run:
         allowed = {"size": self.request.max_size, **self.request.max_counts}
         self.gates += [exact.judge_count(name, mine[name], others[name], allowed.get(name)) for name in exact.COUNTED]
 
-    def _duels(self, feed: str, budget: Budget, error: float) -> None:
+    def _duels(self, feed: str, limit: Limit, error: float) -> None:
         for label, ours, theirs, threads in self.pairings:
             plan = Plan(
                 threads,
                 self.request.max_latency if theirs is not None else None,
-                budget.limit_ms(threads) if budget.holds_here else None,
+                limit.at(threads) if limit.holds_here else None,
                 self.request.seconds,
                 self.request.process_s,
                 self.request.seed,
                 error,
             )
-            done = duel.run(ours, theirs, feed, plan, lambda state, label=label: self.watch(label, state))  # type: ignore[misc]
+            done = duel.run(ours, theirs, feed, plan, partial(self.watch, label), self.host)
             other = ours.provider if theirs is None else theirs.provider
             self.measured.append(Measured(label, ours.provider, other, threads, done))
-            self.gates += judged(label, done, self.request, budget, threads)
+            self.gates += judged(label, done, self.request, limit, threads)
             if done.interrupted:
                 self.interrupted = True
                 return
@@ -150,18 +157,19 @@ class _Run:
     def _memory(self, feed: str, allowed: float, error: float) -> None:
         _, ours, theirs, threads = self.pairings[0]
         assert theirs is not None
+        given = (feed, threads, allowed, error, self.request.seed, self.host)
         try:
-            self.gates.append(memory.judge_memory(ours, theirs, feed, threads, allowed, error, self.request.seed))
+            self.gates.append(memory.judge_memory(ours, theirs, *given))
         except KeyboardInterrupt:
             self.interrupted = True
             self.gates.append(Gate("memory", INCONCLUSIVE, "interrupted before there was a verdict", {}))
 
-    def _questions(self, budget: Budget) -> int:
-        """How many statistical gates share the error of the run."""
+    def _questions(self, limit: Limit) -> int:
+        """Count the statistical gates that share the error of the run."""
         request, compared, count = self.request, self.baseline is not None, 0
-        for threads in request.threads:
-            judged_here = budget.holds_here and budget.limit_ms(threads) is not None
-            count += len(request.providers) * ((compared and request.max_latency is not None) + judged_here)
+        for threads in request.thread_counts:
+            judged_here = limit.holds_here and limit.at(threads) is not None
+            count += len(request.provider_names) * ((compared and request.max_latency is not None) + judged_here)
         return max(1, count + (compared and request.max_memory is not None))
 
 
@@ -172,18 +180,18 @@ def _load_average() -> float | None:
         return None
 
 
-def _pairings(request: Request, candidate: Subject, baseline: Subject | None) -> Iterator[Pairing]:
+def _pairings(request: ComparisonRequest, candidate: Subject, baseline: Subject | None) -> Iterator[Pairing]:
     other = provider(request.baseline_provider) if request.baseline_provider else None
-    for name in request.providers:
+    for name in request.provider_names:
         full = provider(name)
-        for threads in request.threads:
+        for threads in request.thread_counts:
             shown = short(full) if other in (None, full) else f"{short(full)} against {short(other or full)}"
             theirs = None if baseline is None else Arm(str(baseline.model), other or full)
             yield f"{shown}, {text.plural(threads, 'thread')}", Arm(str(candidate.model), full), theirs, threads
 
 
 def _instructions(measured: list[Measured], allowed: float | None) -> Gate:
-    """As the first process at one thread counted them: the kernel counts the calling thread alone."""
+    """Judge what the first process at one thread counted: the kernel counts the calling thread alone."""
     single = [process for done in measured if done.threads == 1 for process in done.duel.processes]
     if measured and all(done.threads != 1 for done in measured):
         return exact.judge_instructions({}, "they are counted at one thread only; give --threads 1", allowed)

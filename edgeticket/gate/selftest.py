@@ -15,13 +15,16 @@ from edgeticket import text
 from edgeticket.artifact import checks
 from edgeticket.errors import Exit
 from edgeticket.measure import duel
-from edgeticket.measure.arm import write_feed
-from edgeticket.measure.duel import CANDIDATE, SLOW_HINT, Arm, Duel, Plan
-from edgeticket.measure.process import NoAnswerError
+from edgeticket.measure.duel import CANDIDATE, SLOW_HINT, Duel, Plan
+from edgeticket.measure.feed import write_feed
+from edgeticket.measure.hosts.host import Host, NoAnswerError
+from edgeticket.measure.hosts.local import LOCAL
+from edgeticket.measure.protocol import Arm
 from edgeticket.measure.sample_model import SIZES, sample_model
 from edgeticket.measure.stats import standard_error
 from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION, resolvable
-from edgeticket.subject.subject import open_subject, shared_feed
+from edgeticket.subject.shared_feed import shared_feed
+from edgeticket.subject.subject import open_subject
 
 SLOWDOWN = 0.05
 SECONDS = (30, 60, 120)
@@ -29,7 +32,7 @@ SECONDS = (30, 60, 120)
 
 @dataclass(frozen=True)
 class SelfTest:
-    """Both duels, and what they say about this host."""
+    """The result of both duels, and what they say about this host."""
 
     model: str
     host: dict[str, Any]
@@ -44,7 +47,7 @@ class SelfTest:
 
     @property
     def interrupted(self) -> bool:
-        """By Ctrl-C."""
+        """Whether Ctrl-C ended one of them."""
         return self.same.interrupted or self.slowed.interrupted
 
     @property
@@ -54,7 +57,7 @@ class SelfTest:
         return stdev(differences) if len(differences) > 1 else None
 
     def resolves(self, seconds: float) -> float | None:
-        """The smallest slow-down that, given as the tolerance, is caught with 95 % in this time, by the spread seen."""
+        """Give the smallest slow-down that is caught with 95 % in this time as the tolerance, by the spread seen."""
         differences = self.same.differences()
         if len(differences) < 12:
             return None
@@ -67,7 +70,7 @@ class SelfTest:
 
     @property
     def verdict(self) -> str:
-        """Pass where both came out right, regression where one came out wrong, else inconclusive."""
+        """The verdict: pass where both came out right, regression where one came out wrong, else inconclusive."""
         found = (self.same.verdict, self.slowed.verdict)
         if self.interrupted:
             return INCONCLUSIVE
@@ -77,12 +80,12 @@ class SelfTest:
 
     @property
     def exit_code(self) -> int:
-        """0 both right, 1 one wrong, 3 open, 130 interrupted."""
+        """The exit code: 0 both right, 1 one wrong, 3 open, 130 interrupted."""
         codes = {PASS: Exit.YES, REGRESSION: Exit.NO, INCONCLUSIVE: Exit.INCONCLUSIVE}
-        return 130 if self.interrupted else int(codes[self.verdict])
+        return int(Exit.INTERRUPTED if self.interrupted else codes[self.verdict])
 
     def sentences(self) -> list[str]:
-        """What is printed."""
+        """Give the sentences to be printed."""
         said = [f"{self.model} twice: {_told(self.same)} (wanted: pass)"]
         realised = "" if self.realised is None else f", of its own time {text.percent(self.realised)} were spun"
         said.append(f"slowed down by {SLOWDOWN:.0%}{realised}: {_told(self.slowed)} (wanted: regression)")
@@ -98,7 +101,7 @@ class SelfTest:
         return said + duel.used_summary(self.same) + duel.used_summary(self.slowed)
 
     def document(self) -> dict[str, Any]:
-        """For JSON."""
+        """Give the document for JSON."""
         judged = {name: each.judgement.to_dict() if each.judgement else None for name, each in self._duels().items()}
         return {
             "format": "edgeticket-selftest",
@@ -130,7 +133,12 @@ def _told(done: Duel) -> str:
 
 
 def selftest(
-    path: Path | None, seconds: float, process_s: float, seed: int, watch: Callable[[str, Duel], None]
+    path: Path | None,
+    seconds: float,
+    process_s: float,
+    seed: int,
+    watch: Callable[[str, Duel], None],
+    host: Host = LOCAL,
 ) -> SelfTest:
     """Run both duels on a model of the user's, or on a small one that comes with edgeticket.
 
@@ -145,17 +153,18 @@ def selftest(
             model.write_bytes(sample_model())
             write_feed(feed, {"x": np.random.default_rng(1).standard_normal((1, SIZES[0])).astype(np.float32)})
         else:
-            subject = open_subject(path, folder, "model", process_s)
+            subject = open_subject(path, folder, "model", process_s, host)
             model, shown = subject.model, subject.name
             try:
-                shared_feed({"model": subject}, {}, feed, process_s)
+                shared_feed({"model": subject}, {}, feed, process_s, host)
             except NoAnswerError as error:
                 stopped = Duel(Plan(seconds=seconds), stopped=f"{error}{SLOW_HINT if error.kind == 'hung' else ''}")
                 return SelfTest(shown, checks.host(), stopped, stopped)
         plan, arm = Plan(seconds=seconds, process_s=process_s, seed=seed), Arm(str(model))
-        same = duel.run(arm, arm, str(feed), plan, lambda state: watch("the same model twice", state))
+        same = duel.run(arm, arm, str(feed), plan, lambda state: watch("the same model twice", state), host)
         slowed = Duel(plan, interrupted=same.interrupted, stopped=same.stopped)
         if not same.interrupted and same.failed_arm is None:
             arms = Arm(str(model), slowdown=SLOWDOWN), arm
-            slowed = duel.run(*arms, str(feed), plan, lambda state: watch(f"slowed down by {SLOWDOWN:.0%}", state))
+            label = f"slowed down by {SLOWDOWN:.0%}"
+            slowed = duel.run(*arms, str(feed), plan, lambda state: watch(label, state), host)
     return SelfTest(shown, checks.host(), same, slowed)

@@ -1,4 +1,4 @@
-"""Where a running training goes on: one checkpoint at a time, replaced every few seconds."""
+"""A killed training goes on from its checkpoint. There is one at a time, and it is replaced every few seconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeticket.errors import InputError
-from edgeticket.lottery.train import Snapshot
+from edgeticket.lottery.snapshot import Snapshot
 from edgeticket.ticket import store
 
 Array = NDArray[Any]
@@ -18,7 +18,7 @@ VARIABLE = "EDGETICKET_CHECKPOINT_SECONDS"  # how often a running round is saved
 
 
 class Checkpoints:
-    """The checkpoints of one trial's folder, numbered so that the newest is known."""
+    """The checkpoints of one trial's folder. They are numbered, so the newest is known."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self._sequence = folder, 0
@@ -38,7 +38,7 @@ class Checkpoints:
         store.write_checkpoint(self.folder, arrays, note)
 
     def resume(self, label: str) -> Snapshot | None:
-        """Where the training called `label` stood; None where it was not the one that was interrupted."""
+        """Return where the training called `label` stood, or None where another one was interrupted."""
         found = store.read_checkpoint(self.folder)
         if found is None:
             return None
@@ -63,7 +63,7 @@ class Checkpoints:
 
 
 def interval() -> float:
-    """Seconds between two checkpoints."""
+    """Return the seconds between two checkpoints."""
     text = os.environ.get(VARIABLE, "20")
     try:
         return float(text)

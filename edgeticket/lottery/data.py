@@ -38,9 +38,9 @@ _CIFAR10_DEVIATION = np.array([0.2470, 0.2435, 0.2616])
 
 
 def folders(data_dirs: Sequence[Path]) -> list[Path]:
-    """Where to look: `--data-dir` first, then the folders of EDGETICKET_DATA."""
+    """Return the folders to look in: `data_dirs` (`--data-dir`), then those of EDGETICKET_DATA, each once."""
     listed = os.environ.get(VARIABLE, "")
-    return [*data_dirs, *(Path(part) for part in listed.split(os.pathsep) if part)]
+    return list(dict.fromkeys([*data_dirs, *(Path(part) for part in listed.split(os.pathsep) if part)]))
 
 
 def digits(_folders: Sequence[Path]) -> Data:
@@ -151,7 +151,7 @@ def _read(path: Path) -> bytes:
 
 
 def _idx(path: Path) -> Array:
-    """An idx file of unsigned bytes: magic 0x000008DD with D dimensions, big-endian sizes, then the bytes."""
+    """Read an idx file of unsigned bytes: magic 0x000008DD with D dimensions, big-endian sizes, then the bytes."""
     data = _read(path)
     magic = int.from_bytes(data[:4], "big")
     expected = 0x00000803 if "images" in path.name else 0x00000801

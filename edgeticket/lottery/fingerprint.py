@@ -19,7 +19,7 @@ from edgeticket.ticket.metrics import Metric
 
 
 def code_of_task(task: Task, network: nn.Module) -> dict[str, str]:
-    """A hash for each part of the task that is code, and for the modules that the user wrote."""
+    """Return a hash for each part of the task that is code, and for the modules that the user wrote."""
     metric = task.metric_of
     parts: dict[str, Iterable[Any]] = {
         "loss": [task.loss],
@@ -33,7 +33,7 @@ def code_of_task(task: Task, network: nn.Module) -> dict[str, str]:
 
 
 def _forwards(network: nn.Module) -> list[Callable[..., Any]]:
-    """The forward of each class of module that is not torch's own."""
+    """Return the forward of each class of module that is not torch's own."""
     kinds = {type(module) for module in network.modules()}
     own = [kind for kind in kinds if not kind.__module__.startswith("torch.")]
     return [kind.forward for kind in sorted(own, key=lambda kind: kind.__qualname__)]
@@ -49,7 +49,7 @@ def _digest(values: Iterable[Any]) -> str:
 
 
 def _parts(value: Any) -> list[str]:
-    """Text that changes where what a callable does changes, as far as it can be seen."""
+    """Return texts that change when the callable's code, defaults or plain captured values change."""
     if isinstance(value, functools.partial):
         return ["partial", *_parts(value.func), repr(value.args), repr(sorted(value.keywords.items()))]
     code = getattr(value, "__code__", None)
@@ -70,5 +70,5 @@ def _code(code: CodeType) -> list[str]:
 
 
 def _constant(item: Any) -> str:
-    """A constant as text; sets have no order of their own."""
+    """Return a constant as text. The members of a set are sorted, for they have no order of their own."""
     return repr(sorted(map(repr, item))) if isinstance(item, frozenset) else repr(item)

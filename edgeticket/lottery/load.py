@@ -73,7 +73,7 @@ def _module(place: str) -> ModuleType:
 
 
 def _line(error: BaseException, place: str) -> str:
-    """Where in the user's file it went wrong."""
+    """Say in which line of the user's file the error arose."""
     trace, line = error.__traceback__, 0
     while trace is not None:
         if trace.tb_frame.f_code.co_filename.endswith(Path(place).name):
@@ -83,7 +83,7 @@ def _line(error: BaseException, place: str) -> str:
 
 
 def default_folder(reference: str | Task, task: Task) -> Path:
-    """`runs/TASK`, with the task's own name made safe for a folder."""
+    """Return `runs/TASK`, with the task's own name made safe for a folder."""
     name = reference if isinstance(reference, str) and reference in TASKS else task.name
     safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip(".") or "task"
     return Path("runs") / safe

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from edgeticket.errors import TaskError
 from edgeticket.lottery.task import Task
-from edgeticket.ticket.pruning import Layer
+from edgeticket.ticket.pruning import PrunableLayer
 
 Array = NDArray[Any]
 _KINDS: dict[type[nn.Module], str] = {
@@ -26,7 +26,7 @@ _KINDS: dict[type[nn.Module], str] = {
 
 
 def derived_seed(seed: int, *labels: object) -> int:
-    """A 63-bit seed of its own for each purpose, a pure function of the run's seed."""
+    """Derive a 63-bit seed for one purpose, as a pure function of the run's seed and the purpose's labels."""
     text = "/".join(str(part) for part in (seed, *labels))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
@@ -54,7 +54,7 @@ def make_network(task: Task, seed: int) -> nn.Module:
     return network
 
 
-def prunable_layers(task: Task, network: nn.Module, example: Tensor) -> list[Layer]:
+def prunable_layers(task: Task, network: nn.Module, example: Tensor) -> list[PrunableLayer]:
     """Every Linear and Conv weight, in the order the network runs them; the last one run is the output layer.
 
     A weight that several modules share is one layer, under its first name.
@@ -100,20 +100,20 @@ def prunable_layers(task: Task, network: nn.Module, example: Tensor) -> list[Lay
             kind, rate = "output", float(task.rates.get("output", rate / 2))
         if any(fnmatch(name, pattern) for pattern in task.keep):
             rate = 0.0
-        layers.append(Layer(name, kind, tuple(weight.shape), rate))
+        layers.append(PrunableLayer(name, kind, tuple(weight.shape), rate))
     if not any(layer.rate for layer in layers):
         raise TaskError(f"task {task.name!r}: rates {dict(task.rates)} and keep {task.keep} leave nothing to prune")
     return layers
 
 
-def uncovered_weights(network: nn.Module, layers: list[Layer]) -> list[str]:
-    """Parameters of two axes or more that are no layer's weight: embeddings, transposed convolutions, ..."""
+def uncovered_weights(network: nn.Module, layers: list[PrunableLayer]) -> list[str]:
+    """Name the parameters of two axes or more that are no layer's weight: embeddings, transposed convolutions, ..."""
     covered = {layer.name for layer in layers}
     return [name for name, value in network.named_parameters() if value.ndim >= 2 and name not in covered]
 
 
 def multiplications(network: nn.Module, example: Tensor) -> int:
-    """How many multiplications the Linear and Conv layers do for one of `example` [n, ...]: a rough measure of work."""
+    """Count the multiplications of the Linear and Conv layers for one of `example` [n, ...]: a measure of work."""
     total = 0
 
     def count(module: nn.Module, _inputs: object, output: Tensor) -> None:
@@ -132,7 +132,7 @@ def multiplications(network: nn.Module, example: Tensor) -> int:
 
 
 def weights_of(network: nn.Module) -> dict[str, Array]:
-    """A copy of every parameter and buffer, by its name in the state dict."""
+    """Copy every parameter and buffer, by its name in the state dict."""
     return {name: value.detach().cpu().numpy().copy() for name, value in network.state_dict().items()}
 
 
@@ -144,7 +144,7 @@ def load_weights(network: nn.Module, weights: Mapping[str, Array]) -> None:
 
 
 def digest(weights: Mapping[str, Array]) -> str:
-    """A SHA-256 over names, shapes and bytes: equal where two networks have the same weights."""
+    """Return a SHA-256 over names, types, shapes and bytes. It is equal where two networks have the same weights."""
     state = hashlib.sha256()
     for name in sorted(weights):
         state.update(f"{name}{weights[name].dtype}{weights[name].shape}".encode())

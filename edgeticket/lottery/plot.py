@@ -9,26 +9,26 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from edgeticket.lottery.summary import Row, rows
+from edgeticket.lottery.summary import RoundRow, rows
+from edgeticket.ticket.kinds import ControlKind
 from edgeticket.ticket.record import Record
 
 _STYLE = {
     "ticket": ("#1f6feb", "o", "ticket"),
-    "reinit": ("#d1742f", "s", "same mask, fresh weights"),
-    "random-mask": ("#8250df", "^", "random mask, same counts"),
+    ControlKind.REINIT: ("#d1742f", "s", "same mask, fresh weights"),
+    ControlKind.RANDOM_MASK: ("#8250df", "^", "random mask, same counts"),
 }
 
 
 def picture(records: Sequence[Record]) -> bytes:
-    """Two panels over density (log scale, dense at the left), mean with minimum and maximum over trials. PNG."""
+    """Draw two panels over density (log scale, dense at the left) with mean, minimum and maximum of the trials. PNG."""
     table = rows(records)
     metric = records[0].metric
-    at = "early stopping" if records[0].choice["at"] == "early-stop" else "the end"
     figure = Figure(figsize=(10.5, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
-    unit = f" ({metric['unit']})" if metric["unit"] else ""
+    unit = f" ({metric.unit})" if metric.unit else ""
     for axes, name, label in (
-        (left, "test_metric", f"test {metric['name']} at {at}{unit}"),
+        (left, "test_metric", f"test {metric.name} {records[0].choice.at.words}{unit}"),
         (right, "stop_iteration", "early-stopping iteration"),
     ):
         for kind, (colour, marker, legend) in _STYLE.items():
@@ -54,7 +54,7 @@ def picture(records: Sequence[Record]) -> bytes:
     return buffer.getvalue()
 
 
-def _line(axes: Any, table: list[Row], name: str, colour: str, marker: str, legend: str) -> None:
+def _line(axes: Any, table: list[RoundRow], name: str, colour: str, marker: str, legend: str) -> None:
     x = [100 * row.density for row in table]
     spreads = [getattr(row, name) for row in table]
     y = [spread.mean for spread in spreads]

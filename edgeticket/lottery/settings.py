@@ -8,21 +8,25 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 from torch import nn
 
+from edgeticket.errors import InputError
 from edgeticket.files import sha256
+from edgeticket.lottery import criteria
 from edgeticket.lottery.fingerprint import code_of_task
 from edgeticket.lottery.network import digest
 from edgeticket.lottery.task import Data, Task
+from edgeticket.ticket.kinds import At, ControlKind
 from edgeticket.ticket.metrics import Metric
 from edgeticket.version import __version__
 
 Array = NDArray[Any]
-CONTROLS = ("reinit", "random-mask")
+Word = TypeVar("Word", bound=StrEnum)
 # Fields of a task that decide nothing, or are compared in other ways: by the weights, the code and the data they give.
 _NOT_DECIDING = frozenset({"name", "model", "data", "until", "description"})
 
@@ -32,6 +36,7 @@ class Settings:
     """What decides the numbers of a trial, besides the task.
 
     `rewind` is 'init', 'lr' or an iteration. `threads` 0: the cores at hand where a batch is worth them, else 1.
+    `criterion` is a name in criteria.CRITERIA.
     """
 
     seed: int = 0
@@ -39,10 +44,11 @@ class Settings:
     one_shot: bool = False
     threads: int = 1
     device: str = "cpu"
+    criterion: str = criteria.DEFAULT
 
     @property
     def rewind_iteration(self) -> int:
-        """k of θk; 0 where the rewind is to θ0 or of the learning rate only."""
+        """Return k of θk, or 0 where the rewind is to θ0 or of the learning rate only."""
         return int(self.rewind) if self.rewind.isdigit() else 0
 
 
@@ -53,11 +59,40 @@ class Goal:
     rounds: int | None = None
     until: float | None = None
     tolerance: float | None = None  # 0.5 points, where the metric is in percent
-    at: str = "early-stop"
-    controls: tuple[str, ...] = ()
+    at: At = At.EARLY_STOP
+    controls: tuple[ControlKind, ...] = ()
     control_trials: int = 3
     control_rounds: tuple[int, ...] | None = None
     keep_test: int | None = None
+
+
+def one_of(option: str, word: str, kind: type[Word]) -> Word:
+    """The member of `kind` that `word` names.
+
+    Raises:
+        InputError: there is none.
+    """
+    try:
+        return kind(word)
+    except ValueError as error:
+        raise InputError(f"{option} {word}: choose from {', '.join(kind)}") from error
+
+
+def tolerance_of(goal: Goal, task: Task) -> float:
+    """How far below dense, in points of the task's metric, a ticket may be.
+
+    Raises:
+        InputError: the goal does not say, and the default of 0.5 points means something in percent only.
+    """
+    if goal.tolerance is not None:
+        return goal.tolerance
+    metric = task.metric_of
+    if metric.unit != "%":
+        raise InputError(
+            f"task {task.name!r}: its metric {metric.name!r} is not in percent, so 0.5 points mean nothing "
+            "for it: say with --tolerance, in the metric's own unit, how much worse than dense a ticket may be"
+        )
+    return 0.5
 
 
 def deciding(
@@ -99,7 +134,7 @@ def completed(recorded: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[
 
 
 def unknown(recorded: Mapping[str, Any], wanted: Mapping[str, Any], task: Task) -> list[str]:
-    """The settings in a record that this edgeticket has no field for: a newer one wrote them."""
+    """Name the settings in a record that this edgeticket has no field for. A newer one wrote them."""
     known = {_field(key) for key in wanted} | {f"task.{item.name}" for item in dataclasses.fields(task)}
     return sorted(key for key in recorded if _field(key) not in known)
 
@@ -114,7 +149,7 @@ def _of_settings(settings: Settings) -> dict[str, Any]:
 
 
 def _of_task(task: Task) -> dict[str, Any]:
-    """Every field of the task that decides a result, functions by their names."""
+    """Return every field of the task that decides a result; functions stand as their names."""
     values: dict[str, Any] = {}
     for item in dataclasses.fields(task):
         value = getattr(task, item.name)
@@ -129,7 +164,7 @@ def _of_task(task: Task) -> dict[str, Any]:
 
 
 def _as_read_back(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as JSON gives them back: no tuples."""
+    """Return the values as JSON gives them back, with lists for tuples."""
     return dict(json.loads(json.dumps(values, default=str)))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from edgeticket import text
+from edgeticket.ticket.kinds import ControlKind
 from edgeticket.ticket.record import Control, Record, Round
 
 
@@ -22,21 +23,21 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Of at least one value."""
+        """Take the spread of at least one value."""
         return cls(min(values), sum(values) / len(values), max(values))
 
     def shown(self, digits: int = 2) -> str:
-        """'97.90 (97.80-98.02)'; the mean alone where the three are one."""
+        """Format as '97.90 (97.80-98.02)', or as the mean alone where all values are equal."""
         if self.minimum == self.maximum:
             return f"{self.mean:,.{digits}f}"
         return f"{self.mean:,.{digits}f} ({self.minimum:,.{digits}f}-{self.maximum:,.{digits}f})"
 
 
 @dataclass(frozen=True)
-class Row:
+class RoundRow:
     """One round, or one control of it, over all trials. Metrics in their own unit."""
 
-    kind: str  # 'ticket', 'reinit' or 'random-mask'
+    kind: str  # 'ticket', or a ControlKind
     round: int
     trials: int
     density: float
@@ -46,22 +47,24 @@ class Row:
     test_metric_end: Spread
     seconds: Spread
 
+    @property
+    def label(self) -> str:
+        """'round 3' of the tickets, 'reinit 3' of a control."""
+        return f"{'round' if self.kind == 'ticket' else self.kind} {self.round}"
 
-def rows(records: Sequence[Record]) -> list[Row]:
-    """Tickets first, by round; then the controls."""
-    at = records[0].choice["at"]
+
+def rows(records: Sequence[Record]) -> list[RoundRow]:
+    """Return the rows of the table: tickets first, by round, then the controls."""
+    at = records[0].choice.at
     groups: dict[tuple[str, int], list[Round | Control]] = {}
     for record in records:
         for result in record.rounds:
             groups.setdefault(("ticket", result.number), []).append(result)
-    for kind in ("reinit", "random-mask"):
-        for record in records:
-            for control in record.controls:
-                if control.kind == kind:
-                    groups.setdefault((kind, control.round), []).append(control)
-    order = {"ticket": 0, "reinit": 1, "random-mask": 2}
+        for control in record.controls:
+            groups.setdefault((control.kind.value, control.round), []).append(control)
+    order = ["ticket", *ControlKind]
     return [
-        Row(
+        RoundRow(
             kind=kind,
             round=number,
             trials=len(group),
@@ -72,33 +75,29 @@ def rows(records: Sequence[Record]) -> list[Row]:
             test_metric_end=Spread.of([item.end.test_metric for item in group]),
             seconds=Spread.of([item.seconds for item in group]),
         )
-        for (kind, number), group in sorted(groups.items(), key=lambda item: (order[item[0][0]], item[0][1]))
+        for (kind, number), group in sorted(groups.items(), key=lambda item: (order.index(item[0][0]), item[0][1]))
     ]
 
 
 def verdict(record: Record) -> str:
-    """One sentence: which round is the ticket, or that there is none."""
-    at, unit = record.choice["at"], record.metric["unit"]
-    points = f"{record.choice['tolerance']:g}" + (" points" if unit == "%" else "")
+    """Say in one sentence which round is the ticket, or that there is none."""
+    at, metric, unit = record.choice.at, record.metric.name, record.metric.unit
+    points = f"{record.choice.tolerance:g}" + (" points" if unit == "%" else "")
     dense = record.rounds[0].at(at)
     if record.ticket is None:
         return (
             f"No ticket: no round of {len(record.rounds) - 1} comes within {points} of dense on validation "
-            f"({record.metric['name']} {dense.validation_metric:.2f}{unit} {_where(at)}). "
+            f"({metric} {dense.validation_metric:.2f}{unit} {at.words}). "
             "A larger --tolerance, a later --rewind or more iterations may find one; all rounds are kept"
         )
     chosen = record.rounds[record.ticket]
     here = chosen.at(at)
     return (
         f"Ticket: round {chosen.number}, {text.percent(chosen.density)} of the weights; "
-        f"{record.metric['name']} {_where(at)}: "
+        f"{metric} {at.words}: "
         f"validation {here.validation_metric:.2f}{unit} (dense {dense.validation_metric:.2f}{unit}), "
         f"test {here.test_metric:.2f}{unit} (dense {dense.test_metric:.2f}{unit})"
     )
-
-
-def _where(at: str) -> str:
-    return "at early stopping" if at == "early-stop" else "at the end"
 
 
 def as_json(records: Sequence[Record]) -> dict[str, Any]:

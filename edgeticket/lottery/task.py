@@ -82,7 +82,7 @@ class Task:
 
     Args:
         model: makes the network with fresh weights from torch's random state.
-        data: takes the folders to look in (`--data-dir`, EDGETICKET_DATA) and returns the Data.
+        data: takes the folders to look in (those of `--data-dir`, then those of EDGETICKET_DATA) and returns the Data.
         loss: loss(outputs, targets) -> scalar tensor.
         metric: a name in `edgeticket.ticket.metrics.METRICS`, or a Metric of your own (numpy arrays in, a number out).
         optimizer: called with the parameters, lr and `optimizer_args`.
@@ -164,7 +164,7 @@ class Task:
 
     @property
     def metric_of(self) -> Metric:
-        """The metric, looked up."""
+        """Return the metric; a name is looked up in METRICS."""
         return self.metric if isinstance(self.metric, Metric) else METRICS[self.metric]
 
     def lr_at(self, iteration: int) -> float:

@@ -61,7 +61,7 @@ def trace(network: nn.Module, example: Tensor, task_name: str) -> bytes:
 
 
 def _export(network: nn.Module, example: Tensor) -> ModelProto:
-    """The exporter's own model. What it says meanwhile is for its makers: an error says it again."""
+    """Run torch's exporter. Its warnings and its output are dropped: what matters in them comes again in its error."""
     logged = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     said = io.StringIO()
@@ -140,7 +140,7 @@ def _check_interface(model: ModelProto, task_name: str) -> None:
 
 
 def _rename_shared(model: ModelProto, network: nn.Module) -> None:
-    """A parameter that modules share gets the first of its names, as in the masks; the exporter takes the last."""
+    """Give a parameter that modules share the first of its names, as in the masks; the exporter gives it the last."""
     first = {id(parameter): name for name, parameter in network.named_parameters()}
     names = {name: first[id(parameter)] for name, parameter in network.named_parameters(remove_duplicate=False)}
     for tensor in model.graph.initializer:
@@ -164,7 +164,7 @@ def _branches(node: NodeProto) -> list[GraphProto]:
 
 
 def _parameters_to_inputs(model: ModelProto, weights: Mapping[str, Array]) -> None:
-    """Initializers that are parameters or buffers become graph inputs; constants of the graph stay."""
+    """Make graph inputs of the initializers that are parameters or buffers; constants of the graph stay."""
     graph = model.graph
     constants = []
     for tensor in graph.initializer:
@@ -180,11 +180,11 @@ def _parameters_to_inputs(model: ModelProto, weights: Mapping[str, Array]) -> No
 
 
 def output_shape(graph: bytes) -> list[int | None]:
-    """Shape of the output without the batch; None where it is symbolic."""
+    """Return the output's shape without the batch; a symbolic axis is None."""
     dims = onnx.load_from_string(graph).graph.output[0].type.tensor_type.shape.dim[1:]
     return [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
 
 
 def parameter_names(graph: bytes) -> set[str]:
-    """The parameters and buffers that the traced graph reads."""
+    """Name the parameters and buffers that the traced graph reads."""
     return {value.name for value in onnx.load_from_string(graph).graph.input[1:]}

@@ -5,8 +5,8 @@ Nothing random is carried along: the batch of iteration i, its augmentation and 
 
 The mask is kept by zeroing the gradient of every pruned weight before the optimiser's step: weight, gradient and
 moments are then 0, and an element-wise optimiser moves 0 to 0. Optimisers that are not known to do so (Adamax adds
-its epsilon to a moment) have weights and moments zeroed after each step as well. `check_zeros` proves it after every
-training.
+its epsilon to a moment) have weights and moments zeroed after each step as well. `snapshot.check_zeros` proves it after
+every training.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,44 +23,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeticket.errors import TrainingError
+from edgeticket.lottery import optimizer as optimizers
+from edgeticket.lottery.batches import Batches, Tensors
 from edgeticket.lottery.network import derived_seed, load_weights, weights_of
-from edgeticket.lottery.task import Data, Task
+from edgeticket.lottery.snapshot import Snapshot, check_zeros, parameters_of
+from edgeticket.lottery.task import Task
 from edgeticket.ticket.mask import Mask
-from edgeticket.ticket.store import scaled
 
 Array = NDArray[Any]
-_ELEMENTWISE = (
-    torch.optim.SGD,
-    torch.optim.Adam,
-    torch.optim.AdamW,
-    torch.optim.NAdam,
-    torch.optim.RAdam,
-    torch.optim.RMSprop,
-    torch.optim.Adagrad,
-)
 _EVALUATION_BATCH = 500
-
-
-@dataclass(frozen=True)
-class Tensors:
-    """The data on the device, split: training, validation (held out of the training set), test."""
-
-    train: tuple[Tensor, Tensor]
-    validation: tuple[Tensor, Tensor]
-    test: tuple[Tensor, Tensor]
-
-
-@dataclass
-class Snapshot:
-    """Where a training stands, before iteration `iteration` runs. Arrays are numpy copies, safe to write to disk."""
-
-    iteration: int
-    weights: dict[str, Array]
-    optimizer: dict[str, Array] = field(default_factory=dict)  # '<parameter index>/<state name>'
-    random_state: Array | None = None
-    curve: list[tuple[int, float, float]] = field(default_factory=list)  # iteration, validation loss, metric
-    best: dict[str, Array] = field(default_factory=dict)  # the weights at the smallest validation loss
-    seconds: float = 0.0
+_FIRST_CHUNK = 8  # iterations
+_CHUNK_SECONDS = 0.25
+_CHECKPOINT_SHARE = 0.02  # of the time goes into writing checkpoints, at most
 
 
 @dataclass(frozen=True)
@@ -75,53 +49,6 @@ Progress = Callable[[int, float | None], None]
 Checkpoint = Callable[[Snapshot], None]
 
 
-def split(data: Data, task: Task, seed: int, device: torch.device) -> Tensors:
-    """Hold out `task.validation` random training examples (the same in every round of a seed).
-
-    Raises:
-        TrainingError: nothing would be left to train on.
-    """
-    size = len(data.train[0])
-    if task.validation + task.batch_size > size:
-        raise TrainingError(
-            f"task {task.name!r}: {size} training examples can not give {task.validation} for validation "
-            f"and a batch of {task.batch_size}; lower one with --set"
-        )
-    order = np.random.Generator(np.random.Philox(derived_seed(seed, "split"))).permutation(size)
-
-    def tensors(part: tuple[Array, Array], index: Array | None) -> tuple[Tensor, Tensor]:
-        inputs, targets = (array if index is None else array[index] for array in part)
-        return torch.from_numpy(network_inputs(data, inputs)).to(device), torch.from_numpy(targets).to(device)
-
-    return Tensors(
-        train=tensors(data.train, np.sort(order[task.validation :])),
-        validation=tensors(data.train, np.sort(order[: task.validation])),
-        test=tensors(data.test, None),
-    )
-
-
-def network_inputs(data: Data, inputs: Array) -> Array:
-    """What the network sees: `float32(inputs) * scale + offset`, or the inputs themselves."""
-    return inputs if data.scale is None else scaled(inputs, data.scale, data.offset)
-
-
-class Batches:
-    """The order of the examples: a permutation an epoch, a function of (seed, epoch); a partial batch is dropped."""
-
-    def __init__(self, size: int, batch_size: int, seed: int) -> None:
-        self._size, self._batch, self._seed = size, batch_size, seed
-        self._per_epoch = size // batch_size
-        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
-
-    def __call__(self, iteration: int, device: torch.device) -> Tensor:
-        """The indices of one iteration's batch, [batch]."""
-        epoch, position = divmod(iteration, self._per_epoch)
-        if epoch != self._epoch:
-            rng = np.random.Generator(np.random.Philox(derived_seed(self._seed, "order", epoch)))
-            self._epoch, self._order = epoch, torch.from_numpy(rng.permutation(self._size)).to(device)
-        return self._order[position * self._batch : (position + 1) * self._batch]
-
-
 class Trainer:
     """One network and its data; trains it again and again under different masks and from different weights."""
 
@@ -129,9 +56,9 @@ class Trainer:
         self.task, self.network, self.data, self.device = task, network.to(device), data, device
 
     def start(self, weights: Mapping[str, Array], seed: int, iteration: int = 0) -> Snapshot:
-        """A fresh start from `weights`, at `iteration` of the schedule and of the data order."""
+        """Start afresh from `weights`, at `iteration` of the schedule and of the data order."""
         torch.manual_seed(derived_seed(seed, "torch"))
-        return Snapshot(iteration, dict(weights), random_state=_random_state(self.device))
+        return Snapshot(iteration, dict(weights), random_state=optimizers.random_state(self.device))
 
     def train(
         self,
@@ -150,77 +77,11 @@ class Trainer:
             checkpoint_seconds: how long `checkpoint` is not called again; 0 calls it every few iterations.
 
         Raises:
-            TrainingError: the loss is not finite.
+            TrainingError: the loss is not finite, or a pruned weight is not 0 at the end.
         """
-        task, network, device = self.task, self.network, self.device
-        stop = task.iterations if stop is None else stop
-        parameters = list(network.parameters())
-        optimizer = task.optimizer(parameters, lr=task.lr, **dict(task.optimizer_args))
-        shares = [group["lr"] / task.lr for group in optimizer.param_groups]  # an optimiser may give layers their own
-        masked = self._masked(mask)
-        load_weights(network, snapshot.weights)
-        _load_optimizer(optimizer, parameters, snapshot.optimizer)
-        _zero(masked, optimizer)
-        _set_random_state(snapshot.random_state, device)
-        batches = Batches(len(self.data.train[0]), task.batch_size, seed)
-        reset = type(optimizer) not in _ELEMENTWISE  # a subclass may do anything
-        inputs, targets = self.data.train
-        loss_function, augment, constant = task.loss, task.augment, task.lr_is_constant
-        generator = torch.Generator(device=device)
-        iteration, curve, best = snapshot.iteration, list(snapshot.curve), snapshot.best
-        began = saved = time.perf_counter()
-        pace = 8
-        network.train()
-        while iteration < stop:
-            chunk_began = time.perf_counter()
-            chunk_end = min(stop, iteration + pace, (iteration // task.eval_every + 1) * task.eval_every)
-            total = torch.zeros((), device=device)
-            first = iteration
-            for i in range(iteration, chunk_end):
-                if not constant:
-                    lr = task.lr_at(i)
-                    for group, share in zip(optimizer.param_groups, shares, strict=True):
-                        group["lr"] = lr * share
-                index = batches(i, device)
-                batch = inputs.index_select(0, index)
-                if augment is not None:
-                    generator.manual_seed(derived_seed(seed, "augment", i))
-                    batch = augment(batch, generator)
-                loss = loss_function(network(batch), targets.index_select(0, index))
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                for parameter, keep in masked:
-                    if parameter.grad is not None:
-                        parameter.grad.mul_(keep)
-                optimizer.step()
-                if reset:
-                    _zero(masked, optimizer)
-                total += loss.detach()
-            iteration = chunk_end
-            mean_loss = total.item() / (chunk_end - first)
-            if not math.isfinite(mean_loss):
-                raise TrainingError(
-                    f"task {task.name!r}: the training loss is {mean_loss} near iteration {iteration}. "
-                    f"Lower the learning rate (--set lr={task.lr / 3:g}) or warm it up (--set warmup=N)"
-                )
-            pace = max(1, min(1000, round((chunk_end - first) * 0.25 / max(time.perf_counter() - chunk_began, 1e-6))))
-            if iteration % task.eval_every == 0 or iteration == task.iterations:
-                point = self.evaluate(self.data.validation)
-                if not best or point.loss < min(loss for _, loss, _ in curve):
-                    best = weights_of(network)
-                curve.append((iteration, point.loss, point.metric))
-            progress(iteration, mean_loss)
-            now = time.perf_counter()
-            if now - saved > checkpoint_seconds and iteration < stop:
-                checkpoint(
-                    self._snapshot(iteration, optimizer, parameters, curve, best, snapshot.seconds + now - began)
-                )
-                saved = time.perf_counter()
-                if checkpoint_seconds > 0:  # writing takes 2 % of the time at most
-                    checkpoint_seconds = max(checkpoint_seconds, 50 * (saved - now))
-        seconds = snapshot.seconds + time.perf_counter() - began
-        final = self._snapshot(iteration, optimizer, parameters, curve, best, seconds)
-        check_zeros(mask, final, parameters_of(network))
+        training = _Training(self, snapshot, mask, seed, checkpoint, checkpoint_seconds)
+        final = training.run(self.task.iterations if stop is None else stop, progress)
+        check_zeros(mask, final, parameters_of(self.network))
         return final
 
     def evaluate(self, part: tuple[Tensor, Tensor]) -> Evaluation:
@@ -246,12 +107,12 @@ class Trainer:
         return Evaluation(loss, metric)
 
     def evaluate_weights(self, weights: Mapping[str, Array], part: tuple[Tensor, Tensor]) -> Evaluation:
-        """As `evaluate`, with other weights."""
+        """Load other weights, then evaluate."""
         load_weights(self.network, weights)
         return self.evaluate(part)
 
     def _masked(self, mask: Mask) -> list[tuple[nn.Parameter, Tensor]]:
-        """The parameters with a pruned weight, each with its mask as numbers on the device."""
+        """Return the parameters that have a pruned weight, each with its mask as numbers on the device."""
         named = dict(self.network.named_parameters())
         return [
             (named[name], torch.from_numpy(array.astype(np.float32)).to(self.device, named[name].dtype))
@@ -259,93 +120,121 @@ class Trainer:
             if not array.all()
         ]
 
-    def _snapshot(
-        self,
-        iteration: int,
-        optimizer: torch.optim.Optimizer,
-        parameters: list[nn.Parameter],
-        curve: list[tuple[int, float, float]],
-        best: dict[str, Array],
-        seconds: float,
-    ) -> Snapshot:
-        weights, moments = weights_of(self.network), _optimizer_arrays(optimizer, parameters)
-        return Snapshot(iteration, weights, moments, _random_state(self.device), list(curve), best, seconds)
 
+class _Training:
+    """One training under way: its optimiser and its mask, and what it has recorded so far.
 
-def parameters_of(network: nn.Module) -> list[str]:
-    """Names of the parameters in the order the optimiser numbers them."""
-    return [name for name, _ in network.named_parameters()]
-
-
-def check_zeros(mask: Mask, snapshot: Snapshot, names: list[str]) -> None:
-    """The invariant: weights (at the end and at the best point) and moments are exactly 0 wherever the mask is 0.
-
-    Raises:
-        TrainingError: they are not: the optimiser or the network revives pruned weights.
+    Iterations run in chunks of about a quarter of a second. Between two chunks the loss is read from the device, the
+    network is evaluated where that is due, and a checkpoint is written.
     """
-    for name, array in mask.items():
-        pruned = ~array
-        suspects: dict[str, Array] = {"weights": snapshot.weights[name]}
-        if name in snapshot.best:
-            suspects["weights at early stopping"] = snapshot.best[name]
-        for key, moments in snapshot.optimizer.items():
-            number, _, state = key.partition("/")
-            if names[int(number)] == name and moments.shape == array.shape:
-                suspects[f"optimiser state {state!r}"] = moments
-        for what, values in suspects.items():
-            if count := int(np.count_nonzero(values[pruned])):
-                raise TrainingError(
-                    f"{name}: {count} pruned entries of its {what} are not 0 after training: "
-                    "something outside the optimiser changes the weights; a ticket would not be one"
-                )
 
+    def __init__(
+        self,
+        trainer: Trainer,
+        snapshot: Snapshot,
+        mask: Mask,
+        seed: int,
+        checkpoint: Checkpoint,
+        checkpoint_seconds: float,
+    ) -> None:
+        task, network, device = trainer.task, trainer.network, trainer.device
+        self._trainer, self._task, self._network, self._device, self._seed = trainer, task, network, device, seed
+        self._parameters = list(network.parameters())
+        self._optimizer = task.optimizer(self._parameters, lr=task.lr, **dict(task.optimizer_args))
+        self._shares = [group["lr"] / task.lr for group in self._optimizer.param_groups]  # a layer may have its own
+        self._masked = trainer._masked(mask)
+        load_weights(network, snapshot.weights)
+        optimizers.load_arrays(self._optimizer, self._parameters, snapshot.optimizer)
+        optimizers.zero(self._masked, self._optimizer)
+        optimizers.set_random_state(snapshot.random_state, device)
+        self._reset = type(self._optimizer) not in optimizers.ELEMENTWISE  # a subclass may do anything
+        self._batches = Batches(len(trainer.data.train[0]), task.batch_size, seed)
+        self._generator = torch.Generator(device=device)
+        self._constant = task.lr_is_constant
+        self._iteration, self._curve, self._best = snapshot.iteration, list(snapshot.curve), snapshot.best
+        self._checkpoint, self._checkpoint_seconds = checkpoint, checkpoint_seconds
+        self._seconds, self._began, self._chunk = snapshot.seconds, time.perf_counter(), _FIRST_CHUNK
+        self._saved = self._began
 
-def _zero(masked: list[tuple[nn.Parameter, Tensor]], optimizer: torch.optim.Optimizer) -> None:
-    with torch.no_grad():
-        for parameter, keep in masked:
-            parameter.mul_(keep)
-            for value in optimizer.state.get(parameter, {}).values():
-                if isinstance(value, Tensor) and value.shape == parameter.shape:
-                    value.mul_(keep)
+    def run(self, stop: int, progress: Progress) -> Snapshot:
+        """Train to iteration `stop`."""
+        self._network.train()
+        while self._iteration < stop:
+            loss = self._run_chunk(stop)
+            self._evaluate_if_due()
+            progress(self._iteration, loss)
+            if self._iteration < stop:
+                self._checkpoint_if_due()
+        return self._snapshot()
 
+    def _run_chunk(self, stop: int) -> float:
+        """Run some iterations, not beyond `stop` nor the next evaluation, and return their mean loss."""
+        every, first, began = self._task.eval_every, self._iteration, time.perf_counter()
+        end = min(stop, first + self._chunk, (first // every + 1) * every)
+        total = torch.zeros((), device=self._device)
+        for iteration in range(first, end):
+            total += self._step(iteration)
+        self._iteration = end
+        loss = total.item() / (end - first)
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"task {self._task.name!r}: the training loss is {loss} near iteration {end}. "
+                f"Lower the learning rate (--set lr={self._task.lr / 3:g}) or warm it up (--set warmup=N)"
+            )
+        seconds = max(time.perf_counter() - began, 1e-6)
+        self._chunk = max(1, min(1000, round((end - first) * _CHUNK_SECONDS / seconds)))
+        return loss
 
-def _optimizer_arrays(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> dict[str, Array]:
-    arrays: dict[str, Array] = {}
-    for number, parameter in enumerate(parameters):
-        for name, value in sorted(optimizer.state.get(parameter, {}).items()):
-            if isinstance(value, Tensor):
-                arrays[f"{number}/{name}"] = value.detach().cpu().numpy().copy()
-            elif value is not None:
-                arrays[f"{number}/{name}="] = np.array(value)  # '=': a plain number, not a tensor
-    return arrays
+    def _step(self, iteration: int) -> Tensor:
+        """Run one iteration and return its loss, a scalar on the device."""
+        task, optimizer = self._task, self._optimizer
+        if not self._constant:
+            lr = task.lr_at(iteration)
+            for group, share in zip(optimizer.param_groups, self._shares, strict=True):
+                group["lr"] = lr * share
+        inputs, targets = self._trainer.data.train
+        index = self._batches(iteration, self._device)
+        batch = inputs.index_select(0, index)
+        if task.augment is not None:
+            self._generator.manual_seed(derived_seed(self._seed, "augment", iteration))
+            batch = task.augment(batch, self._generator)
+        loss = task.loss(self._network(batch), targets.index_select(0, index))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        for parameter, keep in self._masked:
+            if parameter.grad is not None:
+                parameter.grad.mul_(keep)
+        optimizer.step()
+        if self._reset:
+            optimizers.zero(self._masked, optimizer)
+        return loss.detach()
 
+    def _evaluate_if_due(self) -> None:
+        """Every `eval_every` iterations and at the end, add a point to the curve and keep the best weights so far."""
+        if self._iteration % self._task.eval_every and self._iteration != self._task.iterations:
+            return
+        point = self._trainer.evaluate(self._trainer.data.validation)
+        if not self._best or point.loss < min(loss for _, loss, _ in self._curve):
+            self._best = weights_of(self._network)
+        self._curve.append((self._iteration, point.loss, point.metric))
 
-def _load_optimizer(
-    optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], arrays: Mapping[str, Array]
-) -> None:
-    # torch keeps the step count beside the parameter where the step runs there as a whole, else on the CPU
-    whole = any(group.get("fused") or group.get("capturable") for group in optimizer.param_groups)
-    for key, array in arrays.items():
-        number, _, name = key.partition("/")
-        parameter = parameters[int(number)]
-        if name.endswith("="):
-            optimizer.state[parameter][name[:-1]] = array.item()
-            continue
-        value = torch.from_numpy(array.copy())
-        if name != "step" and value.shape == parameter.shape:
-            value = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
-        optimizer.state[parameter][name] = value if name == "step" and not whole else value.to(parameter.device)
+    def _checkpoint_if_due(self) -> None:
+        """Write a checkpoint where the last one is long ago. The slower the disk, the longer it is until the next."""
+        now = time.perf_counter()
+        if now - self._saved <= self._checkpoint_seconds:
+            return
+        self._checkpoint(self._snapshot())
+        self._saved = time.perf_counter()
+        if self._checkpoint_seconds > 0:
+            self._checkpoint_seconds = max(self._checkpoint_seconds, (self._saved - now) / _CHECKPOINT_SHARE)
 
-
-def _random_state(device: torch.device) -> Array:
-    state = torch.get_rng_state() if device.type == "cpu" else torch.cuda.get_rng_state(device)
-    return state.numpy().copy()
-
-
-def _set_random_state(state: Array | None, device: torch.device) -> None:
-    if state is None:
-        return
-    if device.type == "cpu":
-        torch.set_rng_state(torch.from_numpy(state.copy()))
-    else:
-        torch.cuda.set_rng_state(torch.from_numpy(state.copy()), device)
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(
+            self._iteration,
+            weights_of(self._network),
+            optimizers.arrays_of(self._optimizer, self._parameters),
+            optimizers.random_state(self._device),
+            list(self._curve),
+            self._best,
+            self._seconds + time.perf_counter() - self._began,
+        )

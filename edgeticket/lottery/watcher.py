@@ -1,4 +1,4 @@
-"""Who is told what happens while tickets are found."""
+"""The interface of those who are told what happens while tickets are found."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edgeticket.ticket.record import Control, Record, Round
 
 
 class Watcher(Protocol):
-    """Told what happens, so that a terminal, a log or nothing can show it."""
+    """Whoever is told what happens: a terminal or a log shows it, `Silent` does not."""
 
     def plan(self, trainings: int, done: int) -> None:
         """How many trainings the whole job has, and how many are there already."""
@@ -17,7 +17,7 @@ class Watcher(Protocol):
         """A training begins at iteration `start`."""
 
     def iteration(self, iteration: int, loss: float | None) -> None:
-        """It got this far."""
+        """The training got this far; `loss` is the mean since the last call, or None."""
 
     def finished_round(self, record: Record, result: Round) -> None:
         """A round is done and on disk."""
@@ -26,7 +26,7 @@ class Watcher(Protocol):
         """A control is done and on disk."""
 
     def note(self, sentence: str) -> None:
-        """Something worth a line."""
+        """Something happened that is worth a line."""
 
 
 class Silent:

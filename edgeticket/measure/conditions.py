@@ -22,8 +22,8 @@ STOLEN, WAITED, THROTTLED, CLOCK = "CPU time stolen", "CPU shared", "throttled",
 
 
 @dataclass(frozen=True)
-class Reading:
-    """The state at one moment. Clocks in seconds; `monotonic` is the one that times inferences."""
+class HostState:
+    """The state of the machine at one moment. Clocks in seconds; `monotonic` is the one that times inferences."""
 
     stolen_ticks: int | None
     waited_s: float | None
@@ -32,7 +32,7 @@ class Reading:
 
 
 def clocks() -> dict[str, float]:
-    """Every clock that should advance alike. Wall time is not among them: nothing here is timed with it."""
+    """Read every clock that should advance alike. Wall time is not among them: nothing here is timed with it."""
     found = {"monotonic": time.perf_counter()}
     for name in ("CLOCK_MONOTONIC_RAW", "CLOCK_BOOTTIME"):  # without the slewing of NTP; across a suspension
         if hasattr(time, name):
@@ -41,7 +41,7 @@ def clocks() -> dict[str, float]:
 
 
 def stolen_ticks(cpus: Sequence[int], stat: str | None = None) -> int | None:
-    """Ticks the hypervisor took from these CPUs since the start (proc(5), /proc/stat, the eighth column)."""
+    """Count the ticks the hypervisor took from these CPUs since the start (proc(5), /proc/stat, eighth column)."""
     if stat is None:
         try:
             stat = Path("/proc/stat").read_text(encoding="ascii")
@@ -53,7 +53,7 @@ def stolen_ticks(cpus: Sequence[int], stat: str | None = None) -> int | None:
 
 
 def throttle_count(cpus: Sequence[int]) -> int | None:
-    """How often these CPUs were throttled for heat; None where the system does not count."""
+    """Count how often these CPUs were throttled for heat; None where the system does not count."""
     counts = []
     for cpu in cpus:
         try:
@@ -64,9 +64,9 @@ def throttle_count(cpus: Sequence[int]) -> int | None:
 
 
 def waited(threads: int) -> float | None:
-    """Seconds that this process's threads were ready to run and waited for a CPU (schedstat, the second number).
+    """Sum the seconds that this process's threads were ready to run and waited for a CPU (schedstat, second number).
 
-    Where the kernel does not say, and one thread does it all: the time in which it was not on a CPU.
+    Where the kernel does not say, and one thread does it all, it is the time in which that was not on a CPU.
     """
     try:
         tasks = [path.read_text(encoding="ascii").split() for path in Path("/proc/self/task").glob("*/schedstat")]
@@ -77,13 +77,13 @@ def waited(threads: int) -> float | None:
     return time.perf_counter() - time.thread_time() if threads == 1 and hasattr(time, "thread_time") else None
 
 
-def read(cpus: Sequence[int], threads: int) -> Reading:
-    """The state now of these CPUs, for a model that runs on `threads` threads of this process."""
-    return Reading(stolen_ticks(cpus), waited(threads), throttle_count(cpus), clocks())
+def read(cpus: Sequence[int], threads: int) -> HostState:
+    """Read the state of these CPUs now, for a model that runs on `threads` threads of this process."""
+    return HostState(stolen_ticks(cpus), waited(threads), throttle_count(cpus), clocks())
 
 
-def fault(before: Reading, after: Reading) -> str | None:
-    """Why what was measured between two readings is dropped; None where nothing showed."""
+def fault(before: HostState, after: HostState) -> str | None:
+    """Say why what was measured between two snapshots is dropped; None where nothing showed."""
     if clock_jumped(before.clocks, after.clocks):
         return CLOCK
     for name, then, now in (
@@ -111,7 +111,7 @@ def clock_jumped(before: Mapping[str, float], after: Mapping[str, float]) -> boo
 def remarks(
     host: Mapping[str, object], load: float | None, cores: int, dropped_share: float, *, throttled: bool
 ) -> list[str]:
-    """Sentences on a host that is slow or noisy for reasons of its own."""
+    """Say in sentences how a host is slow or noisy for reasons of its own."""
     said = []
     if host.get("governor") == "powersave":
         said.append("The CPU's governor is powersave: it may run below its full clock, and milliseconds vary.")

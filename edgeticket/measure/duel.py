@@ -9,54 +9,124 @@ ICPE 2020).
 
 from __future__ import annotations
 
-import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
 
 from edgeticket import text
-from edgeticket.measure.process import NoAnswerError, ask
-from edgeticket.measure.state import AGAIN, BASELINE, CANDIDATE, Arm, Duel, Plan, Process
-from edgeticket.measure.stats import look_plan
+from edgeticket.measure.hosts.host import Host, NoAnswerError
+from edgeticket.measure.hosts.local import LOCAL
+from edgeticket.measure.process import Process
+from edgeticket.measure.protocol import Arm, BlocksRequest
+from edgeticket.measure.stats import ERROR, Look, look_plan, median_bounds
+from edgeticket.measure.verdict import INCONCLUSIVE, REGRESSION, Judgement, judge, judge_limit
 
-__all__ = [
-    "AGAIN", "BASELINE", "CANDIDATE", "SLOW_HINT", "Arm", "Duel", "Plan", "Process", "blocks_request", "cpus_for",
-    "look_plan", "run", "used_summary",
-]  # fmt: skip
-
-BLOCKS, SLOT = 15, {"runs": 5, "ms": 20.0, "most": None}
-WORKER_S = 6.0  # after which a worker begins no further block: models beyond 20 ms get fewer blocks
+CANDIDATE, BASELINE, AGAIN = "candidate", "baseline", "baseline again"
 MOST_FAILURES, MOST_HUNG = 3, 2
 SLOW_HINT = "; a model that is slow and does not hang needs a longer --process-seconds"
 
 
-def cpus_for(threads: int) -> list[int] | None:
-    """The last CPUs this process may use, as many as threads; None where they cannot be chosen."""
-    if not hasattr(os, "sched_getaffinity"):
-        return None
-    return sorted(os.sched_getaffinity(0))[-threads:]
+@dataclass(frozen=True)
+class Plan:
+    """How to measure and what to decide. `tolerance` None: nothing is compared, only `limit_ms` is judged."""
+
+    threads: int = 1
+    tolerance: float | None = 0.05
+    limit_ms: float | None = None
+    seconds: float = 60.0
+    process_s: float = 30.0
+    seed: int = 0
+    error: float = ERROR  # one-sided, this comparison's share
+
+    def looks(self) -> tuple[Look, ...]:
+        """Say when a verdict may fall: looks whose share of the error is too small for any bound are not taken."""
+        return tuple(look for look in look_plan(self.error) if look.k)
 
 
-def blocks_request(arms: Mapping[str, Arm], feed: str, threads: int, seed: int, **changes: Any) -> dict[str, Any]:
-    """The worker's request, as a duel makes it; `changes` replace entries."""
-    request = {
-        "kind": "blocks",
-        "arms": {name: arm.request() for name, arm in arms.items()},
-        "feed": feed,
-        "threads": threads,
-        "seed": seed,
-        "blocks": BLOCKS,
-        "cpus": cpus_for(threads),
-        "slot": SLOT,
-        "spinning": False,
-        "samples": False,
-        "reload": True,
-        "limit_s": WORKER_S,
-        "instructions": False,
-    }
-    return request | changes
+@dataclass
+class Duel:
+    """A comparison under way or done. `processes` are all that answered, `used` those that count."""
+
+    plan: Plan
+    processes: list[Process] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    judgement: Judgement | None = None  # of the last look that was reached
+    limit_verdict: str | None = None
+    limit_bounds_ms: tuple[float, float, float] | None = None
+    failed_arm: str | None = None
+    stopped: str = ""  # why it ended, a sentence
+    seconds: float = 0.0
+    interrupted: bool = False
+
+    @property
+    def used(self) -> list[Process]:
+        """The processes of which enough was undisturbed."""
+        return [process for process in self.processes if process.usable]
+
+    def differences(self) -> list[float]:
+        """Give ln(candidate / baseline), one a process."""
+        return [process.log_ratio(CANDIDATE, BASELINE) for process in self.used]
+
+    def controls(self) -> list[float]:
+        """Give ln(baseline again / baseline), one a process."""
+        return [process.log_ratio(AGAIN, BASELINE) for process in self.used]
+
+    def latency_ms(self, arm: str) -> list[float]:
+        """Give the latency of an arm in ms, one a process."""
+        return [process.latency_ms(arm) for process in self.used]
+
+    def dropped(self) -> dict[str, int]:
+        """Count the blocks that were dropped, by reason."""
+        return dict(Counter(fault for process in self.processes for fault in process.faults if fault))
+
+    def dropped_share(self) -> float:
+        """Give the share of all blocks that were dropped."""
+        blocks = sum(len(process.faults) for process in self.processes)
+        return sum(self.dropped().values()) / blocks if blocks else 0.0
+
+    @property
+    def verdict(self) -> str:
+        """The verdict of the comparison; a candidate that cannot be run is a regression."""
+        if self.failed_arm == CANDIDATE:
+            return REGRESSION
+        if self.failed_arm is not None or self.judgement is None or self.interrupted:
+            return INCONCLUSIVE
+        return self.judgement.verdict
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The arms that ran, candidate first."""
+        found = {name for process in self.processes for name in process.ms}
+        return tuple(name for name in (CANDIDATE, BASELINE, AGAIN) if name in found)
+
+    def look(self) -> Look | None:
+        """Give the look to be taken now, if one is due."""
+        return next((look for look in self.plan.looks() if look.processes == len(self.used)), None)
+
+    def judge_now(self, look: Look) -> None:
+        """Take a look. A question that has its answer keeps it while others are open: more looks cost more error."""
+        if self.plan.tolerance is not None and not self._compared:
+            self.judgement = judge(self.differences(), self.controls(), self.plan.tolerance, look)
+        if self.plan.limit_ms is not None and not self._limited:
+            self.limit_bounds_ms = median_bounds(self.latency_ms(CANDIDATE), look.level)
+            low, _, high = self.limit_bounds_ms
+            self.limit_verdict = judge_limit(low, high, self.plan.limit_ms)
+
+    @property
+    def certain(self) -> bool:
+        """Whether every question asked has its answer."""
+        return (self.plan.tolerance is None or self._compared) and (self.plan.limit_ms is None or self._limited)
+
+    @property
+    def _compared(self) -> bool:
+        return self.judgement is not None and self.judgement.verdict != INCONCLUSIVE
+
+    @property
+    def _limited(self) -> bool:
+        return self.limit_verdict not in (None, INCONCLUSIVE)
 
 
 def run(
@@ -65,12 +135,12 @@ def run(
     feed: str,
     plan: Plan,
     watch: Callable[[Duel], None] = lambda _: None,
-    ask: Callable[[Mapping[str, Any], float], dict[str, Any]] = ask,
+    host: Host = LOCAL,
 ) -> Duel:
     """Measure until the verdict is certain, the looks or the time are over, or nothing more can be measured.
 
     Nothing is raised for what happens to a process or a model: it is told in the result. Ctrl-C ends the measuring and
-    leaves `interrupted`. `watch` is called after every process. `feed` is the path of an npz (see worker). Without a
+    leaves `interrupted`. `watch` is called after every process. `feed` is the path of an npz (see feed.py). Without a
     baseline, for a plan without a tolerance, the candidate runs alone.
     """
     arms = {CANDIDATE: candidate} | ({BASELINE: baseline, AGAIN: baseline} if baseline is not None else {})
@@ -87,9 +157,9 @@ def run(
             first = not duel.processes  # nothing is known yet of how long one takes: it is given all of its time
             limit_s = plan.process_s if first else min(plan.process_s, left)
             counted = first and plan.threads == 1  # the counter sees the calling thread alone
-            request = blocks_request(arms, feed, plan.threads, chance.getrandbits(32), instructions=counted)
+            request = BlocksRequest(arms, feed, plan.threads, chance.getrandbits(32), instructions=counted)
             try:
-                answer = ask(request, limit_s)
+                answer = host.ask(request, limit_s)
             except NoAnswerError as error:
                 if error.kind == "hung" and limit_s < plan.process_s:
                     duel.stopped = f"the {text.duration(plan.seconds)} allowed were over while a process ran"
@@ -126,7 +196,7 @@ def _failed(duel: Duel, error: NoAnswerError) -> None:
 
 
 def used_summary(duel: Duel) -> list[str]:
-    """Sentences on what was left out."""
+    """Say in sentences what was left out."""
     said = []
     unused = len(duel.processes) - len(duel.used)
     if unused:

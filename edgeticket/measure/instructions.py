@@ -1,6 +1,6 @@
 """Instructions that an inference retires in user space, counted by the kernel (perf_event_open(2)), where it allows it.
 
-Closed off in most containers and virtual machines: then None, and the gate says so. Counted for the calling thread and
+Most containers and virtual machines close that off; the gate then says so. The kernel counts the calling thread and
 those it starts afterwards, so a session must be made under the counter to have its threads counted too.
 """
 
@@ -25,7 +25,7 @@ class NotCountedError(Exception):
 
 
 class Counter:
-    """Counts from its making until closed.
+    """A counter that runs from its making until it is closed.
 
     Raises:
         NotCountedError: no permission, no counter in this processor, or another system than Linux.
@@ -47,7 +47,7 @@ class Counter:
             raise NotCountedError(f"the kernel answers: {os.strerror(code)}{hint}")
 
     def read(self) -> int:
-        """Instructions so far."""
+        """Give the number of instructions so far."""
         return int(struct.unpack("<Q", os.read(self._descriptor, 8))[0])
 
     def close(self) -> None:
@@ -56,7 +56,7 @@ class Counter:
 
 
 def count(run: Callable[[], object], runs: int = 5) -> int:
-    """The fewest instructions of several runs, the caller's own few included.
+    """Give the fewest instructions of several runs, the caller's own few included.
 
     Raises:
         NotCountedError: see Counter.

@@ -33,18 +33,18 @@ def _bytes(field: int, content: bytes | str) -> bytes:
 
 
 def _port(name: str, *axes: int) -> bytes:
-    """ValueInfoProto."""
+    """Encode a float input or output as a ValueInfoProto."""
     dims = b"".join(_bytes(1, _integer(1, axis)) for axis in axes)
     return _bytes(1, name) + _bytes(2, _bytes(1, _integer(1, _FLOAT) + _bytes(2, dims)))
 
 
 def _node(kind: str, inputs: tuple[str, ...], output: str) -> bytes:
-    """NodeProto."""
+    """Encode a NodeProto with one output."""
     return b"".join(_bytes(1, name) for name in inputs) + _bytes(2, output) + _bytes(4, kind)
 
 
 def sample_model(seed: int = 0) -> bytes:
-    """ModelProto, IR version 8, opset 18: about 2.6 MB of weights, some 100 µs an inference on a desktop core."""
+    """Encode a ModelProto of IR version 8 and opset 18: 2.6 MB of weights, some 100 µs an inference."""
     rng, nodes, weights, value = np.random.default_rng(seed), b"", b"", "x"
     for number, (rows, columns) in enumerate(pairwise(SIZES)):
         array = rng.standard_normal((rows, columns)).astype("<f4") / np.float32(np.sqrt(rows))

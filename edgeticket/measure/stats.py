@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 @lru_cache(maxsize=512)
 def signed_rank_cdf(n: int) -> Floats:
-    """P(W <= w) for w = 0 ... n(n+1)/2, W the sum of those ranks 1 ... n whose fair coin shows heads."""
+    """Give P(W <= w) for w = 0 ... n(n+1)/2, where W is the sum of those ranks 1 ... n whose fair coin shows heads."""
     probability = np.zeros(n * (n + 1) // 2 + 1)
     probability[0] = 1.0
     for rank in range(1, n + 1):
@@ -33,7 +33,7 @@ def signed_rank_cdf(n: int) -> Floats:
 
 
 def tail_count(n: int, level: float) -> tuple[int, float]:
-    """(k, P(W < k)) for the largest k with P(W < k) <= level.
+    """Give (k, P(W < k)) for the largest k with P(W < k) <= level.
 
     The k-th smallest Walsh average of n values then exceeds the true location with that probability at most; k = 0
     where even the smallest is too likely to.
@@ -44,19 +44,19 @@ def tail_count(n: int, level: float) -> tuple[int, float]:
 
 
 def walsh_averages(values: Sequence[float]) -> Floats:
-    """The means of all pairs of values, each with itself too, ascending: n(n+1)/2 of them."""
+    """Give the means of all pairs of values, each with itself too, ascending: n(n+1)/2 of them."""
     array = np.asarray(values, np.float64)
     rows, columns = np.triu_indices(len(array))
     return np.sort((array[rows] + array[columns]) / 2)
 
 
 def hodges_lehmann(values: Sequence[float]) -> float:
-    """The median of the Walsh averages; NaN without values."""
+    """Give the median of the Walsh averages; NaN without values."""
     return float(np.median(walsh_averages(values))) if len(values) else math.nan
 
 
 def bounds(values: Sequence[float], k: int) -> tuple[float, float]:
-    """The k-th smallest and k-th largest Walsh average; infinite for k = 0. Ties make them wider, never narrower."""
+    """Give the k-th smallest and largest Walsh average; infinite for k = 0. Ties make them wider, never narrower."""
     if k < 1:
         return -math.inf, math.inf
     walsh = walsh_averages(values)
@@ -64,7 +64,7 @@ def bounds(values: Sequence[float], k: int) -> tuple[float, float]:
 
 
 def standard_error(values: Sequence[float]) -> float:
-    """Of the Hodges-Lehmann estimate, from the length of its own interval (Lehmann 1963), so outliers weigh little."""
+    """Give that of the Hodges-Lehmann estimate, from its interval's length (Lehmann 1963): outliers weigh little."""
     k, attained = tail_count(len(values), 0.025)
     if k == 0:
         return math.inf
@@ -80,7 +80,7 @@ ERROR = 0.005  # of each bound, over all looks and all gated metrics of a run to
 
 @dataclass(frozen=True)
 class Look:
-    """One look: after `processes`, with the k-th Walsh average as the bound, at an exact one-sided error `level`."""
+    """A look after `processes`, with the k-th Walsh average as the bound, at an exact one-sided error `level`."""
 
     processes: int
     k: int
@@ -88,7 +88,7 @@ class Look:
 
 
 def look_plan(error: float = ERROR, looks: Sequence[int] = LOOKS) -> tuple[Look, ...]:
-    """Looks whose levels add up to at most `error`.
+    """Plan looks whose levels add up to at most `error`.
 
     By Boole's inequality a bound is then wrong at any look with probability `error` at most, however the looks depend
     on one another. Each look is given an equal share, and what the discrete distribution leaves of it goes to the next.
@@ -102,9 +102,9 @@ def look_plan(error: float = ERROR, looks: Sequence[int] = LOOKS) -> tuple[Look,
 
 
 def order_count(n: int, level: float) -> int:
-    """The largest k with P(Binomial(n, 1/2) < k) <= level: the k-th smallest of n bounds the median from below.
+    """Give the largest k with P(Binomial(n, 1/2) < k) <= level: the k-th smallest of n bounds the median from below.
 
-    Distribution-free, without symmetry (David and Nagaraja, Order Statistics, 3rd ed., 7.1); 0 where n is too small.
+    It needs no distribution and no symmetry (David and Nagaraja, Order Statistics, 3rd ed., 7.1); 0 if n is too small.
     """
     k, tail = 0, 1
     while tail <= level * 2.0**n * (1 + 1e-12):
@@ -114,7 +114,7 @@ def order_count(n: int, level: float) -> int:
 
 
 def median_bounds(values: Sequence[float], level: float) -> tuple[float, float, float]:
-    """(low, median, high): each bound misses the true median with probability `level` at most."""
+    """Give (low, median, high): each bound misses the true median with probability `level` at most."""
     ordered, k = sorted(values), order_count(len(values), level)
     median = float(np.median(ordered)) if ordered else math.nan
     return (ordered[k - 1], median, ordered[-k]) if k else (-math.inf, median, math.inf)
@@ -125,7 +125,7 @@ def median_bounds(values: Sequence[float], level: float) -> tuple[float, float, 
 
 @lru_cache(maxsize=64)
 def rank_sum_cdf(m: int, n: int) -> Floats:
-    """P(U <= u) for u = 0 ... mn: Mann and Whitney's U of samples of m and n without a difference, no ties."""
+    """Give P(U <= u) for u = 0 ... mn: Mann and Whitney's U of samples of m and n that do not differ, no ties."""
     counts = np.zeros((m + 1, m * n + m * (m + 1) // 2 + 1))
     counts[0, 0] = 1.0
     for rank in range(1, m + n + 1):  # of all sets of m ranks, the distribution of their sum
@@ -136,7 +136,7 @@ def rank_sum_cdf(m: int, n: int) -> Floats:
 
 
 def shift_bounds(a: Sequence[float], b: Sequence[float], level: float) -> tuple[float, float, float]:
-    """(low, estimate, high) of the shift from a to b: the median of all b - a, bounds by inverting Mann-Whitney's test.
+    """Give (low, estimate, high) of the shift from a to b: the median of all b - a, and Mann-Whitney's bounds of it.
 
     Raises:
         ValueError: one of them is empty.

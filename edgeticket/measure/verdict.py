@@ -4,7 +4,7 @@ With tolerance τ, bounds L and U, and the Hodges-Lehmann estimate of ln(candida
 
     pass          U < ln(1 + τ), which proves that there is no slow-down of τ
     regression    L > ln 1.01 and the estimate > ln(1 + τ/2)
-    inconclusive  else; also where the 90 % interval of the baseline against itself leaves ±2 %: this host is then unfit
+    inconclusive  else; also where the 90 % interval of the baseline against itself leaves ±2 %: the host is then unfit
 
 So τ is the slow-down that must be caught, not one that is allowed: between τ/2 and τ either verdict may come.
 """
@@ -42,7 +42,7 @@ class Judgement:
     level: float  # one-sided error of low, and of high, at this look
 
     def to_dict(self) -> dict[str, Any]:
-        """For a document."""
+        """Give the fields for a document."""
         return asdict(self)
 
 
@@ -80,7 +80,7 @@ def judge(differences: Sequence[float], controls: Sequence[float], tolerance: fl
 
 
 def resolvable(error: float, look: Look) -> float:
-    """The smallest slow-down that, given as the tolerance, a look catches with 95 %; `error` is the estimate's.
+    """Give the smallest slow-down that a look catches with 95 % as its tolerance; `error` is the estimate's.
 
     The lower bound lies about z(level) errors under the estimate and must clear ln 1.01, and the estimate scatters. It
     is then beyond a half of the tolerance, and the upper bound beyond all of it. Under a larger tolerance a slow-down
@@ -94,10 +94,10 @@ def resolvable(error: float, look: Look) -> float:
 
 
 def judge_limit(low: float, high: float, limit: float) -> str:
-    """An absolute limit: pass if the upper bound is under it, regression if the lower bound is over it."""
+    """Judge an absolute limit: pass if the upper bound is under it, regression if the lower bound is over it."""
     return PASS if high < limit else REGRESSION if low > limit else INCONCLUSIVE
 
 
-def gravest(verdicts: Sequence[str]) -> str:
-    """Of several gates: one regression is a regression, else one open question leaves the whole open."""
+def worst(verdicts: Sequence[str]) -> str:
+    """Sum up several gates: one regression is a regression, else one open question leaves the whole open."""
     return next((verdict for verdict in (REGRESSION, INCONCLUSIVE) if verdict in verdicts), PASS)

@@ -10,7 +10,7 @@ PROVIDERS = {"cpu": checks.CPU_PROVIDER, "sparse": runtime.EP_NAME}
 
 
 def provider(name: str) -> str:
-    """The runtime's name of a provider: 'cpu', 'sparse', or any that is installed, with or without its suffix.
+    """Find the runtime's name of a provider: 'cpu', 'sparse', or any installed one, with or without its suffix.
 
     Raises:
         InputError: it is not installed here.
@@ -29,5 +29,5 @@ def provider(name: str) -> str:
 
 
 def short(full: str) -> str:
-    """A provider as people call it."""
+    """Give a provider the name that people type."""
     return next((name for name, each in PROVIDERS.items() if each == full), full.removesuffix("ExecutionProvider"))

@@ -1,21 +1,20 @@
-"""What a gate is given: an artifact folder or an ONNX file, opened, and the inputs that two of them share."""
+"""A model as it was given: an artifact folder or an ONNX file, opened, and held against another for comparison."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgeticket.artifact import checks
 from edgeticket.artifact.manifest import Port
 from edgeticket.errors import FolderError, InputError, IntegrityError, ModelError
-from edgeticket.measure.arm import read_feed, write_feed
-from edgeticket.measure.process import NoAnswerError
-from edgeticket.subject.tryout import ask
+from edgeticket.measure import protocol
+from edgeticket.measure.hosts.host import Host, NoAnswerError
+from edgeticket.measure.hosts.local import LOCAL
+from edgeticket.measure.protocol import Arm, PortsRequest
 
 PROCESS_S = 60.0
 _TYPES = {"float": "float32", "double": "float64"}  # the runtime's names where they are not numpy's
@@ -55,12 +54,12 @@ class Subject:
             return False
 
     def about(self) -> dict[str, Any]:
-        """For a document."""
+        """Describe it for a document."""
         kind = "artifact" if self.opened else "onnx"
         return {"path": str(self.path), "kind": kind, "sha256": self.sha256, "size_bytes": self.size_bytes}
 
 
-def open_subject(path: Path, folder: Path, label: str, process_s: float = PROCESS_S) -> Subject:
+def open_subject(path: Path, folder: Path, label: str, process_s: float = PROCESS_S, host: Host = LOCAL) -> Subject:
     """Open an artifact (or a ticket's or run's folder with one inside) or an ONNX file.
 
     An artifact's model is run from a copy in `folder`, written from the very bytes whose hash was checked. It is loaded
@@ -88,21 +87,22 @@ def open_subject(path: Path, folder: Path, label: str, process_s: float = PROCES
         raise InputError(f"{path}: no such file or folder. Give an artifact's folder or an ONNX file.")
     data = model.read_bytes()
     try:
-        ports = ask({"kind": "ports", "arms": {label: {"path": str(model)}}}, process_s)
+        ports = host.ask(PortsRequest({label: Arm(str(model))}), process_s)
     except NoAnswerError as error:
         raise ModelError(f"{path}: it cannot be loaded: {error}") from error
-    inputs, outputs = (tuple(_port(*port) for port in ports[what]) for what in ("inputs", "outputs"))
+    inputs, outputs = (tuple(map(_port, given)) for given in (ports.inputs, ports.outputs))
     name = str(opened.manifest["name"]) if opened else path.stem
     return Subject(path, name, model, hashlib.sha256(data).hexdigest(), len(data), inputs, outputs, opened)
 
 
-def _port(name: str, kind: str, shape: Sequence[int | None]) -> Port:
-    kind = kind.removeprefix("tensor(").removesuffix(")")
-    return Port(name, _TYPES.get(kind, kind), tuple(shape))
+def _port(given: protocol.RuntimePort) -> Port:
+    """The runtime's word for a port as a manifest has it."""
+    kind = given.type.removeprefix("tensor(").removesuffix(")")
+    return Port(given.name, _TYPES.get(kind, kind), given.shape)
 
 
 def require_alike(candidate: Subject, baseline: Subject) -> None:
-    """Two models can be compared where inputs and outputs have the same names, types and shapes (free axes fit any).
+    """Refuse two models unless inputs and outputs have the same names, types and shapes (free axes fit any).
 
     Raises:
         InputError: they have not; the sentence names the first difference.
@@ -130,68 +130,3 @@ def _fits(a: Port, b: Port) -> bool:
 
 def _shown(port: Port) -> str:
     return f"{port.dtype}[{', '.join('?' if axis is None else str(axis) for axis in port.shape)}]"
-
-
-def shared_feed(
-    subjects: Mapping[str, Subject], shapes: Mapping[str, tuple[int, ...]], path: Path, process_s: float = PROCESS_S
-) -> checks.Feed:
-    """What all are timed on, written to `path`: an artifact's first golden input at batch 1, else numbers drawn.
-
-    Each has run on it once when this returns, in one process that may take `process_s`.
-
-    Raises:
-        InputError: no inputs could be made, or one of the models does not run on them.
-        NoAnswerError: the process hung or was killed; `arm` is a name in `subjects`.
-    """
-    feed = _golden(subjects.values()) if not shapes else None
-    first = next(iter(subjects.values()))
-    if feed is None:
-        feed = _drawn_here(first, shapes)
-    if feed is not None:
-        write_feed(path, feed)
-    arms = {name: {"path": str(subject.model)} for name, subject in subjects.items()}
-    request = {"kind": "try", "arms": arms, "feed": str(path), "draw": feed is None, "shapes": dict(shapes)}
-    try:
-        drawn = ask(request, process_s)["drawn"]
-    except NoAnswerError as error:
-        if error.kind != "model":
-            raise
-        which = subjects.get(error.arm or "", first).path
-        ways = "; --input-shape NAME=1x3x32x32 gives an input a shape that suits every model"
-        raise InputError(f"{which}: it {error}{ways if _has_free_axes(subjects.values()) else ''}") from error
-    if not drawn:
-        raise InputError(
-            f"{first.path}: no inputs could be made up for its free axes or types; give shapes with "
-            "--input-shape NAME=1x3x32x32"
-        )
-    return read_feed(str(path))
-
-
-def _has_free_axes(subjects: Iterable[Subject]) -> bool:
-    return any(None in port.shape for subject in subjects for port in subject.inputs)
-
-
-def _golden(subjects: Iterable[Subject]) -> checks.Feed | None:
-    for subject in subjects:
-        if subject.opened is not None and subject.opened.manifest["golden"]["atol"]:
-            feed = next(checks.golden_feeds(subject.opened))[0]
-            single = subject.opened.manifest["golden"]["single"]
-            return checks.single(subject.opened.manifest["inputs"], feed) if single else feed
-    return None
-
-
-def _drawn_here(subject: Subject, shapes: Mapping[str, tuple[int, ...]]) -> checks.Feed | None:
-    """Normal numbers at batch 1 where onnx, which the worker draws with, is not installed; None where it is."""
-    try:
-        import edgeticket.graph.proving.probes  # noqa: F401
-    except ModuleNotFoundError:
-        if any(port.dtype not in ("float32", "float64", "float16") for port in subject.inputs):
-            raise
-        rng = np.random.default_rng(0)
-        return {
-            port.name: rng.standard_normal(shapes.get(port.name) or tuple(axis or 1 for axis in port.shape)).astype(
-                port.dtype
-            )
-            for port in subject.inputs
-        }
-    return None

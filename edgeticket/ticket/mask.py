@@ -1,4 +1,4 @@
-"""Mask: which weights are left. A value that cannot be invalid and can only narrow."""
+"""A mask says which weights are left. It cannot be invalid, and it can only narrow."""
 
 from __future__ import annotations
 

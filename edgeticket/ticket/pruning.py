@@ -1,4 +1,4 @@
-"""Magnitude pruning by exact rank, and the schedule of densities P_m (Frankle & Carbin 2019, section 2, strategy 1).
+"""Pruning by exact rank of a score, and the schedule of densities P_m (Frankle & Carbin 2019, section 2, strategy 1).
 
 A round keeps `round(total * (1 - rate) ** n)` weights: a share of the *remaining* weights is pruned each round, and
 counting from the total keeps rounding errors from adding up. Ties are cut by rank (position), never by a threshold,
@@ -10,18 +10,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeticket.ticket.mask import BoolArray, Mask
 
-FloatArray = NDArray[np.floating]
+FloatArray = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A weight the mask covers. `rate` is the share of its remaining weights pruned per round; 0 leaves it alone."""
+class PrunableLayer:
+    """A layer whose weight the mask covers. `rate` is the share of its remaining weights that a round prunes, or 0."""
 
     name: str
     kind: str  # 'conv', 'linear' or 'output'
@@ -39,13 +40,13 @@ def kept_after(total: int, rate: float, rounds: int) -> int:
     return max(1, round(total * (1.0 - rate) ** rounds)) if total else 0
 
 
-def densities(layers: Sequence[Layer], scope: str, rounds: int) -> list[float]:
+def densities(layers: Sequence[PrunableLayer], scope: str, rounds: int) -> list[float]:
     """P_m of rounds 0 ... `rounds`: the share of all weights in `layers` that is left."""
     total = sum(layer.size for layer in layers)
     return [sum(kept_counts(layers, scope, n).values()) / total for n in range(rounds + 1)]
 
 
-def rounds_until(layers: Sequence[Layer], scope: str, density: float) -> int:
+def rounds_until(layers: Sequence[PrunableLayer], scope: str, density: float) -> int:
     """The first round whose density is at most `density`, give or take 0.005 points (half of the last digit typed).
 
     Below 1 % the last digit typed is a smaller one, so it is 0.5 % of `density` there. Where `density` is out of reach,
@@ -64,7 +65,7 @@ def rounds_until(layers: Sequence[Layer], scope: str, density: float) -> int:
     return n
 
 
-def kept_counts(layers: Sequence[Layer], scope: str, rounds: int) -> dict[str, int]:
+def kept_counts(layers: Sequence[PrunableLayer], scope: str, rounds: int) -> dict[str, int]:
     """Weights left after `rounds` rounds, by pool: a layer's own name, or '*' for the pool of a global scope."""
     if scope == "layer":
         return {layer.name: kept_after(layer.size, layer.rate, rounds) for layer in layers}
@@ -75,11 +76,13 @@ def kept_counts(layers: Sequence[Layer], scope: str, rounds: int) -> dict[str, i
     return counts
 
 
-def prune(mask: Mask, weights: Mapping[str, FloatArray], layers: Sequence[Layer], scope: str, rounds: int) -> Mask:
-    """The mask of round `rounds`: of the weights `mask` keeps, those of largest magnitude, by exact rank.
+def prune(
+    mask: Mask, scores: Mapping[str, FloatArray], layers: Sequence[PrunableLayer], scope: str, rounds: int
+) -> Mask:
+    """The mask of round `rounds`: of the weights `mask` keeps, those of largest score, by exact rank.
 
     Args:
-        weights: the trained weights, by name, in the mask's shapes.
+        scores: a number for each weight, by name, in the mask's shapes; those of weights that are gone are not read.
         scope: 'layer' cuts each layer by itself, 'global' cuts all layers with a rate as one pool.
     """
     counts = kept_counts(layers, scope, rounds)
@@ -90,18 +93,18 @@ def prune(mask: Mask, weights: Mapping[str, FloatArray], layers: Sequence[Layer]
         pools.append(([layer.name for layer in layers if layer.rate > 0], counts.get("*", 0)))
     narrowed: dict[str, BoolArray] = {}
     for names, count in pools:
-        narrowed.update(_largest(mask, weights, names, count))
+        narrowed.update(_largest(mask, scores, names, count))
     return mask.narrowed({layer.name: narrowed[layer.name] for layer in layers})
 
 
-def _largest(mask: Mask, weights: Mapping[str, FloatArray], names: list[str], count: int) -> dict[str, BoolArray]:
-    """The `count` kept weights of largest magnitude in one pool of tensors."""
+def _largest(mask: Mask, scores: Mapping[str, FloatArray], names: list[str], count: int) -> dict[str, BoolArray]:
+    """Keep the `count` weights of largest score in one pool of tensors."""
     if not names:
         return {}
     kept = np.concatenate([mask[name].ravel() for name in names])
     survivors = np.flatnonzero(kept)
-    magnitudes = np.concatenate([np.abs(weights[name]).ravel() for name in names])[survivors]
-    order = np.argsort(-magnitudes, kind="stable")  # equal magnitudes: the earlier position stays
+    ranked = np.concatenate([scores[name].ravel() for name in names])[survivors]
+    order = np.argsort(-ranked, kind="stable")  # of equal scores the earlier position stays
     flat = np.zeros(kept.size, np.bool_)
     flat[survivors[order[:count]]] = True
     ends = np.cumsum([mask[name].size for name in names])

@@ -13,7 +13,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from edgeticket.ticket.kinds import At, ControlKind
 from edgeticket.ticket.mask import Mask
+from edgeticket.ticket.pruning import PrunableLayer
 
 FORMAT = "edgeticket-ticket"
 VERSION = 1
@@ -45,9 +47,9 @@ class _Trained:
         """The share of the prunable weights that is left (P_m of the paper)."""
         return self.kept / self.total if self.total else 1.0
 
-    def at(self, where: str) -> Point:
-        """The point compared: 'early-stop' or 'end'."""
-        return self.early_stop if where == "early-stop" else self.end
+    def at(self, where: At) -> Point:
+        """The point compared."""
+        return self.early_stop if where == At.EARLY_STOP else self.end
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Round(_Trained):
 class Control(_Trained):
     """One control run: the masks of a round trained from fresh weights, or a random mask of the same counts."""
 
-    kind: str  # 'reinit' or 'random-mask'
+    kind: ControlKind
     round: int
     trial: int
     kept: int
@@ -83,19 +85,62 @@ class Control(_Trained):
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What the ticket was chosen by: the loss in points of the metric that it may have, and where it is compared."""
+
+    tolerance: float
+    at: At
+
+
+@dataclass(frozen=True)
+class RecordedMetric:
+    """The task's metric. A `builtin` one is in ticket/metrics.py, so that export and check can compute it again."""
+
+    name: str
+    unit: str
+    higher_is_better: bool
+    builtin: bool
+
+
+@dataclass(frozen=True)
+class RecordedInput:
+    """The network's input. `shape` is without the batch; scale and offset are those of edgeticket.Data, or None."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    scale: float | tuple[float, ...] | None
+    offset: float | tuple[float, ...] | None
+    preprocessing: str
+    test_size: int
+
+
+@dataclass(frozen=True)
+class RecordedOutput:
+    """The network's output. `shape` is without the batch; None is an axis of no fixed size."""
+
+    name: str
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
 class Record:
-    """ticket.json, whole. `settings` decide the result bit by bit; `choice` may change on a later run."""
+    """ticket.json, whole. `settings` decide the result bit by bit; `choice` may change on a later run.
+
+    `settings` and `provenance` stay mappings: which settings there are grows from version to version, and what is
+    recorded of a machine is compared with nothing.
+    """
 
     format: str
     version: int
     task: str
     settings: dict[str, Any]
-    choice: dict[str, Any]  # tolerance, at
+    choice: Choice
     provenance: dict[str, Any]  # versions, date, machine: recorded, never compared
-    metric: dict[str, Any]  # name, unit, higher_is_better, builtin
-    input: dict[str, Any]  # name, dtype, shape without batch, scale, offset, preprocessing
-    output: dict[str, Any]  # name, shape without batch
-    layers: list[dict[str, Any]]  # name of the weight, module, kind, rate, shape
+    metric: RecordedMetric
+    input: RecordedInput
+    output: RecordedOutput
+    layers: list[PrunableLayer]
     files: dict[str, str]  # path in the folder -> sha256
     rounds: list[Round] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)

@@ -76,7 +76,7 @@ def read_record(folder: Path) -> Record:
 
 
 def encode_arrays(arrays: Mapping[str, Array], note: Mapping[str, Any] | None = None) -> bytes:
-    """Arrays as safetensors, the same bytes every time (one metadata entry at most: their order is not fixed)."""
+    """Encode arrays as safetensors, the same bytes every time. Metadata hold one entry: several have no fixed order."""
     metadata = {"edgeticket": json.dumps(note, sort_keys=True)} if note is not None else None
     return safetensors.save({name: np.asarray(array, order="C") for name, array in arrays.items()}, metadata)
 
@@ -107,7 +107,7 @@ def read_arrays(folder: Path, record: Record, name: str) -> dict[str, Array]:
 
 
 def round_file(number: int, name: str) -> str:
-    """'rounds/03/mask.safetensors'."""
+    """Return a round's file, as 'rounds/03/mask.safetensors'."""
     return f"rounds/{number:02d}/{name}.safetensors"
 
 
@@ -154,7 +154,7 @@ def clear_checkpoints(folder: Path, keep: Path | None = None) -> None:
 
 
 def trials(folder: Path) -> list[Path]:
-    """The ticket folders in a run's folder, in order; or the folder itself where it is one."""
+    """Return the ticket folders in a run's folder, in order, or the folder itself where it is one."""
     if (folder / RECORD).exists():
         return [folder]
     found = [path for path in folder.glob("trial-*") if path.name[6:].isdigit() and (path / RECORD).exists()]
@@ -195,9 +195,9 @@ def read_ticket(path: Path, number: int | None = None) -> Ticket:
                 f"{path}: no round is a ticket at this tolerance. Export one all the same with --round 1..{rounds}"
             )
         raise InputError(f"{path}: there is no round {number}; it holds rounds 0 to {rounds}")
-    sign = 1 if candidates[0][1].metric["higher_is_better"] else -1
-    folder, record, chosen = max(usable, key=lambda item: sign * item[2].at(item[1].choice["at"]).validation_metric)
-    at = "early_stop" if record.choice["at"] == "early-stop" else "end"
+    sign = 1 if candidates[0][1].metric.higher_is_better else -1
+    folder, record, chosen = max(usable, key=lambda item: sign * item[2].at(item[1].choice.at).validation_metric)
+    at = record.choice.at.file
     return Ticket(
         path=folder,
         record=record,
@@ -221,7 +221,7 @@ def _test_set(folder: Path, record: Record) -> TestSet:
     inputs = arrays["inputs"]
     if "scale" in arrays:
         inputs = scaled(inputs, arrays["scale"], arrays["offset"])
-    return TestSet(inputs, arrays["targets"], int(record.input["test_size"]), arrays)
+    return TestSet(inputs, arrays["targets"], record.input.test_size, arrays)
 
 
 def scaled(inputs: Array, scale: Array, offset: Array) -> Array:

@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 from edgeticket import api, runtime
 from edgeticket.cli import main
 from edgeticket.errors import EngineError, Exit
-from edgeticket.subject.subject import open_subject, require_alike, shared_feed
+from edgeticket.subject.shared_feed import shared_feed
+from edgeticket.subject.subject import open_subject, require_alike
 from edgeticket.version import __version__
 
 FIXTURE = Path(__file__).resolve().parents[1] / "fixtures" / "0.1.0"

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import os
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from fake_hosts import LONG_S, FakeHost
 
 from edgeticket.benchmark import bench, compare, figures, history
 from edgeticket.cli import main
-from edgeticket.cli.options import write_json
+from edgeticket.cli.output import write_json
 from edgeticket.errors import InputError, StorageError
-from edgeticket.measure import duel
-from edgeticket.measure.process import NoAnswerError
+from edgeticket.measure.hosts.host import NoAnswerError
+from edgeticket.measure.hosts.local import LOCAL
+from edgeticket.measure.protocol import BlocksAnswer, BlocksRequest, LoadRequest, Slot
 
 Document = dict[str, Any]
 
@@ -31,13 +35,19 @@ def run(*arguments: str | Path) -> Result:
 def saved(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
     """A real run of two models, with few blocks."""
     folder = tmp_path_factory.mktemp("bench")
+
+    def undisturbed(asked: BlocksRequest | LoadRequest, _: float) -> Any:
+        """Whatever else the machine does must not leave this without a process that counts."""
+        if isinstance(asked, LoadRequest):
+            return LOCAL.ask(asked, LONG_S)
+        answer = LOCAL.ask(dataclasses.replace(asked, blocks=3), LONG_S)
+        return dataclasses.replace(answer, blocks=tuple(dataclasses.replace(b, fault=None) for b in answer.blocks))
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(duel, "BLOCKS", 3)
-        patch.setattr(bench, "SLOT", {"runs": 40, "ms": 0.1, "most": 40})
+        patch.setattr(bench, "bench", partial(bench.bench, host=FakeHost(undisturbed)))
+        patch.setattr(bench, "SLOT", Slot(40, 0.1, 40))
         patch.setattr(bench, "LOADS", 1)
         patch.setattr(bench, "PROCESSES", 5)
-        # Colleagues on the machine must not leave this without a process that counts.
-        patch.setattr("edgeticket.measure.conditions.WAIT_SHARE", 1.0)
         done = run("bench", model, model, "--json", folder / "a.json", "--append", folder / "h.jsonl")
     assert done.exit_code in (0, 3)
     (folder / "printed").write_text(done.stdout)
@@ -90,26 +100,26 @@ def test_a_full_disk_keeps_the_samples(saved: Path, tmp_path: Path, monkeypatch:
 
 
 def test_a_model_that_is_not_measured_is_said(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(*_: object) -> Document:
+    def failing(*_: object) -> None:
         raise NoAnswerError("model", "failed in run 3: no", "small")
 
-    monkeypatch.setattr(bench, "ask", failing)
+    monkeypatch.setattr(bench, "bench", partial(bench.bench, host=FakeHost(failing)))
     done = run("bench", model)
     assert done.exit_code == 3
     assert "small failed in run 3: no" in done.stdout
 
 
 def test_ctrl_c_keeps_what_was_measured(model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    real, count = bench.ask, 0
+    count = 0
 
-    def interrupted(asked: Any, limit_s: float) -> Document:
+    def interrupted(asked: BlocksRequest, limit_s: float) -> BlocksAnswer:
         nonlocal count
         count += 1
         if count == 2:
             raise KeyboardInterrupt
-        return real({**asked, "blocks": 2, "slot": {"runs": 2, "ms": 0.1, "most": 2}}, limit_s)
+        return LOCAL.ask(dataclasses.replace(asked, blocks=2, slot=Slot(2, 0.1, 2)), limit_s)
 
-    monkeypatch.setattr(bench, "ask", interrupted)
+    monkeypatch.setattr(bench, "bench", partial(bench.bench, host=FakeHost(interrupted)))
     done = run("bench", model, "--json", tmp_path / "r.json", "--append", tmp_path / "h.jsonl")
     assert done.exit_code == 130
     assert not (tmp_path / "h.jsonl").exists()
@@ -122,11 +132,11 @@ def test_a_file_that_changes_while_it_is_measured_is_said(
     moving = tmp_path / "moving.onnx"
     moving.write_bytes(model.read_bytes())
 
-    def changed(*_: object) -> Document:
+    def changed(*_: object) -> None:
         moving.write_bytes(b"another")
         raise NoAnswerError("killed", "it was killed")
 
-    monkeypatch.setattr(bench, "ask", changed)
+    monkeypatch.setattr(bench, "bench", partial(bench.bench, host=FakeHost(changed)))
     assert "moving was changed while it was measured" in run("bench", moving).stdout
 
 
@@ -282,3 +292,47 @@ def test_a_full_disk_is_told(document: Document) -> None:
 def test_the_documents_say_which_commit(document: Document, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_SHA", "abc")
     assert {each["commit"] for each in history.records(document)} == {"abc"}
+
+
+# --- What 0.1.0 wrote ---
+
+OLD = Path(__file__).resolve().parents[1] / "fixtures" / "0.1.0"
+
+
+def test_a_bench_of_0_1_0_is_compared() -> None:
+    done = run("compare", OLD / "bench.json", OLD / "bench.json")
+    assert done.exit_code == 0
+    for name in ("fixture", "model"):
+        assert f"{name}: the same file in both, 1,623 bytes." in done.stdout
+        assert f"{name}, cpu, 1 thread: +0.0 % [" in done.stdout
+    assert len(re.findall(r"warm load: .* not told apart", done.stdout)) == 2
+
+
+def test_a_bench_of_0_1_0_is_compared_with_one_of_today(document: Document) -> None:
+    """Its figures are found under today's names; a slow-down put into a copy of it is seen."""
+    old = compare.read(OLD / "bench.json")
+    assert old.keys() == document.keys()
+    assert old["host"].keys() == document["host"].keys()
+    assert {key for each in old["measurements"] for key in each} == set(document["measurements"][0])
+    later = {**document, **{key: copy.deepcopy(old[key]) for key in ("host", "models", "measurements")}}
+    for each in later["measurements"]:
+        each["samples_ms"] = [[[2 * ms for ms in block] for block in blocks] for blocks in each["samples_ms"]]
+    said, comparable = compare.conclusions(old, later)
+    assert comparable
+    assert len(re.findall(r", cpu, 1 thread: \+100\.0 % .*: the two runs differ", "\n".join(said))) == 2
+
+
+def test_a_history_of_0_1_0_goes_on(document: Document, tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_bytes((OLD / "history.jsonl").read_bytes())
+    before = {(each.name, each.host): each for each in history.trends(history.read(path))}
+    assert {name for name, _ in before} == {"fixture", "model"}
+    assert all(len(each.values_ms) == 2 for each in before.values())
+    assert history.read(path)[0].keys() == history.records(document)[0].keys()
+    for name in ("bench", "check"):
+        history.append(path, json.loads((OLD / f"{name}.json").read_text()))
+    after = {(each.name, each.host): each.values_ms for each in history.trends(history.read(path))}
+    (host,) = {host for _, host in before}
+    assert after["fixture", host][:2] == before["fixture", host].values_ms
+    assert (len(after["fixture", host]), len(after["model", host])) == (4, 3)
+    assert run("trend", path).exit_code == 0

@@ -19,6 +19,8 @@ from click.testing import CliRunner, Result
 from edgeticket.cli import main
 from edgeticket.lottery import data as sets
 from edgeticket.ticket import store
+from edgeticket.ticket.kinds import At
+from edgeticket.ticket.record import Choice
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = f"{tiny_task.__file__}:tiny"
@@ -143,7 +145,7 @@ def test_controls_and_numbers_are_taken(tmp_path: Path) -> None:
     record = store.read_record(tmp_path / "trial-0")
     assert record.settings["task.lr"] == 0.03
     assert record.settings["--seed"] == -3
-    assert record.choice == {"tolerance": 90.0, "at": "end"}
+    assert record.choice == Choice(90.0, At.END)
     assert [(control.kind, control.round) for control in record.controls] == [("reinit", 1), ("random-mask", 1)]
     assert len(store.read_ticket(tmp_path).test.inputs) == 7
     assert "reinit 1 " in result.stdout
@@ -156,6 +158,45 @@ def test_tasks_are_listed() -> None:
     assert names == ["lenet-digits", "lenet-mnist", "conv2-cifar10", "conv4-cifar10", "conv6-cifar10",
                      "resnet20-cifar10", "vgg19-cifar10"]  # fmt: skip
     assert "(the default)" in result.stdout
+
+
+FOLDERS_TASK = """
+import json
+from pathlib import Path
+from dataclasses import replace
+from tiny_task import blobs, tiny
+
+def data(folders):
+    Path(__file__).with_name("seen.json").write_text(json.dumps([str(folder) for folder in folders]))
+    assert all(isinstance(folder, Path) for folder in folders)
+    return blobs()
+
+task = replace(tiny, data=data)
+"""
+
+
+@pytest.mark.parametrize("dry_run", [True, False], ids=["dry run", "search"])
+def test_a_tasks_own_data_get_the_folders_of_the_option_and_of_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dry_run: bool
+) -> None:
+    (tmp_path / "task_of_folders.py").write_text(FOLDERS_TASK)
+    monkeypatch.setenv("EDGETICKET_DATA", os.pathsep.join(["/there", "", "/both"]))
+    result = find(
+        f"{tmp_path / 'task_of_folders.py'}:task", "--out", tmp_path / "run", "--rounds", 0, "--threads", 1,
+        "--data-dir", "/here", "--data-dir", "/both", *(["--dry-run"] if dry_run else []),
+    )  # fmt: skip
+    assert result.exit_code == (0 if dry_run else 1), result.output
+    assert json.loads((tmp_path / "seen.json").read_text()) == ["/here", "/both", "/there"]
+
+
+def test_without_the_variable_a_tasks_own_data_get_the_folders_of_the_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "task_of_folders.py").write_text(FOLDERS_TASK)
+    monkeypatch.delenv("EDGETICKET_DATA")
+    reference = f"{tmp_path / 'task_of_folders.py'}:task"
+    assert find(reference, "--out", tmp_path / "run", "--rounds", 0, "--threads", 1).exit_code == 1
+    assert json.loads((tmp_path / "seen.json").read_text()) == []
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ def test_without_a_compiler_the_package_installs_and_says_what_is_missing(tmp_pa
     with zipfile.ZipFile(built) as archive:
         assert LIBRARY not in archive.namelist()
         assert "edgeticket/runtime.py" in archive.namelist()
+        assert "edgeticket/py.typed" in archive.namelist()  # without it type checkers skip the package
         archive.extractall(tmp_path / "site")
     code = (
         "import edgeticket.runtime as rt\n"

@@ -4,49 +4,68 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from fake_hosts import FakeHost
 
-from edgeticket.measure import duel
+from edgeticket.gate import run, selftest
+from edgeticket.measure.hosts.host import Host
+from edgeticket.measure.hosts.local import LOCAL
+from edgeticket.measure.protocol import BlocksAnswer, BlocksRequest, LoadRequest, TimedBlock
 
 Play = Callable[..., None]
 
 
-def answer(asked: Mapping[str, Any], seed: int, slower: float, spread: float, base_ms: float) -> dict[str, Any]:
+def answer(asked: BlocksRequest, seed: int, slower: float, spread: float, base_ms: float) -> BlocksAnswer:
     """What a worker would say, the candidate being slower by a share."""
     rng, blocks = np.random.default_rng(seed), []
-    shifts = {name: base_ms * math.exp(spread * rng.standard_normal()) for name in asked["arms"]}
+    shifts = {name: base_ms * math.exp(spread * rng.standard_normal()) for name in asked.arms}
     if "candidate" in shifts:
         shifts["candidate"] *= 1 + slower
     for _ in range(15):
         ms = {name: shift * math.exp(spread / 10 * rng.standard_normal()) for name, shift in shifts.items()}
-        blocks.append({"ms": ms, "fault": None})
-        if asked["samples"]:
-            blocks[-1]["samples_ms"] = {name: [value] * 20 for name, value in ms.items()}
-    given = {name: spec["slowdown"] for name, spec in asked["arms"].items() if spec["slowdown"]}
-    return {"blocks": blocks, "pinned": [0], "slowdown": given, "instructions": {}, "not_counted": "not here"}
+        blocks.append(TimedBlock(ms))
+    given = {name: arm.slowdown for name, arm in asked.arms.items() if arm.slowdown}
+    return BlocksAnswer(tuple(blocks), pinned=(0,), slowdown=given, not_counted="not here")
 
 
 @pytest.fixture
-def play(monkeypatch: pytest.MonkeyPatch) -> Play:
-    """play(slower=0.05, spread=0.01): from now on workers answer so. `failing` replaces the whole answer."""
-    real = duel.run
+def on_host(monkeypatch: pytest.MonkeyPatch) -> Callable[[Host], None]:
+    """on_host(host): from now on `check` measures there."""
+    check, test = run.check, selftest.selftest
+
+    def start(host: Host) -> None:
+        monkeypatch.setattr(run, "check", partial(check, host=host))
+        monkeypatch.setattr(selftest, "selftest", partial(test, host=host))
+
+    return start
+
+
+@pytest.fixture
+def play(on_host: Callable[[Host], None]) -> Play:
+    """play(slower=0.05, spread=0.01): from now on workers time so. `failing` replaces the answer, `others` the rest."""
 
     def start(
-        slower: float = 0.0, spread: float = 0.005, base_ms: float = 1.0, failing: Callable[..., Any] | None = None
+        slower: float = 0.0,
+        spread: float = 0.005,
+        base_ms: float = 1.0,
+        failing: Callable[..., Any] | None = None,
+        others: Callable[[Any, float], Any] = LOCAL.ask,
     ) -> None:
         seeds = itertools.count()
 
-        def ask(asked: Mapping[str, Any], _: float) -> dict[str, Any]:
+        def reply(asked: BlocksRequest | LoadRequest, limit_s: float) -> Any:
+            if isinstance(asked, LoadRequest):
+                return LOCAL.ask(asked, limit_s)
             if failing is not None:
-                return dict(failing(asked))
-            slowed = max((spec["slowdown"] for spec in asked["arms"].values()), default=0.0)
+                return failing(asked)
+            slowed = max((arm.slowdown for arm in asked.arms.values()), default=0.0)
             return answer(asked, next(seeds), slower or slowed, spread, base_ms)
 
-        monkeypatch.setattr(duel, "run", partial(real, ask=ask))
+        on_host(FakeHost(reply, others))
 
     return start

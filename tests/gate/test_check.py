@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -20,15 +21,18 @@ import onnx
 import pytest
 import sample_artifacts
 from click.testing import CliRunner, Result
+from fake_hosts import FakeHost
 
 from edgeticket.artifact import checks
 from edgeticket.cli import main
-from edgeticket.gate import report
-from edgeticket.measure import state, verdict
-from edgeticket.measure.process import NoAnswerError
+from edgeticket.gate import comparison
+from edgeticket.measure import process, verdict
+from edgeticket.measure.hosts.host import Host, NoAnswerError
+from edgeticket.measure.hosts.local import LOCAL
+from edgeticket.measure.protocol import BlocksAnswer, BlocksRequest, Slot, TimedBlock
 
 Play = Callable[..., None]
-SCHEMA = json.loads(report.SCHEMA.read_text(encoding="utf-8"))
+SCHEMA = json.loads(comparison.SCHEMA.read_text(encoding="utf-8"))
 
 
 def run(*arguments: str | Path) -> Result:
@@ -84,7 +88,7 @@ def test_an_unfit_host_is_told_with_the_smallest_effect(
 def test_too_few_processes_for_a_look_say_why_no_effect_is_known(
     model: Path, play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state, "FEWEST_BLOCKS", 99)
+    monkeypatch.setattr(process, "FEWEST_BLOCKS", 99)
     play()
     done = run("check", model, "--baseline", model, "--seconds", "1")
     assert done.exit_code == 3
@@ -95,15 +99,14 @@ def test_too_few_processes_for_a_look_say_why_no_effect_is_known(
 def test_processes_before_the_first_look_say_what_it_could_have_told(model: Path, play: Play) -> None:
     count = 0
 
-    def failing(asked: dict[str, Any]) -> dict[str, Any]:
+    def failing(asked: BlocksRequest) -> BlocksAnswer:
         nonlocal count
         count += 1
         if count > 10:
             raise NoAnswerError("killed", "the process was killed")
-        noise = np.random.default_rng(count).standard_normal(len(asked["arms"]))
-        ms = {name: float(np.exp(0.05 * each)) for name, each in zip(asked["arms"], noise, strict=True)}
-        blocks = [{"ms": ms, "fault": None}] * 15
-        return {"blocks": blocks, "pinned": [0], "slowdown": {}, "instructions": {}, "not_counted": "not here"}
+        noise = np.random.default_rng(count).standard_normal(len(asked.arms))
+        ms = {name: float(np.exp(0.05 * each)) for name, each in zip(asked.arms, noise, strict=True)}
+        return BlocksAnswer((TimedBlock(ms),) * 15, pinned=(0,), not_counted="not here")
 
     play(failing=failing)
     done = run("check", model, "--baseline", model)
@@ -113,19 +116,21 @@ def test_processes_before_the_first_look_say_what_it_could_have_told(model: Path
     assert 2 < float(effect) < 50
 
 
-def test_a_real_comparison(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_comparison(model: Path, tmp_path: Path, on_host: Callable[[Host], None]) -> None:
     """Real processes, few blocks: every arm of every one is in the document, whatever the verdict."""
-    from edgeticket.measure import duel
 
-    monkeypatch.setattr(duel, "BLOCKS", 3)
-    monkeypatch.setattr(duel, "SLOT", {"runs": 2, "ms": 0.2, "most": 5})
-    done = run("check", model, "--baseline", model, "--seconds", 2, "--json", tmp_path / "r.json")
+    def shortened(asked: Any, limit_s: float) -> Any:
+        return LOCAL.ask(dataclasses.replace(asked, blocks=3, slot=Slot(2, 0.2, 5)), limit_s)
+
+    on_host(FakeHost(shortened))
+    options = ["--seconds", 2, "--process-seconds", 300, "--json", tmp_path / "r.json"]
+    done = run("check", model, "--baseline", model, *options)
     found = document(tmp_path / "r.json")
     assert done.exit_code == found["exit_code"] in (0, 1, 3)
     (measured,) = found["measurements"]
     assert measured["processes"]
-    for process in measured["processes"]:
-        assert set(process["ms"]) == {"candidate", "baseline", "baseline again"}
+    for each in measured["processes"]:
+        assert set(each["ms"]) == {"candidate", "baseline", "baseline again"}
     assert {gate["name"] for gate in found["gates"]} >= {"size", "nonzeros", "macs", "nodes", "instructions"}
 
 
@@ -455,7 +460,7 @@ def test_a_damaged_artifact_exits_4_on_either_side(artifact: Path, model: Path, 
 def test_what_happens_to_a_process_or_model_is_said(
     model: Path, tmp_path: Path, play: Play, kind: str, arm: str | None, code: int, sentence: str
 ) -> None:
-    def failing(_: object) -> dict[str, Any]:
+    def failing(_: object) -> BlocksAnswer:
         raise NoAnswerError(kind, "failed in run 3: it was in a mood", arm)
 
     play(failing=failing)
@@ -519,18 +524,35 @@ def test_ctrl_c_keeps_the_measurements_and_exits_130(model: Path, tmp_path: Path
     )
     target = tmp_path / "r.json"
     command = [sys.executable, "-c", script, "check", str(model), "--baseline", str(model), "--json", str(target)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for line in process.stdout:
+    command += ["--seconds", "600", "--process-seconds", "300"]
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert started.stdout is not None
+    for line in started.stdout:
         if line.strip() == "processes 3":
             break
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    started.send_signal(signal.SIGINT)
+    _, err = started.communicate(timeout=300)
+    assert started.returncode == 130, err
     assert "interrupted; what was measured is kept" in err
     found = document(target)
     assert found["interrupted"]
     assert len(found["measurements"][0]["processes"]) >= 3
+
+
+# --- What 0.1.0 wrote ---
+
+
+def test_a_comparison_of_0_1_0_is_as_todays_schema_and_todays_is_as_it_was(
+    model: Path, tmp_path: Path, play: Play
+) -> None:
+    old = document(Path(__file__).resolve().parents[1] / "fixtures" / "0.1.0" / "check.json")
+    play()
+    run("check", model, "--baseline", model, "--json", tmp_path / "r.json")
+    new = document(tmp_path / "r.json")
+    assert old.keys() == new.keys()
+    for part in ("gates", "measurements"):
+        assert old[part][0].keys() == new[part][0].keys()
+    assert old["measurements"][0]["processes"][0].keys() == new["measurements"][0]["processes"][0].keys()
 
 
 # --- The self-test ---

@@ -127,7 +127,7 @@ def test_an_engine_that_fails_fails_the_check(artifact: Path, monkeypatch: pytes
 @needs_library
 @pytest.mark.usefixtures("claims_always")
 def test_an_export_measures_both_and_its_report_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporter.latency, "LIMIT_S", 0.2)
+    monkeypatch.setattr(exporter.profile, "LIMIT_S", 0.2)
     made = api.export(sample_artifacts.onnx_file(tmp_path))
     assert not made.content.failures
     for what in ("latency", "load", "first-inference"):

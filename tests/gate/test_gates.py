@@ -16,11 +16,15 @@ from edgeticket import runtime
 from edgeticket.artifact import checks
 from edgeticket.cli import main
 from edgeticket.errors import EngineError
-from edgeticket.gate import accuracy, exact
-from edgeticket.gate.report import Measured
+from edgeticket.gate import exact
+from edgeticket.gate.comparison import Measured
 from edgeticket.gate.run import _instructions
 from edgeticket.measure import duel
-from edgeticket.measure.duel import Duel, Plan, Process
+from edgeticket.measure.duel import Duel, Plan
+from edgeticket.measure.hosts.host import NoAnswerError
+from edgeticket.measure.hosts.local import LOCAL
+from edgeticket.measure.process import Process
+from edgeticket.measure.protocol import Arm, OutputsRequest
 
 Play = Callable[..., None]
 
@@ -63,25 +67,22 @@ def test_instructions_are_those_of_one_thread() -> None:
 # --- Accuracy ---
 
 
-def test_accuracy_is_judged_on_the_providers_that_are_compared(
-    artifact: Path, play: Play, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_accuracy_is_judged_on_the_providers_that_are_compared(artifact: Path, play: Play) -> None:
     try:
         runtime.library_path()
     except EngineError as error:
         pytest.skip(str(error))
-    play()
-    asked: list[Mapping[str, Any]] = []
-    real = accuracy.ask
+    asked: list[Mapping[str, Arm]] = []
 
-    def watched(request: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
-        asked.append(request["arms"])
-        return real(request, limit_s)
+    def watched(request: Any, limit_s: float) -> Any:
+        if isinstance(request, OutputsRequest):
+            asked.append(request.arms)
+        return LOCAL.ask(request, limit_s)
 
-    monkeypatch.setattr(accuracy, "ask", watched)
+    play(others=watched)
     done = run("check", artifact, "--baseline", artifact, "--providers", "cpu,sparse", "--baseline-provider", "cpu")
     assert done.exit_code == 0, done.output
-    where = [(arms["candidate"]["provider"], arms["baseline"]["provider"]) for arms in asked]
+    where = [(arms["candidate"].provider, arms["baseline"].provider) for arms in asked]
     assert where == [(name, checks.CPU_PROVIDER) for name in (checks.CPU_PROVIDER, runtime.EP_NAME)]
     assert "accuracy, sparse against cpu" in done.stdout
 
@@ -93,15 +94,13 @@ def test_accuracy_that_cannot_be_compared_is_said(artifact: Path, play: Play) ->
     assert "not compared: the baseline brings no labelled slice" in done.stdout
 
 
-def test_a_slice_that_takes_too_long_leaves_accuracy_open(
-    artifact: Path, play: Play, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    play()
+def test_a_slice_that_takes_too_long_leaves_accuracy_open(artifact: Path, play: Play) -> None:
+    def hung(request: Any, limit_s: float) -> Any:
+        if isinstance(request, OutputsRequest):
+            raise NoAnswerError("hung", "no answer from the model 'candidate' within 60 s", "candidate")
+        return LOCAL.ask(request, limit_s)
 
-    def hung(*_: object) -> dict[str, Any]:
-        raise accuracy.NoAnswerError("hung", "no answer from the model 'candidate' within 60 s", "candidate")
-
-    monkeypatch.setattr(accuracy, "ask", hung)
+    play(others=hung)
     done = run("check", artifact, "--baseline", artifact)
     assert done.exit_code == 3
     assert "--process-seconds" in done.stdout

@@ -7,23 +7,25 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import broken_models
 import pytest
 from click.testing import CliRunner, Result
+from fake_hosts import LONG_S, FakeHost, WhenTold, send
 
 from edgeticket.benchmark import bench
 from edgeticket.cli import main
 from edgeticket.gate import exact, memory
-from edgeticket.measure import process
-from edgeticket.subject import subject
+from edgeticket.measure.hosts.host import Host
+from edgeticket.measure.hosts.local import LOCAL, Local
+from edgeticket.measure.protocol import TryRequest
 
 Play = Callable[..., None]
+OnHost = Callable[[Host], None]
 
 
 def run(*arguments: object) -> Result:
@@ -40,8 +42,19 @@ def hangs(tmp_path: Path) -> Path:
     return broken_models.hangs(tmp_path / "hangs.onnx")
 
 
-@pytest.mark.timeout(60)
-def test_a_candidate_that_hangs_is_told_and_named(good: Path, hangs: Path, tmp_path: Path) -> None:
+def hanging(arm: str) -> FakeHost:
+    """This machine, on which the time of the first run is over as soon as this model begins to run in it."""
+
+    def others(request: Any, limit_s: float) -> Any:
+        if isinstance(request, TryRequest):
+            return WhenTold(arm=arm).ask(request, limit_s)
+        return LOCAL.ask(request, LONG_S)
+
+    return FakeHost(LOCAL.ask, others)
+
+
+def test_a_candidate_that_hangs_is_told_and_named(good: Path, hangs: Path, tmp_path: Path, on_host: OnHost) -> None:
+    on_host(hanging("candidate"))
     options = ["--process-seconds", 2, "--max-size-regression", "off", "--json", tmp_path / "r.json"]
     done = run("check", hangs, "--baseline", good, *options)
     assert done.exit_code == 3, done.output
@@ -52,78 +65,79 @@ def test_a_candidate_that_hangs_is_told_and_named(good: Path, hangs: Path, tmp_p
     assert found["gates"][0]["values"] == {"model": "candidate"}
 
 
-@pytest.mark.timeout(60)
-def test_a_baseline_or_a_model_alone_that_hangs_is_told(good: Path, hangs: Path) -> None:
+def test_a_baseline_or_a_model_alone_that_hangs_is_told(good: Path, hangs: Path, on_host: OnHost) -> None:
+    on_host(hanging("baseline"))
     done = run("check", good, "--baseline", hangs, "--process-seconds", 2)
     assert done.exit_code == 3
     assert "no answer from the model 'baseline'" in done.stdout
+    on_host(hanging("candidate"))
     alone = run("check", hangs, "--budget-ms", 1, "--process-seconds", 2)
     assert alone.exit_code == 3
     assert "no answer from the model 'candidate'" in alone.stdout
 
 
-@pytest.mark.timeout(60)
-def test_bench_and_the_selftest_of_a_model_that_hangs_end(hangs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bench_and_the_selftest_of_a_model_that_hangs_end(
+    hangs: Path, on_host: OnHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bench, "PROCESS_S", 2.0)
+    monkeypatch.setattr(bench, "bench", partial(bench.bench, host=hanging("hangs")))
     done = run("bench", hangs)
     assert done.exit_code == 3
     assert "Nothing was measured: no answer from the model 'hangs' within 2 s" in done.stdout
+    on_host(hanging("model"))
     tested = run("check", hangs, "--selftest", "--process-seconds", 2)
     assert tested.exit_code == 3
     assert "no answer from the model 'model' within 2 s" in tested.stdout
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
-@pytest.mark.timeout(60)
-def test_a_model_that_crashes_does_not_take_the_command_with_it(good: Path, hangs: Path) -> None:
-    """The process that hangs in the model is sent what a crash sends it."""
-    me = str(os.getpid())
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_a_model_that_crashes_does_not_take_the_command_with_it(good: Path, hangs: Path, on_host: OnHost) -> None:
+    """The process in which the candidate begins to run is sent what a crash sends it."""
+    crashes = WhenTold(act=send(signal.SIGSEGV))
 
-    def crash() -> None:
-        for _ in range(2000):
-            for stat in Path("/proc").glob("[0-9]*/stat"):
-                try:
-                    fields = stat.read_text().rpartition(")")[2].split()
-                except OSError:
-                    continue
-                if fields[1] == me and int(fields[11]) > 100:  # a second of a CPU in user space: it is in the loop
-                    os.kill(int(stat.parent.name), signal.SIGSEGV)
-                    return
-            time.sleep(0.02)
+    def others(request: Any, limit_s: float) -> Any:
+        return (crashes if isinstance(request, TryRequest) else LOCAL).ask(request, LONG_S)
 
-    thread = threading.Thread(target=crash)
-    thread.start()
+    on_host(FakeHost(LOCAL.ask, others))
     done = run("check", hangs, "--baseline", good)
-    thread.join()
     assert done.exit_code == 3
     assert "the process was killed by SIGSEGV while the model 'candidate' ran" in done.stdout
 
 
-def test_a_model_that_crashes_when_loaded_is_a_sentence(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_crashes_when_loaded_is_a_sentence(good: Path, on_host: OnHost) -> None:
     script = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", script))
+    on_host(Local(command=(sys.executable, "-c", script)))
     done = run("check", good, "--baseline", good)
     assert done.exit_code == 2
     assert "cannot be loaded: the process was killed by SIGSEGV" in done.stderr
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("command", [["check", "HANGS", "--baseline", "GOOD"], ["bench", "HANGS"]])
 def test_ctrl_c_ends_a_command_whose_model_hangs(good: Path, hangs: Path, command: list[str]) -> None:
+    """The command says when its first run waits for the model that hangs; then it is interrupted."""
     words = {"HANGS": str(hangs), "GOOD": str(good)}
-    begun = "import sys; from edgeticket.cli import main; print('here', flush=True); sys.exit(main(sys.argv[1:]))"
+    script = (
+        "import sys\nfrom edgeticket.cli import main\nfrom edgeticket.measure.hosts import local\n"
+        "from edgeticket.measure.protocol import TryRequest\n"
+        "real = local.Local.wait\n"
+        "def wait(self, process, data, told, limit_s):\n"
+        "    if b'\"try\"' in data:\n"
+        "        print('waits', flush=True)\n"
+        "    return real(self, process, data, told, limit_s)\n"
+        "local.Local.wait = wait\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
     started = subprocess.Popen(
-        [sys.executable, "-c", begun, *(words.get(word, word) for word in command)],
+        [sys.executable, "-c", script, *(words.get(word, word) for word in command)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     assert started.stdout is not None
-    started.stdout.readline()
-    time.sleep(3.0)
+    assert started.stdout.readline() == "waits\n"
     started.send_signal(signal.SIGINT)
-    _, err = started.communicate(timeout=20)
+    _, err = started.communicate(timeout=LONG_S)
     assert started.returncode == 130, err
     assert "interrupted" in err
     assert "goes on from there" not in err
@@ -168,9 +182,11 @@ def test_ctrl_c_before_anything_is_timed_keeps_the_exact_gates(
 
 @pytest.mark.parametrize("command", [["check", "M", "--baseline", "M"], ["bench", "M"]])
 def test_ctrl_c_while_models_are_opened_promises_nothing(
-    model: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+    model: Path, on_host: OnHost, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
-    monkeypatch.setattr(subject, "ask", interrupt)
+    host = FakeHost(interrupt, interrupt)
+    on_host(host)
+    monkeypatch.setattr(bench, "bench", partial(bench.bench, host=host))
     done = run(*(model if word == "M" else word for word in command))
     assert done.exit_code == 130
     assert done.stderr == "edgeticket: interrupted; run it again\n"

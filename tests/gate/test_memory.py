@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from fake_hosts import FakeHost
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeticket.gate import memory
-from edgeticket.measure.duel import Arm
-from edgeticket.measure.latency import write_feed
-from edgeticket.measure.process import NoAnswerError
+from edgeticket.gate.gate import Gate
+from edgeticket.measure.feed import write_feed
+from edgeticket.measure.hosts.host import NoAnswerError
+from edgeticket.measure.hosts.local import LOCAL
+from edgeticket.measure.protocol import Arm, LoadAnswer, LoadRequest
 
 ARM = Arm("m.onnx")
 
 
-def judged(ratio: float, spread: float = 0.0, **options: Any) -> memory.Gate:
+def judged(ratio: float, spread: float = 0.0, **options: Any) -> Gate:
     rng = np.random.default_rng(0)
 
-    def ask(asked: Mapping[str, Any], _: float) -> dict[str, Any]:
-        factor = 1 + ratio if "candidate" in asked["arms"] else 1.0
-        return {"peak_memory_bytes": int(1e6 * factor * np.exp(spread * rng.standard_normal()))}
+    def reply(asked: LoadRequest, _: float) -> LoadAnswer:
+        factor = 1 + ratio if "candidate" in asked.arms else 1.0
+        return LoadAnswer(1.0, 1.0, int(1e6 * factor * np.exp(spread * rng.standard_normal())))
 
-    return memory.judge_memory(ARM, ARM, "f.npz", 1, 0.05, **{"error": 0.005, "seed": 0, "ask": ask, **options})
+    given = {"error": 0.005, "seed": 0, "host": FakeHost(reply), **options}
+    return memory.judge_memory(ARM, ARM, "f.npz", 1, 0.05, **given)
 
 
 @pytest.mark.parametrize(
@@ -52,16 +55,16 @@ def test_a_look_that_could_have_no_bounds_is_not_taken() -> None:
 
 @pytest.mark.parametrize(("arm", "verdict"), [("candidate", "regression"), ("baseline", "inconclusive")])
 def test_a_model_that_fails(arm: str, verdict: str) -> None:
-    def ask(asked: Mapping[str, Any], _: float) -> dict[str, Any]:
-        if arm in asked["arms"]:
+    def reply(asked: LoadRequest, _: float) -> LoadAnswer:
+        if arm in asked.arms:
             raise NoAnswerError("model", "failed when loaded", arm)
-        return {"peak_memory_bytes": 1}
+        return LoadAnswer(1.0, 1.0, 1)
 
-    assert judged(0.0, ask=ask).verdict == verdict
+    assert judged(0.0, host=FakeHost(reply)).verdict == verdict
 
 
 def test_a_system_that_does_not_tell() -> None:
-    assert judged(0.0, ask=lambda *_: {"peak_memory_bytes": None}).verdict == "inconclusive"
+    assert judged(0.0, host=FakeHost(lambda *_: LoadAnswer(1.0, 1.0, None))).verdict == "inconclusive"
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads /proc")
@@ -81,6 +84,6 @@ def test_a_larger_model_takes_more_memory(tmp_path: Path, monkeypatch: pytest.Mo
         onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
         arms.append(Arm(str(path)))
     feed = write_feed(tmp_path / "f.npz", {"x": np.ones((1, 4), np.float32)})
-    gate = memory.judge_memory(arms[1], arms[0], feed, 1, 0.05, 0.05, 0)
+    gate = memory.judge_memory(arms[1], arms[0], feed, 1, 0.05, 0.05, 0, LOCAL)
     assert gate.verdict == "regression"
     assert gate.values["estimate"] > 1

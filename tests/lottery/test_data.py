@@ -12,7 +12,7 @@ import pytest
 
 from edgeticket.errors import DataError
 from edgeticket.lottery import data as sets
-from edgeticket.lottery.train import network_inputs
+from edgeticket.lottery.batches import network_inputs
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -183,6 +183,14 @@ def test_digits_ship_with_a_package() -> None:
     assert data.train[0].dtype == np.uint8
     assert data.train[0].max() == 16
     assert sorted(set(data.test[1].tolist())) == list(range(10))
+
+
+def test_a_folder_that_is_given_twice_is_looked_in_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`find` gives a task's data the folders of the variable, and the built-in loaders take them from there as well."""
+    monkeypatch.setenv("EDGETICKET_DATA", "/one:/two")
+    given = sets.folders([Path("/two"), Path("/three")])
+    assert [str(folder) for folder in given] == ["/two", "/three", "/one"]
+    assert sets.folders(given) == given
 
 
 @pytest.mark.data("mnist")

@@ -16,16 +16,17 @@ from torch import nn
 from edgeticket.errors import FolderError, InputError, IntegrityError, TaskError, TrainingError
 from edgeticket.lottery.network import derived_seed
 from edgeticket.lottery.settings import Goal, Settings
+from edgeticket.lottery.snapshot import Snapshot
 from edgeticket.lottery.summary import verdict
 from edgeticket.lottery.task import Task
-from edgeticket.lottery.train import Snapshot
 from edgeticket.lottery.trial import Lottery
 from edgeticket.lottery.watcher import Silent
 from edgeticket.ticket import store
+from edgeticket.ticket.kinds import At
 from edgeticket.ticket.mask import Mask
 from edgeticket.ticket.metrics import Metric
 from edgeticket.ticket.pruning import kept_counts, prune
-from edgeticket.ticket.record import Record
+from edgeticket.ticket.record import Choice, Record, RecordedMetric, RecordedOutput
 
 pytestmark = pytest.mark.usefixtures("traced_once")
 
@@ -65,6 +66,11 @@ def lottery(
 
 def arrays(folder: Path, record: Record, number: int, name: str) -> dict[str, np.ndarray]:
     return store.read_arrays(folder, record, store.round_file(number, name))
+
+
+def absolute(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The scores of pruning by magnitude."""
+    return {name: np.abs(array) for name, array in weights.items()}
 
 
 def starts_of(found: Lottery) -> list[Snapshot]:
@@ -116,7 +122,7 @@ def test_every_round_starts_from_theta0_and_prunes_the_trained_weights(tmp_path:
         before = store.read_mask(tmp_path, record, number - 1)
         mask = store.read_mask(tmp_path, record, number)
         trained = arrays(tmp_path, record, number - 1, "end")
-        assert mask == prune(before, trained, found.layers, "layer", number)
+        assert mask == prune(before, absolute(trained), found.layers, "layer", number)
         counts = kept_counts(found.layers, "layer", number)
         assert {name: int(array.sum()) for name, array in mask.items()} == counts
         assert (record.rounds[number].kept, record.rounds[number].total) == (mask.kept, mask.total)
@@ -174,7 +180,7 @@ def test_one_shot_prunes_every_round_from_the_dense_network(tmp_path: Path) -> N
     record = found.run()
     dense, ones = arrays(tmp_path, record, 0, "end"), store.read_mask(tmp_path, record, 0)
     for number in (1, 2, 3):
-        assert store.read_mask(tmp_path, record, number) == prune(ones, dense, found.layers, "layer", number)
+        assert store.read_mask(tmp_path, record, number) == prune(ones, absolute(dense), found.layers, "layer", number)
 
 
 def test_the_invariant_holds_in_every_file_with_momentum_and_a_global_scope(tmp_path: Path) -> None:
@@ -277,7 +283,7 @@ def test_less_is_better_for_an_error(tmp_path: Path) -> None:
     task = dataclasses.replace(tiny, metric=Metric("error rate", wrong, higher_is_better=False, unit=""))
     record = lottery(tmp_path, task, goal={"tolerance": 1.0}).run()
     assert record.ticket == 2
-    assert record.metric == {"name": "error rate", "unit": "", "higher_is_better": False, "builtin": False}
+    assert record.metric == RecordedMetric("error rate", "", higher_is_better=False, builtin=False)
     assert lottery(tmp_path, task, goal={"tolerance": 1.0}).run() == record
 
 
@@ -309,7 +315,7 @@ def test_the_tolerance_may_change_without_training(tmp_path: Path) -> None:
     spy = Spy()
     record = lottery(tmp_path, spy=spy, goal={"tolerance": 100.0, "at": "end"}).run()
     assert spy.trained == []
-    assert (record.ticket, record.choice) == (2, {"tolerance": 100.0, "at": "end"})
+    assert (record.ticket, record.choice) == (2, Choice(100.0, At.END))
     assert store.read_record(tmp_path) == record
 
 
@@ -463,7 +469,7 @@ def test_killed_at_every_checkpoint_and_every_write_it_ends_the_same(
     monkeypatch.setenv("EDGETICKET_CHECKPOINT_SECONDS", "0")
     goal = {"rounds": 1, "controls": ("random-mask",), "control_trials": 1}
     whole = lottery(tmp_path / "whole", rich, rewind=rewind, goal=goal).run()
-    from edgeticket.lottery import trial as module
+    from edgeticket.lottery import opening as module
 
     write, left = store.write_atomic, 0
 
@@ -508,8 +514,8 @@ def test_the_ticket_is_read_back_for_export(tmp_path: Path) -> None:
     assert ticket.test.inputs.dtype == np.float32
     assert ticket.test.stored["inputs"].dtype == np.uint8
     assert ticket.test.of == 100
-    assert record.input["scale"] == 1 / 128
-    assert record.output == {"name": "output", "shape": [3]}
+    assert record.input.scale == 1 / 128
+    assert record.output == RecordedOutput("output", (3,))
 
 
 # -- a task that was edited, or built in a way that numbers would hide ------------------------------------------------
@@ -563,7 +569,7 @@ def test_half_a_point_means_nothing_for_a_metric_that_is_not_in_percent(tmp_path
     with pytest.raises(InputError, match="--tolerance"):
         lottery(tmp_path, task)
     assert not list(tmp_path.iterdir())
-    assert lottery(tmp_path, task, goal={"tolerance": 0.05, "rounds": 0}).run().choice["tolerance"] == 0.05
+    assert lottery(tmp_path, task, goal={"tolerance": 0.05, "rounds": 0}).run().choice.tolerance == 0.05
 
 
 def test_a_metric_that_does_not_fit_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -588,7 +594,7 @@ def test_subclasses_are_pruned_and_what_is_not_is_said(tmp_path: Path) -> None:
     task = dataclasses.replace(tiny, name="own", model=lambda: nn.Sequential(Own(6, 8), Scaled(), nn.Linear(8, 3)))
     spy = Spy()
     record = lottery(tmp_path, task, spy=spy, goal={"rounds": 0}).run()
-    assert [layer["name"] for layer in record.layers] == ["0.weight", "2.weight"]
+    assert [layer.name for layer in record.layers] == ["0.weight", "2.weight"]
     assert any("1.matrix" in note for note in spy.notes)
     assert record.provenance["not covered by the mask"] == ["1.matrix"]
 

@@ -24,12 +24,12 @@ from edgeticket.lottery.network import (
 )
 from edgeticket.lottery.task import Task
 from edgeticket.lottery.tasks import TASKS
-from edgeticket.ticket.pruning import Layer
+from edgeticket.ticket.pruning import PrunableLayer
 
 ROW = torch.zeros(2, 6)
 
 
-def layers(network: nn.Module, example: Tensor = ROW, task: Task = tiny, **changes: Any) -> list[Layer]:
+def layers(network: nn.Module, example: Tensor = ROW, task: Task = tiny, **changes: Any) -> list[PrunableLayer]:
     return prunable_layers(dataclasses.replace(task, **changes), network, example)
 
 

@@ -18,8 +18,8 @@ import torch
 from tiny_task import tiny
 
 from edgeticket.errors import DataError, FolderError, InputError, IntegrityError, StorageError, TaskError
-from edgeticket.lottery import api, run
-from edgeticket.lottery import trial as lottery
+from edgeticket.lottery import api, prepared, run
+from edgeticket.lottery.request import FindRequest, resolve
 from edgeticket.lottery.watcher import Silent
 from edgeticket.ticket import store
 from edgeticket.ticket.record import Record
@@ -37,7 +37,7 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def request(folder: Path, **others: Any) -> run.Request:
+def request(folder: Path, **others: Any) -> FindRequest:
     return api.request(others.pop("task", tiny), **{"out": folder, "rounds": 1, "threads": 1, **others})
 
 
@@ -140,7 +140,7 @@ def test_threads_are_remembered_by_the_folder(tmp_path: Path) -> None:
 
 def test_cores_are_shared_by_the_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)), raising=False)
-    monkeypatch.setattr(lottery, "WORTH_THREADS", 1)
+    monkeypatch.setattr(prepared, "WORTH_THREADS", 1)
     monkeypatch.setattr(torch, "set_num_threads", lambda _threads: None)
     threads = {
         n: api.forecast(request(tmp_path, task=REFERENCE, threads=None, trials=n)).threads for n in (1, 2, 3, 8, 20)
@@ -186,7 +186,7 @@ def test_what_is_out_of_range_is_refused_before_anything_is_written(
 def test_a_gpu_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="this PyTorch sees no GPU"):
         api.find(request(tmp_path, device="cuda"))
-    assert run.resolve(request(tmp_path, device="auto")).settings.device == "cpu"
+    assert resolve(request(tmp_path, device="auto")).settings.device == "cpu"
 
 
 def test_data_that_fail_are_a_sentence(tmp_path: Path) -> None:

@@ -14,10 +14,12 @@ from tiny_task import blobs, rich, tiny
 from torch import Tensor, nn
 
 from edgeticket.errors import TrainingError
+from edgeticket.lottery.batches import Batches, network_inputs, split
 from edgeticket.lottery.network import digest, make_network, prunable_layers, weights_of
+from edgeticket.lottery.snapshot import Snapshot, check_zeros, parameters_of
 from edgeticket.lottery.task import Data, Task
 from edgeticket.lottery.tasks.augment import flip_and_crop
-from edgeticket.lottery.train import Batches, Snapshot, Trainer, check_zeros, network_inputs, parameters_of, split
+from edgeticket.lottery.train import Trainer
 from edgeticket.ticket import store
 from edgeticket.ticket.mask import Mask
 

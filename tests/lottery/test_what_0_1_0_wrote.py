@@ -16,6 +16,8 @@ from edgeticket.lottery import api
 from edgeticket.lottery.summary import from_json, verdict
 from edgeticket.lottery.watcher import Silent
 from edgeticket.ticket import store
+from edgeticket.ticket.kinds import At
+from edgeticket.ticket.record import Choice
 
 FIXTURE = Path(__file__).resolve().parents[1] / "fixtures" / "0.1.0"
 
@@ -99,6 +101,13 @@ def test_other_settings_than_the_recorded_ones_are_still_refused(killed: Path) -
     assert result.exit_code == 2
     assert "--rewind: '10' there, 'init' asked for" in result.stderr
     assert result.stderr.count(" asked for") == 1
+
+
+def test_a_record_that_is_read_and_written_again_is_the_same_file(tmp_path: Path) -> None:
+    record = store.read_record(FIXTURE / "run/trial-0")
+    assert (record.choice, record.layers[0].shape) == (Choice(20.0, At.EARLY_STOP), (3, 1, 3, 3))
+    store.write_record(tmp_path, record)
+    assert (tmp_path / store.RECORD).read_bytes() == (FIXTURE / "run/trial-0" / store.RECORD).read_bytes()
 
 
 def test_an_artifact_is_checked(tmp_path: Path) -> None:

@@ -84,8 +84,8 @@ def test_an_absolute_limit(low: float, high: float, said: str) -> None:
         ([], PASS),
     ],
 )
-def test_the_gravest_of_several(given: list[str], whole: str) -> None:
-    assert verdict.gravest(given) == whole
+def test_the_worst_of_several(given: list[str], whole: str) -> None:
+    assert verdict.worst(given) == whole
 
 
 def decided(differences: Sequence[float], controls: Sequence[float]) -> str:

@@ -13,16 +13,29 @@ from hypothesis import strategies as st
 from edgeticket.lottery.network import make_network, prunable_layers
 from edgeticket.lottery.tasks import TASKS
 from edgeticket.ticket.mask import Mask
-from edgeticket.ticket.pruning import Layer, densities, kept_after, kept_counts, prune, random_like, rounds_until
+from edgeticket.ticket.pruning import (
+    PrunableLayer,
+    densities,
+    kept_after,
+    kept_counts,
+    prune,
+    random_like,
+    rounds_until,
+)
 
 SIZES = {"lenet-mnist": (784,), "lenet-digits": (64,)}
 
 
 @cache
-def layers_of(name: str) -> tuple[Layer, ...]:
+def layers_of(name: str) -> tuple[PrunableLayer, ...]:
     """The layers of a built-in task's real network."""
     example = torch.zeros(2, *SIZES.get(name, (3, 32, 32)))
     return tuple(prunable_layers(TASKS[name], make_network(TASKS[name], 0), example))
+
+
+def absolute(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The scores of pruning by magnitude."""
+    return {name: np.abs(array) for name, array in weights.items()}
 
 
 # lottery-tickets.md: round -> % of weights left, to the last digit printed
@@ -76,7 +89,7 @@ RATES = st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.9])
 
 
 @st.composite
-def networks(draw: st.DrawFn) -> tuple[list[Layer], dict[str, np.ndarray], str]:
+def networks(draw: st.DrawFn) -> tuple[list[PrunableLayer], dict[str, np.ndarray], str]:
     """Layers, weights with many ties, and a scope."""
     scope = draw(st.sampled_from(["layer", "global"]))
     common = draw(RATES)
@@ -84,7 +97,7 @@ def networks(draw: st.DrawFn) -> tuple[list[Layer], dict[str, np.ndarray], str]:
     for number in range(draw(st.integers(1, 3))):
         shape = tuple(draw(st.lists(st.integers(1, 7), min_size=1, max_size=3)))
         rate = draw(RATES) if scope == "layer" else draw(st.sampled_from([common, 0.0]))
-        layers.append(Layer(f"l{number}", "linear", shape, rate))
+        layers.append(PrunableLayer(f"l{number}", "linear", shape, rate))
         values = draw(st.lists(st.sampled_from([-2.0, -1.0, -0.0, 0.0, 1.0, 2.0]), min_size=1, max_size=9))
         weights[f"l{number}"] = np.resize(np.array(values, np.float32), shape)
     return layers, weights, scope
@@ -93,12 +106,12 @@ def networks(draw: st.DrawFn) -> tuple[list[Layer], dict[str, np.ndarray], str]:
 @given(networks(), st.integers(0, 8), st.integers(0, 4))
 @settings(deadline=None)
 def test_rounds_are_exact_nested_and_keep_the_largest(
-    network: tuple[list[Layer], dict[str, np.ndarray], str], rounds: int, step: int
+    network: tuple[list[PrunableLayer], dict[str, np.ndarray], str], rounds: int, step: int
 ) -> None:
     layers, weights, scope = network
     mask = Mask.ones({layer.name: layer.shape for layer in layers})
     for number in (rounds, rounds + step):
-        before, mask = mask, prune(mask, weights, layers, scope, number)
+        before, mask = mask, prune(mask, absolute(weights), layers, scope, number)
         counts = kept_counts(layers, scope, number)
         assert mask.kept == sum(counts.values())
         assert all(np.count_nonzero(mask[name]) == count for name, count in counts.items() if name != "*")
@@ -113,17 +126,17 @@ def test_rounds_are_exact_nested_and_keep_the_largest(
 
 @given(st.integers(1, 60), st.integers(0, 12), st.sampled_from([0.1, 0.2, 0.5]))
 def test_ties_are_cut_by_position(size: int, rounds: int, rate: float) -> None:
-    layers = [Layer("w", "linear", (size,), rate)]
-    mask = prune(Mask.ones({"w": (size,)}), {"w": np.full(size, -1.0)}, layers, "layer", rounds)
+    layers = [PrunableLayer("w", "linear", (size,), rate)]
+    mask = prune(Mask.ones({"w": (size,)}), absolute({"w": np.full(size, -1.0)}), layers, "layer", rounds)
     assert np.flatnonzero(mask["w"]).tolist() == list(range(kept_after(size, rate, rounds)))
 
 
 @given(networks(), st.integers(0, 6), st.integers(0, 2**63 - 1))
 def test_a_random_mask_has_the_same_counts(
-    network: tuple[list[Layer], dict[str, np.ndarray], str], rounds: int, seed: int
+    network: tuple[list[PrunableLayer], dict[str, np.ndarray], str], rounds: int, seed: int
 ) -> None:
     layers, weights, scope = network
-    mask = prune(Mask.ones({layer.name: layer.shape for layer in layers}), weights, layers, scope, rounds)
+    mask = prune(Mask.ones({layer.name: layer.shape for layer in layers}), absolute(weights), layers, scope, rounds)
     other = random_like(mask, seed)
     assert [np.count_nonzero(other[name]) for name in mask] == [np.count_nonzero(mask[name]) for name in mask]
     assert list(other) == list(mask)
@@ -136,30 +149,34 @@ def test_two_seeds_give_two_random_masks() -> None:
 
 
 def test_negative_weights_are_ranked_by_magnitude() -> None:
-    layers = [Layer("w", "linear", (4,), 0.5)]
-    mask = prune(Mask.ones({"w": (4,)}), {"w": np.array([-5.0, 0.1, -0.2, 3.0])}, layers, "layer", 1)
+    layers = [PrunableLayer("w", "linear", (4,), 0.5)]
+    mask = prune(Mask.ones({"w": (4,)}), absolute({"w": np.array([-5.0, 0.1, -0.2, 3.0])}), layers, "layer", 1)
     assert mask["w"].tolist() == [True, False, False, True]
 
 
 def test_a_global_cut_may_take_all_from_one_layer_but_none_from_a_kept_one() -> None:
-    layers = [Layer("small", "conv", (4,), 0.5), Layer("big", "conv", (4,), 0.5), Layer("out", "output", (2,), 0.0)]
+    layers = [
+        PrunableLayer("small", "conv", (4,), 0.5),
+        PrunableLayer("big", "conv", (4,), 0.5),
+        PrunableLayer("out", "output", (2,), 0.0),
+    ]
     weights = {"small": np.full(4, 0.01), "big": np.ones(4), "out": np.zeros(2)}
-    mask = prune(Mask.ones({"small": (4,), "big": (4,), "out": (2,)}), weights, layers, "global", 1)
+    mask = prune(Mask.ones({"small": (4,), "big": (4,), "out": (2,)}), absolute(weights), layers, "global", 1)
     assert {name: int(array.sum()) for name, array in mask.items()} == {"small": 0, "big": 4, "out": 2}
 
 
 def test_one_shot_is_one_cut_to_the_same_count() -> None:
-    layers = [Layer("w", "linear", (1000,), 0.2)]
+    layers = [PrunableLayer("w", "linear", (1000,), 0.2)]
     weights = {"w": np.random.default_rng(0).normal(size=1000)}
     step = Mask.ones({"w": (1000,)})
     for number in range(1, 6):
-        step = prune(step, weights, layers, "layer", number)
-    assert prune(Mask.ones({"w": (1000,)}), weights, layers, "layer", 5) == step
+        step = prune(step, absolute(weights), layers, "layer", number)
+    assert prune(Mask.ones({"w": (1000,)}), absolute(weights), layers, "layer", 5) == step
 
 
 @given(st.integers(1, 40), st.sampled_from([0.01, 0.05, 0.2]), st.floats(0.0005, 1.0))
 def test_rounds_until_reaches_the_density_or_the_last_weight(size: int, rate: float, density: float) -> None:
-    layers = [Layer("w", "linear", (size,), rate)]
+    layers = [PrunableLayer("w", "linear", (size,), rate)]
     number = rounds_until(layers, "layer", density)
     left = kept_after(size, rate, number)
     assert left == 1 or left / size <= density + 5e-5
@@ -170,4 +187,4 @@ def test_rounds_until_reaches_the_density_or_the_last_weight(size: int, rate: fl
 
 
 def test_nothing_to_prune_ends_at_once() -> None:
-    assert rounds_until([Layer("w", "linear", (9,), 0.0)], "layer", 0.1) == 0
+    assert rounds_until([PrunableLayer("w", "linear", (9,), 0.0)], "layer", 0.1) == 0

@@ -15,7 +15,19 @@ from hypothesis.extra import numpy as npst
 from edgeticket.errors import FolderError, InputError, IntegrityError
 from edgeticket.files import sha256, write_atomic
 from edgeticket.ticket import store
-from edgeticket.ticket.record import FORMAT, VERSION, Point, Record, Round
+from edgeticket.ticket.kinds import At
+from edgeticket.ticket.pruning import PrunableLayer
+from edgeticket.ticket.record import (
+    FORMAT,
+    VERSION,
+    Choice,
+    Point,
+    Record,
+    RecordedInput,
+    RecordedMetric,
+    RecordedOutput,
+    Round,
+)
 
 
 def make(
@@ -44,12 +56,12 @@ def make(
         version=VERSION,
         task="small",
         settings={"--seed": 0, "task.lr": 0.1},
-        choice={"tolerance": 0.5, "at": "early-stop"},
+        choice=Choice(0.5, At.EARLY_STOP),
         provenance={"versions": {"torch": "2"}},
-        metric={"name": "accuracy", "unit": "%", "higher_is_better": True, "builtin": True},
-        input={"name": "input", "shape": [3], "test_size": 40},
-        output={"name": "output", "shape": [2]},
-        layers=[{"name": "fc.weight"}],
+        metric=RecordedMetric("accuracy", "%", higher_is_better=True, builtin=True),
+        input=RecordedInput("input", "float32", (3,), 0.5, -1.0, "as given", 40),
+        output=RecordedOutput("output", (2,)),
+        layers=[PrunableLayer("fc.weight", "output", (2, 3), 0.1)],
         files=files,
         rounds=results,
         ticket=ticket,
@@ -225,7 +237,7 @@ def test_the_chosen_round_is_read_at_the_point_compared(tmp_path: Path) -> None:
     assert float(ticket.weights["fc.weight"].max()) == 1.0
     assert float(ticket.dense_weights["fc.weight"].max()) == 0.0
     assert ticket.weights["steps"].shape == ()
-    store.write_record(tmp_path, dataclasses.replace(record, choice={"tolerance": 0.5, "at": "end"}))
+    store.write_record(tmp_path, dataclasses.replace(record, choice=Choice(0.5, At.END)))
     ticket = store.read_ticket(tmp_path)
     assert float(ticket.weights["fc.weight"].max()) == 11.0
     assert float(ticket.dense_weights["fc.weight"].max()) == 10.0
@@ -270,6 +282,6 @@ def test_of_several_trials_the_best_by_validation_is_read(tmp_path: Path) -> Non
 def test_a_metric_where_less_is_better_picks_the_smallest(tmp_path: Path) -> None:
     for number, validation in enumerate((0.5, 0.25)):
         record = make(tmp_path / f"trial-{number}", validation=validation)
-        metric = {**record.metric, "higher_is_better": False}
+        metric = dataclasses.replace(record.metric, higher_is_better=False)
         store.write_record(tmp_path / f"trial-{number}", dataclasses.replace(record, metric=metric))
     assert store.read_ticket(tmp_path).path.name == "trial-1"

@@ -84,7 +84,7 @@ def _from_ticket(path: Path, round_number: int | None) -> Source:
         task=record.task,
         trial=ticket.path.name if ticket.path != path else None,
         round=chosen.number,
-        at=record.choice["at"],
+        at=record.choice.at.value,
         kept=chosen.kept,
         total=chosen.total,
         density=chosen.density,
@@ -97,8 +97,8 @@ def _from_ticket(path: Path, round_number: int | None) -> Source:
 
 def _digest(ticket: Ticket) -> str:
     """One hash of what decides the exported file: graph, mask and weights; the same for a ticket found again."""
-    at = "early_stop" if ticket.record.choice["at"] == "early-stop" else "end"
-    names = ["graph.onnx", *(store.round_file(ticket.round.number, part) for part in ("mask", at))]
+    parts = ("mask", ticket.record.choice.at.file)
+    names = ["graph.onnx", *(store.round_file(ticket.round.number, part) for part in parts)]
     return sha256("".join(ticket.record.files[name] for name in names).encode())
 
 

@@ -8,5 +8,4 @@ from edgeticket.lottery.tasks.lenet import LENET_DIGITS, LENET_MNIST
 from edgeticket.lottery.tasks.resnet import RESNET20
 from edgeticket.lottery.tasks.vgg import VGG19
 
-DEFAULT = "lenet-digits"
 TASKS: dict[str, Task] = {task.name: task for task in (LENET_DIGITS, LENET_MNIST, CONV2, CONV4, CONV6, RESNET20, VGG19)}

@@ -16,14 +16,14 @@ from typing import Any
 
 from edgeticket.artifact import checks
 from edgeticket.errors import Exit
-from edgeticket.gate.exact import SHOWN, Gate
+from edgeticket.gate.gate import SHOWN, Gate
 from edgeticket.measure.duel import AGAIN, BASELINE, Duel
-from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION, gravest
+from edgeticket.measure.verdict import INCONCLUSIVE, PASS, REGRESSION, worst
+from edgeticket.tables import ShowsTable, Table
 from edgeticket.version import __version__
 
 FORMAT, VERSION = "edgeticket-comparison", 1
 SCHEMA = Path(__file__).resolve().parent / "comparison.schema.json"
-INTERRUPTED = 130  # as a shell says it of Ctrl-C
 EXITS = {PASS: Exit.YES, REGRESSION: Exit.NO, INCONCLUSIVE: Exit.INCONCLUSIVE}
 
 
@@ -39,15 +39,15 @@ class Measured:
 
     @property
     def verdict(self) -> str:
-        """Of what was asked of it: the comparison, the limit, the graver of both; shown where nothing was."""
+        """The verdict on what was asked of it: comparison, limit, the worse of both; 'shown' where nothing was."""
         plan, duel = self.duel.plan, self.duel
         given = [duel.verdict] if plan.tolerance is not None or duel.failed_arm is not None else []
         if plan.limit_ms is not None:
             given.append(INCONCLUSIVE if duel.interrupted else duel.limit_verdict or INCONCLUSIVE)
-        return gravest(given) if given else SHOWN
+        return worst(given) if given else SHOWN
 
     def document(self) -> dict[str, Any]:
-        """Every block median of every process, and why blocks were dropped."""
+        """Give for JSON every block median of every process, and why blocks were dropped."""
         about = {"label": self.label, "provider": self.provider, "baseline_provider": self.baseline_provider}
         found = {arm: self.duel.latency_ms(arm) for arm in self.duel.arms if arm != AGAIN}
         return about | {
@@ -75,8 +75,8 @@ class Measured:
         }
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Comparison(ShowsTable):
     """All gates of one run, and what they rest on."""
 
     name: str
@@ -98,23 +98,29 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """The gravest of the gates; without the gates that were still to come there is no pass."""
+        """The worst of the gates; without the gates that were still to come there is no pass."""
         found = [gate.verdict for gate in self.gates]
-        return gravest([*found, INCONCLUSIVE] if self.interrupted else found)
+        return worst([*found, INCONCLUSIVE] if self.interrupted else found)
 
     @property
     def exit_code(self) -> int:
         """0 pass, 1 regression, 2 the baseline cannot be run, 3 inconclusive, 130 interrupted."""
         if self.interrupted:
-            return INTERRUPTED
+            return int(Exit.INTERRUPTED)
         return int(Exit.USAGE if self.baseline_failed else EXITS[self.verdict])
 
+    @property
+    def table(self) -> Table:
+        """What is shown."""
+        gates = [(gate.name, gate.verdict, gate.sentence) for gate in self.gates]
+        return Table(f"{self.name}: {self.verdict} in {self.seconds:.0f} s", rows=gates, sentences=self.remarks)
+
     def to_json(self) -> str:
-        """The document as text; infinity, which JSON has not, becomes a string."""
+        """Give the document as text; infinity, which JSON has not, becomes a string."""
         return json.dumps(checks.finite(self.document()), indent=1) + "\n"
 
     def document(self) -> dict[str, Any]:
-        """For JSON: see comparison.schema.json."""
+        """Give the document, as comparison.schema.json describes it."""
         return {
             "format": FORMAT,
             "version": VERSION,

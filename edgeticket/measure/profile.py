@@ -17,14 +17,16 @@ from typing import Any
 from edgeticket import text
 from edgeticket.artifact import checks
 from edgeticket.engine import EP_NAME
-from edgeticket.measure.arm import write_feed as write_feed
+from edgeticket.measure.feed import write_feed
+from edgeticket.measure.hosts.host import Host, NoAnswerError
+from edgeticket.measure.hosts.local import LOCAL
 from edgeticket.measure.measurement import Measurement
-from edgeticket.measure.process import NoAnswerError, ask
+from edgeticket.measure.protocol import Answer, Arm, BlocksRequest, LoadAnswer, LoadRequest, Request, Slot
 
 LIMIT_S = 3.0  # of one latency run, after which no new block begins
 TIMEOUT_S = 120.0  # of one process
 LOADS = 3  # fresh processes per model
-BLOCKS, SLOT = 15, {"runs": 5, "ms": 20.0, "most": 200}
+SLOT = Slot(runs=5, ms=20.0, most=200)
 
 LATENCY_METHOD = (
     "one fresh process per thread count; all models in it, timed in up to 15 blocks of one slot each in random order; "
@@ -37,7 +39,7 @@ LOAD_METHOD = (
 
 
 @dataclass(frozen=True)
-class Bench:
+class Profile:
     """What was measured on this host, and a sentence for each thing that could not be."""
 
     host: Mapping[str, Any]
@@ -51,20 +53,19 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class _Arm:
-    """A model on a provider, as the worker is asked for it."""
+class _Series:
+    """What measurements of an arm are filed under, and the arm."""
 
     model: str
-    provider: str
-    spec: Mapping[str, str]
+    provider: str  # 'cpu' or 'sparse'
+    arm: Arm
 
 
-def _arms(paths: Mapping[str, str], sparse: Sequence[str]) -> dict[str, _Arm]:
-    """By the name that a failure gives them."""
-    arms = {name: _Arm(name, "cpu", {"path": path}) for name, path in paths.items()}
-    return arms | {
-        f"{name} on the sparse engine": _Arm(name, "sparse", {"path": paths[name], "provider": EP_NAME})
-        for name in sparse
+def _series(paths: Mapping[str, str], sparse: Sequence[str]) -> dict[str, _Series]:
+    """Make all series, by the name that a failure gives them."""
+    found = {name: _Series(name, "cpu", Arm(path)) for name, path in paths.items()}
+    return found | {
+        f"{name} on the sparse engine": _Series(name, "sparse", Arm(paths[name], EP_NAME)) for name in sparse
     }
 
 
@@ -75,12 +76,13 @@ def measure(
     sparse: Sequence[str] = (),
     threads: Sequence[int] = (),
     loads: bool = True,
-) -> Bench:
+    host: Host = LOCAL,
+) -> Profile:
     """Measure models (name -> ONNX bytes) on one feed, those named in `sparse` on the sparse engine as well.
 
-    By default at one thread and at one for each core. About 10 s for two small models.
+    By default at one thread and at one for each core. Two small models take about 10 s.
     """
-    host = checks.host()
+    about = checks.host()
     found: list[Measurement] = []
     failures: list[str] = []
     method = f"{LATENCY_METHOD}; {_fed(feed)}"
@@ -89,70 +91,59 @@ def measure(
         for name, path in paths.items():
             Path(path).write_bytes(models[name])
         inputs = write_feed(Path(folder) / "feed.npz", feed)
-        arms = _arms(paths, sparse)
-        for count in threads or sorted({1, host["cores"]}):
-            what = f"latency at {checks.plural(count, 'thread')}"
-            answer = _asked(_latency_request(arms, inputs, count, seed), what, failures)
-            for name, arm in arms.items() if answer else ():
-                samples = tuple(sample for block in answer["blocks"] for sample in block["samples_ms"][name])
-                about = ("ms", samples, method, host["fingerprint"], arm.provider)
-                found.append(Measurement("latency", arm.model, count, *about))
+        series = _series(paths, sparse)
+        arms = {name: each.arm for name, each in series.items()}
+        for count in threads or sorted({1, about["cores"]}):
+            request = BlocksRequest(
+                arms, inputs, count, seed,
+                slot=SLOT, pin=False, spinning=True, samples=True, reload=False, limit_s=LIMIT_S,
+            )  # fmt: skip
+            answer = _asked(host, request, f"latency at {checks.plural(count, 'thread')}", failures)
+            if answer is None:
+                continue
+            for name, each in series.items():
+                samples = tuple(sample for block in answer.blocks for sample in block.samples_ms[name])
+                given = (samples, method, about["fingerprint"], each.provider)
+                found.append(Measurement("latency", each.model, count, "ms", *given))
         if loads:
-            found += _loads(arms, inputs, host["fingerprint"], seed, failures)
-    return Bench(host, tuple(found), tuple(failures))
-
-
-def _latency_request(arms: Mapping[str, _Arm], inputs: str, threads: int, seed: int) -> dict[str, Any]:
-    return {
-        "kind": "blocks",
-        "arms": {name: arm.spec for name, arm in arms.items()},
-        "feed": inputs,
-        "threads": threads,
-        "seed": seed,
-        "blocks": BLOCKS,
-        "cpus": None,
-        "slot": SLOT,
-        "spinning": True,
-        "samples": True,
-        "reload": False,
-        "limit_s": LIMIT_S,
-        "instructions": False,
-    }
+            found += _loads(host, series, inputs, about["fingerprint"], seed, failures)
+    return Profile(about, tuple(found), tuple(failures))
 
 
 def _fed(feed: checks.Feed) -> str:
-    """On what, as in: input 'x' of 1×784."""
+    """Say on what was measured, as in: input 'x' of 1×784."""
     shown = [f"{name!r} of {'×'.join(map(str, array.shape)) or 'one value'}" for name, array in feed.items()]
     return f"{'input' if len(shown) == 1 else 'inputs'} {text.listing(shown, 4)}" if shown else "no inputs"
 
 
-def _loads(arms: Mapping[str, _Arm], inputs: str, host: str, seed: int, failures: list[str]) -> list[Measurement]:
-    order = list(arms) * LOADS
+def _loads(
+    host: Host, series: Mapping[str, _Series], inputs: str, fingerprint: str, seed: int, failures: list[str]
+) -> list[Measurement]:
+    """Measure load time, first inference and peak memory of every series in LOADS fresh processes, in random order."""
+    order = list(series) * LOADS
     random.Random(seed).shuffle(order)  # noqa: S311
-    answers: dict[str, list[dict[str, Any]]] = {name: [] for name in arms}
+    answers: dict[str, list[LoadAnswer]] = {name: [] for name in series}
     for name in order:
-        request = {"kind": "load", "arms": {name: arms[name].spec}, "feed": inputs, "threads": 1}
-        answer = _asked(request, f"load time of {name}", failures)
-        if answer:
-            answers[name].append(answer)
+        answer = _asked(host, LoadRequest({name: series[name].arm}, inputs), f"load time of {name}", failures)
+        answers[name] += [answer] if answer else []
     found = []
-    for what, key, unit in (
+    for what, field, unit in (
         ("load", "load_ms", "ms"),
         ("first-inference", "first_inference_ms", "ms"),
         ("peak-memory", "peak_memory_bytes", "bytes"),
     ):
-        for name, given in answers.items():
-            samples = tuple(float(answer[key]) for answer in given if answer[key] is not None)
+        for name, each in series.items():
+            samples = tuple(float(v) for v in (getattr(given, field) for given in answers[name]) if v is not None)
             if samples:
-                arm = arms[name]
-                found.append(Measurement(what, arm.model, 1, unit, samples, LOAD_METHOD, host, arm.provider))
+                filed = (what, each.model, 1, unit, samples, LOAD_METHOD, fingerprint, each.provider)
+                found.append(Measurement(*filed))
     return found
 
 
-def _asked(request: Mapping[str, Any], what: str, failures: list[str]) -> dict[str, Any]:
-    """One question to a fresh worker; {} and a sentence in `failures` where it gives no answer."""
+def _asked(host: Host, request: Request[Answer], what: str, failures: list[str]) -> Answer | None:
+    """Ask; None and a sentence in `failures` where there is no answer."""
     try:
-        return ask(request, TIMEOUT_S)
+        return host.ask(request, TIMEOUT_S)
     except NoAnswerError as error:
         failures.append(f"{what}: not measured, {f'{error.arm} ' if error.kind == 'model' else ''}{error}")
-        return {}
+        return None

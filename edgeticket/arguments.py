@@ -1,0 +1,71 @@
+"""What public functions take: places as text, paths or results, one value or several, and arguments written once."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import ParamSpec, Protocol, TypeAlias, TypeVar
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+Value = TypeVar("Value", str, int, Path)
+
+
+class HasFolder(Protocol):
+    """A result that lies in a folder, as those of `find` and `export` do."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+
+
+Place: TypeAlias = str | Path | HasFolder
+
+
+def path_of(place: Place) -> Path:
+    """The path of a file or folder that was named, or the folder of a result."""
+    return Path(place) if isinstance(place, str | Path) else place.folder
+
+
+def paths_of(places: Place | Iterable[Place]) -> tuple[Path, ...]:
+    """The paths of one place or of several."""
+    if isinstance(places, str | Path) or not isinstance(places, Iterable):
+        return (path_of(places),)
+    return tuple(path_of(place) for place in places)
+
+
+def several(given: Value | Iterable[Value]) -> tuple[Value, ...]:
+    """One value or several as a tuple; a text is one value and not its letters."""
+    return (given,) if isinstance(given, str | int | Path) else tuple(given)
+
+
+def takes_arguments_of(
+    request: Callable[P, object], *more: inspect.Parameter
+) -> Callable[[Callable[..., Result]], Callable[P, Result]]:
+    """A decorator for a function that passes its arguments on to a request, where they are written once.
+
+    Type checkers see the request's arguments, and so do help(), editors and notebooks, with `more` of the function's
+    own behind them.
+    """
+    given = inspect.signature(request)
+    made = {
+        field.name: field.default_factory()
+        for field in (dataclasses.fields(request) if dataclasses.is_dataclass(request) else ())
+        if field.default_factory is not dataclasses.MISSING
+    }
+    shown = [each.replace(default=made[name]) if name in made else each for name, each in given.parameters.items()]
+
+    def decorate(function: Callable[..., Result]) -> Callable[P, Result]:
+        returns = inspect.signature(function).return_annotation
+        signature = given.replace(parameters=[*shown, *more], return_annotation=returns)
+        function.__signature__ = signature  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def keyword(name: str, default: object, annotation: str) -> inspect.Parameter:
+    """A keyword of a function's own, for `takes_arguments_of`."""
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

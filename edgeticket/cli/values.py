@@ -1,0 +1,77 @@
+"""Functions say what an option's text means: click's own class of types is generic in new versions only."""
+
+from __future__ import annotations
+
+import click
+
+
+def density(value: str) -> float:
+    """Read a share of the weights: '3.6%' or '0.036'."""
+    text = value.strip()
+    try:
+        share = float(text.rstrip("% ")) / (100 if text.endswith("%") else 1)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not a density; write 3.6% or 0.036") from error
+    if not 0 < share <= 1:
+        raise click.BadParameter(f"{value!r} is not between 0 and 100 %; write 3.6% or 0.036")
+    return share
+
+
+def input_shape(value: str) -> tuple[str, tuple[int, ...]]:
+    """Read an input's name and its shape: 'x=1x3x32x32'."""
+    name, _, axes = value.rpartition("=")
+    parts = axes.lower().split("x")
+    if not name or not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise click.BadParameter(f"{value!r} is not an input's shape; write NAME=1x3x32x32")
+    return name, tuple(int(part) for part in parts)
+
+
+def share(value: str) -> float | None:
+    """Read a tolerance, '5%' or '0.05', as a share; 'off' is None."""
+    text = value.strip().lower()
+    if text == "off":
+        return None
+    try:
+        found = float(text.rstrip("% ")) / (100 if text.endswith("%") else 1)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not a tolerance; write 5%, 0.05 or off") from error
+    if not 0 <= found <= 10:
+        raise click.BadParameter(f"{value!r} is not between 0 and 1000 %; write 5%, 0.05 or off")
+    return found
+
+
+def points(value: str) -> float | None:
+    """Read a drop in the metric's unit, '0.5'; 'off' is None."""
+    if value.strip().lower() == "off":
+        return None
+    try:
+        found = float(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not a number of points; write 0.5 or off") from error
+    if not 0 <= found < float("inf"):
+        raise click.BadParameter(f"{value!r} is not 0 or more; write 0.5 or off")
+    return found
+
+
+def numbers(value: str) -> tuple[int, ...]:
+    """Read numbers of rounds: '3,7,9'."""
+    try:
+        return tuple(int(part) for part in value.split(","))
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r}: write round numbers, as in 3,7,9") from error
+
+
+def counts(value: str) -> tuple[int, ...]:
+    """Read numbers of threads: '1,2'."""
+    parts = value.split(",")
+    if not all(part.strip().isascii() and part.strip().isdigit() and int(part) > 0 for part in parts):
+        raise click.BadParameter(f"{value!r} are no numbers of threads; write 1,2")
+    return tuple(dict.fromkeys(int(part) for part in parts))
+
+
+def names(value: str) -> tuple[str, ...]:
+    """Read names with commas between them: 'cpu,sparse'."""
+    found = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+    if not found:
+        raise click.BadParameter("give one name at least, as in cpu,sparse")
+    return found

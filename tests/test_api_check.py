@@ -1,0 +1,144 @@
+"""`check` from Python: an artifact alone or a comparison, by what is given; paths as text, as paths or as results."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from pathlib import Path
+
+import click
+import pytest
+import sample_artifacts
+
+import edgeticket
+from edgeticket import api
+from edgeticket.arguments import path_of, paths_of, several
+from edgeticket.artifact.checks import Outcome
+from edgeticket.benchmark.bench import Bench
+from edgeticket.benchmark.request import BenchRequest
+from edgeticket.cli import main
+from edgeticket.errors import InputError
+from edgeticket.gate import run
+from edgeticket.gate.comparison import Comparison
+from edgeticket.gate.request import ComparisonRequest
+from edgeticket.lottery import api as lottery
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[ComparisonRequest]:
+    """The comparisons that were asked for; none is measured."""
+    found: list[ComparisonRequest] = []
+
+    def check(request: ComparisonRequest, _watch: object) -> Comparison:
+        found.append(request)
+        return Comparison("small", {}, None, {}, (), (), ("a <remark>",), 1.0, 0)
+
+    monkeypatch.setattr(run, "check", check)
+    return found
+
+
+def test_an_artifact_alone_is_checked_itself(artifact: Path) -> None:
+    outcome = edgeticket.check(str(artifact))
+    assert isinstance(outcome, Outcome)
+    assert repr(outcome).splitlines()[0].split()[:2] == ["hashes", "pass"]
+    assert "<td>golden</td><td>pass</td>" in outcome._repr_html_()
+    assert [each.name for each in edgeticket.check(artifact, engine=True, threads=1).checks][-1] == "engine"
+
+
+def test_what_an_outcome_shows_in_a_notebook_is_escaped(tmp_path: Path) -> None:
+    outcome = Outcome("<folder>", {}, ())
+    assert "&lt;folder&gt;: pass" in outcome._repr_html_()
+
+
+def test_with_a_baseline_or_a_budget_it_is_a_comparison(artifact: Path, asked: list[ComparisonRequest]) -> None:
+    report = edgeticket.check(artifact, baseline="old.onnx", max_latency=0.1, threads=1, providers="sparse")
+    assert isinstance(report, Comparison)
+    assert "a <remark>" in repr(report)
+    assert "a &lt;remark&gt;" in report._repr_html_()
+    edgeticket.check(artifact, "old.onnx")
+    edgeticket.check(artifact, budget_ms=2.0)
+    assert [(each.baseline, each.max_latency, each.budget_ms) for each in asked] == [
+        ("old.onnx", 0.1, None),
+        ("old.onnx", 0.05, None),
+        (None, 0.05, 2.0),
+    ]
+    assert (asked[0].provider_names, asked[0].thread_counts) == (("sparse",), (1,))
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"max_latency": 0.1}, "max_latency: these are for a comparison; give baseline="),
+        ({"threads": (1, 2)}, "several numbers of threads: these are for a comparison"),
+        ({"baseline": "b.onnx", "engine": True}, "engine=True is for an artifact alone"),
+        ({"baseline": "b.onnx", "threads": 4096}, "--threads 4096: this process may use"),
+        ({"baseline": "b.onnx", "budget_host": "typo"}, "'typo': give any, this, or the fingerprint"),
+    ],
+)
+def test_what_has_no_effect_is_refused(artifact: Path, given: dict[str, object], sentence: str) -> None:
+    with pytest.raises(InputError) as error:
+        edgeticket.check(artifact, **given)  # type: ignore[call-overload]
+    assert sentence in str(error.value)
+
+
+def test_a_result_stands_for_its_folder(artifact: Path, tmp_path: Path) -> None:
+    found = lottery.Found(sample_artifacts.ticket(tmp_path / "run" / "trial-0").parent, ())
+    exported = edgeticket.export(found, bench=False, out=str(tmp_path / "out"))
+    assert exported.folder == tmp_path / "out"
+    assert edgeticket.check(exported).exit_code == 0
+    assert repr(exported).splitlines()[0] == f"small: {tmp_path / 'out'}"
+    assert f"report: {tmp_path / 'out' / 'report.html'}" in exported._repr_html_()
+    assert path_of(exported) == tmp_path / "out"
+    assert paths_of(["a", Path("b"), exported]) == (Path("a"), Path("b"), tmp_path / "out")
+    assert paths_of(exported) == (tmp_path / "out",)
+
+
+def test_one_value_or_several() -> None:
+    assert several("cpu") == ("cpu",)
+    assert several(["cpu", "sparse"]) == ("cpu", "sparse")
+    assert several(2) == (2,)
+    assert BenchRequest("a.onnx").paths == (Path("a.onnx"),)
+    assert BenchRequest(["a.onnx", Path("b")]).paths == (Path("a.onnx"), Path("b"))
+    with pytest.raises(InputError, match="give a model at least"):
+        BenchRequest([])
+
+
+def test_a_bench_shows_itself() -> None:
+    done = Bench([], ["a<b>"], {}, [], ["Nothing was measured."])
+    assert repr(done) == "a<b>: 0 s\nNothing was measured."
+    assert "a&lt;b&gt;" in done._repr_html_()
+
+
+def test_find_takes_a_request_or_its_arguments_and_not_both() -> None:
+    wanted = edgeticket.request("lenet-digits", controls="reinit", data_dirs="data", out="runs/x")
+    assert (wanted.folder, wanted.data_dirs, wanted.goal.controls) == (Path("runs/x"), (Path("data"),), ("reinit",))
+    with pytest.raises(InputError, match="until: a request was given, which holds all arguments"):
+        edgeticket.find(wanted, until=0.5)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("command", "takes"),
+    [
+        ("find", lottery.request),
+        ("export", api.export),
+        ("inspect", api.inspect),
+        ("bench", BenchRequest),
+        ("check", ComparisonRequest),
+    ],
+)
+def test_an_option_bears_the_name_of_its_argument(command: str, takes: object) -> None:
+    """The command line hands its options on by their names, so an argument that no option sets stands here."""
+    options = {parameter.name for parameter in main.commands[command].params if isinstance(parameter, click.Parameter)}
+    arguments = set(inspect.signature(takes).parameters)  # type: ignore[arg-type]
+    made = (
+        {"max_counts", "accuracy_asked"} if takes is ComparisonRequest else {"bench"} if command == "export" else set()
+    )
+    assert arguments - made <= options
+
+
+def test_a_request_says_what_each_argument_is_by_default() -> None:
+    given = {field.name: field for field in dataclasses.fields(ComparisonRequest)}
+    shown = inspect.signature(edgeticket.check).parameters
+    assert set(shown) == {*given, "engine"}
+    assert "<factory>" not in str(inspect.signature(edgeticket.check))
+    assert shown["max_latency"].default == given["max_latency"].default == 0.05
