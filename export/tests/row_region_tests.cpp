@@ -8,6 +8,7 @@
 #include <functional>
 #include <new>
 
+#include "engine/plan/maps/map_planner.h"
 #include "engine/plan/memory.h"
 #include "engine/plan/place.h"
 
@@ -127,6 +128,16 @@ int test_fusing() {
     return failed;
 }
 
+// A caller who counts no thread has one, as rows and as maps.
+int test_one_thread_at_least() {
+    Region rows = biased(Op::Fc, {2}, {1, 2}), maps = biased(Op::Conv, {2, 1, 2}, {1, 1, 2, 2});
+    const RowProgram over_rows = plan_rows(rows, {best_isa(), 0});
+    const MapProgram over_maps = plan_maps(maps, {best_isa(), -1});
+    if (over_rows.threads == 1 && over_maps.threads == 1) return 0;
+    std::printf("plans for no thread have %d and %d threads\n", over_rows.threads, over_maps.threads);
+    return 1;
+}
+
 // What is more than can be addressed is refused, and never a small piece of memory in its place.
 int test_sizes_beyond_memory() {
     constexpr std::size_t most = SIZE_MAX;
@@ -162,6 +173,6 @@ int test_sizes_beyond_memory() {
 int main(int argc, char** argv) {
     const int count = argc > 1 ? std::atoi(argv[1]) : 500;
     const unsigned first = argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 1;
-    const int others = test_fusing() + test_sizes_beyond_memory();
+    const int others = test_fusing() + test_one_thread_at_least() + test_sizes_beyond_memory();
     return test_regions(count, first, 70, [](Chance& chance) { return Maker(chance).make(); }) > 0 || others > 0;
 }

@@ -34,7 +34,7 @@ class MapPlanner {
           row_major_(region_.values.size(), -1),
           home_(region_.values.size(), -1),
           copy_(arrangement_.copies.size(), -1) {
-        program_.threads = settings.threads;
+        program_.threads = std::max(1, settings.threads);
     }
 
     MapProgram plan() {
