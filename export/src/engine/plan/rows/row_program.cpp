@@ -81,7 +81,9 @@ void RowPlanner::add_step(const Fused& group) {
     } else {
         throw std::invalid_argument(node.name + ": not computed row by row");
     }
-    at(program_.reports, step.node).kernel = step.layer ? step.layer->row_kernel().name : "flat";
+    NodeReport& report = at(program_.reports, step.node);
+    report.kernel = step.layer ? step.layer->row_kernel().name : "flat";
+    if (step.layer) report.density = step.layer->density();
     program_.steps.push_back(std::move(step));
 }
 
