@@ -5,6 +5,7 @@
 #include "engine/region/index.h"
 
 namespace edgeticket {
+
 std::vector<double> cpu_parts_of(const Region& region, const Fused& group, const CpuCost& cpu, std::int64_t items) {
     const auto us = [&](const Node& node) {
         return cpu.node_us(node, region.shape(node.inputs[0]), region.shape(node.output), items);

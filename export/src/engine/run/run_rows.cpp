@@ -102,8 +102,8 @@ void Runner::run_part(const Items& part, const RowSchedule& schedule) const {
             for (const RowStep& step : program_.steps) run_rows(chunk, step);
         chunk.first += chunk.count;
     }
-    for (std::size_t o = 0; o < program_.outputs.size();
-         ++o) {  // those that no step writes, and in rows a value's second output
+    // Outputs that no step writes are copied, and in rows a value's second output.
+    for (std::size_t o = 0; o < program_.outputs.size(); ++o) {
         const RowValue& held = value(program_.outputs[o]);
         if (held.input < 0 && held.output == static_cast<int>(o)) continue;
         const void* const from = held.input >= 0 ? part.inputs[held.input] : part.outputs[held.output];
