@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, cast, overload
 
@@ -143,6 +144,7 @@ def check(
         if engine:
             raise InputError("engine=True is for an artifact alone; a comparison takes providers=('cpu', 'sparse')")
         return check_against(ComparisonRequest(candidate, baseline, **asked))
+    signature(ComparisonRequest).bind_partial(**asked)  # a name that there is not is a TypeError
     counts = several(asked.pop("threads", 1))
     if asked or len(counts) != 1:
         named = ", ".join(asked) or "several numbers of threads"

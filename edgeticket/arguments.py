@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ParamSpec, Protocol, TypeAlias, TypeVar
 
+from edgeticket.errors import InputError
+
 P = ParamSpec("P")
 Result = TypeVar("Result")
 Value = TypeVar("Value", str, int, Path)
@@ -25,8 +27,17 @@ Place: TypeAlias = str | Path | HasFolder
 
 
 def path_of(place: Place) -> Path:
-    """The path of a file or folder that was named, or the folder of a result."""
-    return Path(place) if isinstance(place, str | Path) else place.folder
+    """The path of a file or folder that was named, or the folder of a result.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if isinstance(place, str | Path):
+        return Path(place)
+    folder = getattr(place, "folder", None)
+    if not isinstance(folder, Path):
+        raise InputError(f"{place!r}: give a path, as text or as a Path, or a result that lies in a folder")
+    return folder
 
 
 def paths_of(places: Place | Iterable[Place]) -> tuple[Path, ...]:

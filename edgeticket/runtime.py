@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from edgeticket import engine
+from edgeticket.arguments import Place, path_of
 from edgeticket.engine import CPU_PROVIDER, EP_NAME, library_path
 from edgeticket.errors import EngineError, InputError, ModelError
 
@@ -46,6 +47,7 @@ _ORT_ERRORS: tuple[type[Exception], ...] = (
 _SILENT = 4  # fatal only: what fails is raised as an exception as well, and the rest is advice
 _LONGEST_REASON = 400
 _OLDEST, _BY_NAME = (1, 24, 3), (1, 25, 0)
+MODEL = "model.onnx"  # of an artifact
 _LARGEST_BYTES = 2**31 - 1  # protobuf's limit for a message in memory
 VERSION: str = ort.__version__
 Session: TypeAlias = ort.InferenceSession
@@ -72,7 +74,7 @@ def register() -> str:
 
 
 def session(
-    model: bytes | str | Path,
+    model: bytes | Place,
     *,
     threads: int = 1,
     spinning: bool = True,
@@ -85,7 +87,8 @@ def session(
     so, and the CPU provider runs everything.
 
     Args:
-        model: a serialised ONNX model, or the path of one; above 2 GB only a path will do.
+        model: a serialised ONNX model, or the path of one; above 2 GB only a path will do. An artifact stands for its
+            model: its folder, a ticket's or run's folder with one inside, or what `export` returned.
         threads: threads inside an operator, the caller's own included; 0 lets the runtime take every core.
         spinning: False lets idle threads sleep instead of burning a core between operators.
         sparse: False asks for the CPU provider alone.
@@ -97,7 +100,7 @@ def session(
         ModelError: the runtime cannot load the model: damaged, or with operators it does not know.
         EngineError: a provider option that does not exist, or a value that it does not take.
     """
-    path = Path(model) if isinstance(model, str) else model
+    path = _source(model)
     if not sparse:
         return cpu_session(path, threads=threads, spinning=spinning)
     given = dict(provider_options or {})
@@ -222,6 +225,18 @@ def _device() -> ort.OrtEpDevice | None:
 def _release() -> tuple[int, ...]:
     """(1, 25, 0) of "1.25.0" or "1.25.0.dev1"."""
     return tuple(int(part) for part in VERSION.split(".")[:3] if part.isdigit())
+
+
+def _source(model: bytes | Place) -> bytes | Path:
+    """The bytes, the file that was named, or the model of the artifact that was; no hash is looked at."""
+    if isinstance(model, bytes):
+        return model
+    try:
+        path = path_of(model)
+    except InputError as error:
+        raise ModelError(f"{model!r} is neither the path of a model nor its bytes") from error
+    inside = (path / MODEL, path / "artifact" / MODEL)
+    return next((file for file in inside if file.is_file()), path)
 
 
 def _name(model: bytes | Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -101,6 +102,38 @@ def test_one_value_or_several() -> None:
     assert BenchRequest(["a.onnx", Path("b")]).paths == (Path("a.onnx"), Path("b"))
     with pytest.raises(InputError, match="give a model at least"):
         BenchRequest([])
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"threads": 0}, "threads count from 1"),
+        ({"threads": ()}, "need one value at least"),
+        ({"providers": ()}, "need one value at least"),
+        ({"seconds": -1.0}, "seconds -1: give a number above 0"),
+    ],
+)
+def test_a_bench_without_meaning_is_refused(given: dict[str, object], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        BenchRequest("a.onnx", **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [None, 3, b"model.onnx", ["a"]])
+def test_what_is_no_place_is_refused_in_a_sentence(given: object) -> None:
+    for asked in (edgeticket.check, edgeticket.export, edgeticket.inspect):
+        with pytest.raises(InputError, match="give a path, as text or as a Path, or a result"):
+            asked(given)  # type: ignore[arg-type]
+
+
+def test_a_misspelt_argument_is_a_type_error_and_no_advice(artifact: Path) -> None:
+    with pytest.raises(TypeError, match="basline"):
+        edgeticket.check(artifact, basline="b.onnx")  # type: ignore[call-overload]
+
+
+def test_a_session_takes_the_artifact_that_a_result_or_a_folder_stands_for(artifact: Path, tmp_path: Path) -> None:
+    (tmp_path / "artifact").symlink_to(artifact.resolve())
+    for place in (artifact, str(artifact), tmp_path, SimpleNamespace(folder=artifact), artifact / "model.onnx"):
+        assert edgeticket.session(place).get_inputs()
 
 
 def test_a_bench_shows_itself() -> None:

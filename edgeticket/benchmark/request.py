@@ -16,7 +16,7 @@ class BenchRequest:
     """`models`: one or several; `providers` and `threads` likewise; `seconds` for each provider and number of threads.
 
     Raises:
-        InputError: no model, or more threads than this process may use cores.
+        InputError: no model, no provider, no time, or threads that this process has no cores for.
     """
 
     models: Place | Sequence[Place]
@@ -29,8 +29,12 @@ class BenchRequest:
 
     def __post_init__(self) -> None:
         cores = checks.cores()
-        if not self.paths or max(self.thread_counts) > cores:
+        if not self.paths or max(self.thread_counts, default=1) > cores:
             raise InputError(f"give a model at least, and no more threads than {checks.plural(cores, 'core')}")
+        if not self.provider_names or min(self.thread_counts, default=0) < 1:
+            raise InputError("--providers and --threads need one value at least, and threads count from 1")
+        if not self.seconds > 0:
+            raise InputError(f"seconds {self.seconds:g}: give a number above 0")
 
     @property
     def paths(self) -> tuple[Path, ...]:

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -25,7 +25,7 @@ class Commands(click.Group):
             try:
                 return super().main(*args, **kwargs)
             finally:
-                sys.stdout.flush()  # what is still buffered fails here, and not when the interpreter ends
+                _write_what_is_buffered()
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Read the arguments, and print the help where it is asked for."""
@@ -33,7 +33,11 @@ class Commands(click.Group):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that was named."""
+        """Run the command that was named; its error may have no reader either."""
+        with _no_verdict_of_a_closed_pipe():
+            return self._explained(ctx)
+
+    def _explained(self, ctx: click.Context) -> Any:
         try:
             with _no_verdict_of_a_closed_pipe(), refusals_explained():
                 return super().invoke(ctx)
@@ -75,6 +79,28 @@ def _no_verdict_of_a_closed_pipe() -> Iterator[None]:
         try:
             stream.flush()
         except BrokenPipeError:
-            with suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            _write_to_nowhere(stream)
     raise SystemExit(int(Exit.CLOSED_PIPE))
+
+
+def _write_what_is_buffered() -> None:
+    """Write it now: what a full disk refuses is a sentence here, and a traceback when the interpreter ends.
+
+    Raises:
+        SystemExit: it could not be written.
+    """
+    if sys.stdout is None:  # the process was started with its output closed
+        return
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _write_to_nowhere(sys.stdout)
+        click.echo(f"edgeticket: standard output: {error.strerror}; send it somewhere else", err=True)
+        raise SystemExit(int(Exit.USAGE)) from error
+
+
+def _write_to_nowhere(stream: TextIO) -> None:
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -20,7 +20,8 @@ def console(log_width: int = 200) -> Console:
     """Make a console as wide as the terminal; a log has no width to keep to and gets `log_width` columns."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else log_width)
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()  # None: the process was started with it closed
+    return Console(highlight=False, width=None if on_terminal else log_width)
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def open_folder(folder: Path, trial: Prepared, goal: Goal, choice: Choice, watch
     if not record.rounds and store.read_checkpoint(folder) is None:
         # nothing was trained: nothing binds a second attempt to the settings of the first
         return _create(folder, trial, goal, choice, watcher)
-    same_versions = record.provenance["versions"] == versions()
+    same_versions = record.provenance.get("versions") == versions()
     _refuse_other_settings(folder, record, trial, same_versions)
     if not same_versions:
         watcher.note(

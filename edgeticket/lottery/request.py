@@ -19,6 +19,8 @@ from edgeticket.lottery.trial import Lottery
 from edgeticket.lottery.watcher import Watcher
 from edgeticket.ticket import store
 
+DEVICES = ("auto", "cpu", "cuda")
+
 
 @dataclass(frozen=True)
 class FindRequest:
@@ -66,6 +68,8 @@ def check(request: FindRequest, task: Task) -> None:
         raise InputError(f"--keep-test {goal.keep_test}: keep at least 1 example")
     if request.settings.criterion not in CRITERIA:
         raise InputError(f"--criterion {request.settings.criterion}: choose from {', '.join(CRITERIA)}")
+    if request.settings.device not in DEVICES:
+        raise InputError(f"--device {request.settings.device}: choose from {', '.join(DEVICES)}")
     if request.settings.device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: this PyTorch sees no GPU; use --device cpu, or install a CUDA build of torch")
 
@@ -78,7 +82,8 @@ def resolve(request: FindRequest) -> FindRequest:
     threads = request.threads
     if threads is None:
         there = store.trials(request.folder)
-        threads = int(store.read_record(there[0]).settings["--threads"]) if there else 0  # 0: by the work, see Lottery
+        recorded = store.read_record(there[0]).settings.get("--threads", Settings.threads) if there else 0
+        threads = int(recorded)  # 0: by the work, see prepare
     return replace(request, settings=replace(settings, threads=threads))
 
 

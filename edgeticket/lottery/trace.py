@@ -41,6 +41,8 @@ def trace(network: nn.Module, example: Tensor, task_name: str) -> bytes:
     try:
         model = _export(network, example)
     except Exception as error:
+        if _interrupted(error):
+            raise KeyboardInterrupt from error
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
@@ -84,6 +86,14 @@ def _export(network: nn.Module, example: Tensor) -> ModelProto:
         logging.disable(logged)
     assert program is not None
     return program.model_proto
+
+
+def _interrupted(error: BaseException) -> bool:
+    """Say whether Ctrl-C is behind an error: torch, stopped amid its imports, fails on what is not there yet."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, KeyboardInterrupt):
+        seen = seen.__context__
+    return seen is not None
 
 
 def _strip(model: ModelProto) -> None:

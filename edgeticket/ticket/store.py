@@ -69,7 +69,10 @@ def read_record(folder: Path) -> Record:
     try:
         record = msgspec.json.decode(sealed[1], type=Record)
     except msgspec.ValidationError as error:
-        raise IntegrityError(f"{path}: its fields are not a ticket's ({error}); find the ticket again") from error
+        raise IntegrityError(
+            f"{path}: its fields are not a ticket's ({error}). It is as it was written: use the edgeticket that "
+            "wrote it, or find the ticket again"
+        ) from error
     if record.format != FORMAT:
         raise FolderError(f"{path}: holds {record.format!r}, not {FORMAT!r}")
     return record

@@ -111,6 +111,40 @@ def test_a_shell_sees_the_code_of_a_closed_pipe(model: Path) -> None:
     assert done.stderr == ""
 
 
+def shell(script: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Run a line of sh that calls `$edgeticket`, with Python's own buffers."""
+    environment = {**os.environ, "edgeticket": f"{sys.executable} -m edgeticket", "PYTHONPATH": str(ROOT)}
+    environment.pop("PYTHONUNBUFFERED", None)
+    return subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+    )
+
+
+def test_an_error_that_nobody_reads_is_no_verdict_either(tmp_path: Path) -> None:
+    shell("($edgeticket inspect nothing.onnx 2>&1 >/dev/null; echo $? > code) | true", tmp_path)
+    assert int((tmp_path / "code").read_text()) == Exit.CLOSED_PIPE
+
+
+@pytest.mark.parametrize("command", ["check '{artifact}'", "check '{artifact}' --quiet", "inspect '{model}'", "--help"])
+def test_a_process_that_was_started_without_an_output_ends_as_with_one(
+    command: str, artifact: Path, model: Path, tmp_path: Path
+) -> None:
+    done = shell(f"$edgeticket {command.format(artifact=artifact, model=model)} >&-", tmp_path)
+    assert (done.returncode, done.stderr) == (Exit.YES, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("command", ["check '{artifact}' --json -", "inspect '{model}'", "--help", "tasks"])
+def test_an_output_that_takes_nothing_is_said_in_a_sentence(
+    command: str, artifact: Path, model: Path, tmp_path: Path
+) -> None:
+    done = shell(f"$edgeticket {command.format(artifact=artifact, model=model)} > /dev/full", tmp_path)
+    assert done.returncode == Exit.USAGE, done.stderr
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
 def test_the_help_names_every_exit_code() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "edgeticket", "--help"], capture_output=True, text=True, cwd=ROOT, check=True

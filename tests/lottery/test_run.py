@@ -186,6 +186,8 @@ def test_what_is_out_of_range_is_refused_before_anything_is_written(
 def test_a_gpu_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="this PyTorch sees no GPU"):
         api.find(request(tmp_path, device="cuda"))
+    with pytest.raises(InputError, match="--device tpu: choose from auto, cpu, cuda"):
+        api.find(request(tmp_path, device="tpu"))
     assert resolve(request(tmp_path, device="auto")).settings.device == "cpu"
 
 

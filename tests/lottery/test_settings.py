@@ -14,6 +14,8 @@ from tiny_task import tiny
 
 from edgeticket.errors import FolderError
 from edgeticket.lottery import settings as module
+from edgeticket.lottery.api import request
+from edgeticket.lottery.run import find
 from edgeticket.lottery.settings import Goal, Settings, completed
 from edgeticket.lottery.task import Task
 from edgeticket.lottery.trial import Lottery
@@ -115,6 +117,16 @@ def test_settings_of_a_newer_version_are_refused_in_a_sentence(tmp_path: Path) -
     assert "a newer edgeticket than this one" in str(caught.value)
     assert "--clip-norm, task.device_map, task.limit, task.noise, task.shares.first, task.steps" in str(caught.value)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_record_without_threads_and_versions_goes_on_with_the_defaults(tmp_path: Path) -> None:
+    wanted = request(tiny, out=tmp_path, rounds=0)
+    [record] = find(wanted, lambda _: Silent())
+    settings = {key: value for key, value in record.settings.items() if key != "--threads"}
+    store.write_record(tmp_path / "trial-0", dataclasses.replace(record, settings=settings, provenance={}))
+    [after] = find(dataclasses.replace(wanted, goal=Goal(rounds=1)), lambda _: Silent())
+    assert after.rounds[:1] == record.rounds
+    assert len(after.rounds) == 2
 
 
 def test_every_setting_that_0_1_0_did_not_have_has_a_default() -> None:

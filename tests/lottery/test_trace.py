@@ -180,3 +180,15 @@ def test_whether_it_trains_is_left_to_the_trainer() -> None:
     trace.trace(network, torch.randn(2, 6), "t")
     assert all(np.array_equal(before[name], value) for name, value in weights_of(network).items())
     assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_ctrl_c_amid_the_imports_of_torch_is_no_error_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    def export(*_: object) -> onnx.ModelProto:
+        try:
+            raise KeyboardInterrupt
+        except torch.nothing.here:  # as torch._dynamo.exc was, before it was imported
+            raise
+
+    monkeypatch.setattr(trace, "_export", export)
+    with pytest.raises(KeyboardInterrupt):
+        trace.trace(make_network(mlp, 0), torch.zeros(2, 1), "task")
