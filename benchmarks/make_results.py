@@ -16,7 +16,7 @@ from typing import Any
 
 from edgeticket import text
 from edgeticket.lottery.plot import picture
-from edgeticket.lottery.summary import Row, from_json, rows
+from edgeticket.lottery.summary import RoundRow, from_json, rows
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 NUMBERS = DOCS / "results"
@@ -63,7 +63,7 @@ def load(name: str) -> Any:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def spread(table: list[Row], kind: str, number: int) -> Row | None:
+def spread(table: list[RoundRow], kind: str, number: int) -> RoundRow | None:
     return next((row for row in table if row.kind == kind and row.round == number), None)
 
 
@@ -100,7 +100,7 @@ def lenet() -> str:
     return "\n\n".join(lines)
 
 
-def controls(table: list[Row]) -> str:
+def controls(table: list[RoundRow]) -> str:
     numbers = sorted({row.round for row in table if row.kind != "ticket"})
     if not numbers:
         return ""
@@ -119,13 +119,13 @@ def controls(table: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def claims(table: list[Row], dense: Row) -> str:
-    def at(number: int, kind: str = "ticket") -> Row:
+def claims(table: list[RoundRow], dense: RoundRow) -> str:
+    def at(number: int, kind: str = "ticket") -> RoundRow:
         row = spread(table, kind, number)
         assert row is not None
         return row
 
-    def points(row: Row) -> float:
+    def points(row: RoundRow) -> float:
         return row.test_metric.mean - dense.test_metric.mean
 
     def seen(true: bool) -> str:
@@ -170,7 +170,7 @@ def claims(table: list[Row], dense: Row) -> str:
     return "\n".join(lines)
 
 
-def crossing(ordered: list[Row], points: Callable[[Row], float]) -> str:
+def crossing(ordered: list[RoundRow], points: Callable[[RoundRow], float]) -> str:
     """From which density on a line, densest first, stays below dense."""
     above = [place for place, row in enumerate(ordered) if points(row) >= 0]
     last = above[-1] if above else -1

@@ -85,7 +85,7 @@ def export(
         return exporter.run(path, None if out is None else Path(out), options)
 
 
-class Check(Protocol[P]):
+class CheckFunction(Protocol[P]):
     """What `check` returns: the outcome of an artifact's own checks, or the report of a comparison."""
 
     @overload  # both take a candidate alone; a comparison of nothing is refused
@@ -96,9 +96,11 @@ class Check(Protocol[P]):
 
 def _alone_or_compared(
     comparison: Callable[P, ComparisonRequest],
-) -> Callable[[Callable[..., Outcome | Comparison]], Check[P]]:
+) -> Callable[[Callable[..., Outcome | Comparison]], CheckFunction[P]]:
     """A decorator that gives `check` the arguments of a comparison beside those of an artifact alone."""
-    return cast("Callable[[Callable[..., Outcome | Comparison]], Check[P]]", takes_arguments_of(comparison, ENGINE))
+    return cast(
+        "Callable[[Callable[..., Outcome | Comparison]], CheckFunction[P]]", takes_arguments_of(comparison, ENGINE)
+    )
 
 
 @_alone_or_compared(ComparisonRequest)

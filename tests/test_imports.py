@@ -231,3 +231,14 @@ def test_importing_edgeticket_loads_nothing_heavy_and_reading_a_mask_no_torch() 
 
 def test_reading_a_ticket_needs_no_torch() -> None:
     assert not loaded("import edgeticket.ticket.store") & {"torch", "onnx", "onnxruntime", "matplotlib"}
+
+
+def test_no_two_classes_share_a_name() -> None:
+    """One name, one thing. The networks of the built-in tasks are written as their papers name them."""
+    homes: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        if not module.startswith("edgeticket.lottery.tasks."):
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.ClassDef):
+                    homes.setdefault(node.name, []).append(module)
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}

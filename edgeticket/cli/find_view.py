@@ -12,7 +12,7 @@ from edgeticket.cli.find_progress import Screen
 from edgeticket.lottery import api
 from edgeticket.lottery.load import load_task
 from edgeticket.lottery.request import FindRequest
-from edgeticket.lottery.summary import Row
+from edgeticket.lottery.summary import RoundRow
 from edgeticket.ticket import store
 
 
@@ -38,7 +38,7 @@ def find(wanted: FindRequest, *, quiet: bool, to_stderr: bool) -> api.Found:
     return found
 
 
-def _table(table: Sequence[Row]) -> Table:
+def _table(table: Sequence[RoundRow]) -> Table:
     """Draw minimum, mean and maximum of every round and control."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
     headers = ("mean (min-max)", "trials", "weights left", "stops at", "validation", "test", "test at the end")

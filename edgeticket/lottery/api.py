@@ -18,7 +18,7 @@ from edgeticket.lottery.load import default_folder, load_task
 from edgeticket.lottery.plot import picture
 from edgeticket.lottery.request import FindRequest, lanes
 from edgeticket.lottery.settings import Goal, Settings, one_of
-from edgeticket.lottery.summary import Row, as_json, rows, verdict
+from edgeticket.lottery.summary import RoundRow, as_json, rows, verdict
 from edgeticket.lottery.task import Task
 from edgeticket.lottery.watcher import Silent, Watcher
 from edgeticket.tables import ShowsTable, Table
@@ -47,7 +47,7 @@ class Found(ShowsTable):
         """One sentence a trial."""
         return [verdict(record) for record in self.records]
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[RoundRow]:
         """Minimum, mean and maximum over the trials, by round."""
         return rows(self.records)
 

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from edgeticket.lottery.summary import Row, rows
+from edgeticket.lottery.summary import RoundRow, rows
 from edgeticket.ticket.kinds import ControlKind
 from edgeticket.ticket.record import Record
 
@@ -54,7 +54,7 @@ def picture(records: Sequence[Record]) -> bytes:
     return buffer.getvalue()
 
 
-def _line(axes: Any, table: list[Row], name: str, colour: str, marker: str, legend: str) -> None:
+def _line(axes: Any, table: list[RoundRow], name: str, colour: str, marker: str, legend: str) -> None:
     x = [100 * row.density for row in table]
     spreads = [getattr(row, name) for row in table]
     y = [spread.mean for spread in spreads]

@@ -34,7 +34,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Row:
+class RoundRow:
     """One round, or one control of it, over all trials. Metrics in their own unit."""
 
     kind: str  # 'ticket', or a ControlKind
@@ -53,7 +53,7 @@ class Row:
         return f"{'round' if self.kind == 'ticket' else self.kind} {self.round}"
 
 
-def rows(records: Sequence[Record]) -> list[Row]:
+def rows(records: Sequence[Record]) -> list[RoundRow]:
     """Return the rows of the table: tickets first, by round, then the controls."""
     at = records[0].choice.at
     groups: dict[tuple[str, int], list[Round | Control]] = {}
@@ -64,7 +64,7 @@ def rows(records: Sequence[Record]) -> list[Row]:
             groups.setdefault((control.kind.value, control.round), []).append(control)
     order = ["ticket", *ControlKind]
     return [
-        Row(
+        RoundRow(
             kind=kind,
             round=number,
             trials=len(group),

@@ -22,7 +22,7 @@ STOLEN, WAITED, THROTTLED, CLOCK = "CPU time stolen", "CPU shared", "throttled",
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class HostState:
     """The state of the machine at one moment. Clocks in seconds; `monotonic` is the one that times inferences."""
 
     stolen_ticks: int | None
@@ -77,12 +77,12 @@ def waited(threads: int) -> float | None:
     return time.perf_counter() - time.thread_time() if threads == 1 and hasattr(time, "thread_time") else None
 
 
-def read(cpus: Sequence[int], threads: int) -> Snapshot:
+def read(cpus: Sequence[int], threads: int) -> HostState:
     """Read the state of these CPUs now, for a model that runs on `threads` threads of this process."""
-    return Snapshot(stolen_ticks(cpus), waited(threads), throttle_count(cpus), clocks())
+    return HostState(stolen_ticks(cpus), waited(threads), throttle_count(cpus), clocks())
 
 
-def fault(before: Snapshot, after: Snapshot) -> str | None:
+def fault(before: HostState, after: HostState) -> str | None:
     """Say why what was measured between two snapshots is dropped; None where nothing showed."""
     if clock_jumped(before.clocks, after.clocks):
         return CLOCK

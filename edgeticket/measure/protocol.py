@@ -62,7 +62,7 @@ class Request(Generic[Answer]):
 
 
 @dataclass(frozen=True)
-class Block:
+class TimedBlock:
     """The median of each arm in ms, why the block does not count (None: it does), and the samples if asked for."""
 
     ms: Mapping[str, float]
@@ -79,7 +79,7 @@ class BlocksAnswer:
     the reason why there are none.
     """
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[TimedBlock, ...]
     pinned: tuple[int, ...] | None = None
     placements: int = 1
     slowdown: Mapping[str, float] = field(default_factory=dict)
@@ -133,7 +133,7 @@ class LoadRequest(Request[LoadAnswer]):
 
 
 @dataclass(frozen=True)
-class Port:
+class RuntimePort:
     """An input or output as the runtime names it: its type like 'tensor(float)', free axes None."""
 
     name: str
@@ -145,8 +145,8 @@ class Port:
 class PortsAnswer:
     """The inputs and outputs of a model."""
 
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[RuntimePort, ...]
+    outputs: tuple[RuntimePort, ...]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,15 @@ import numpy as np
 from edgeticket.artifact import checks
 from edgeticket.measure import conditions, instructions, wire
 from edgeticket.measure.feed import read_feed
-from edgeticket.measure.protocol import Block, BlocksAnswer, BlocksRequest, Failure, LoadAnswer, LoadRequest, Request
+from edgeticket.measure.protocol import (
+    BlocksAnswer,
+    BlocksRequest,
+    Failure,
+    LoadAnswer,
+    LoadRequest,
+    Request,
+    TimedBlock,
+)
 from edgeticket.measure.session import EMPTY_MODEL, ModelFailedError, tell_through
 from edgeticket.measure.timed_model import TimedModel
 
@@ -54,7 +62,7 @@ def blocks(request: BlocksRequest) -> BlocksAnswer:
     chance, feed = random.Random(request.seed), read_feed(request.feed)  # noqa: S311
     watched = pinned if pinned is not None else sorted(os.sched_getaffinity(0)) if _affinity() else []
     models = [TimedModel(name, arm, feed, request.threads, request.spinning) for name, arm in request.arms.items()]
-    found: list[Block] = []
+    found: list[TimedBlock] = []
     begin, timing_s = time.perf_counter(), 0.0
     for number in range(request.blocks):
         if request.limit_s is not None and number >= 3 and time.perf_counter() - begin > request.limit_s:
@@ -67,7 +75,7 @@ def blocks(request: BlocksRequest) -> BlocksAnswer:
         after = conditions.read(watched, request.threads)
         timing_s += after.clocks["monotonic"] - before.clocks["monotonic"]
         medians = {name: float(np.median(times)) for name, times in samples.items()}
-        found.append(Block(medians, conditions.fault(before, after), samples if request.samples else {}))
+        found.append(TimedBlock(medians, conditions.fault(before, after), samples if request.samples else {}))
     counted, reason = _instructions(models) if request.instructions else ({}, None)
     return BlocksAnswer(
         tuple(found),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from edgeticket import text
 from edgeticket.report import plots
 from edgeticket.report.content import Content, elements
-from edgeticket.report.parts import Fold, Section, Table
+from edgeticket.report.parts import Fold, ReportTable, Section
 from edgeticket.report.plots import Plot
 from edgeticket.report.wording import shape, share
 
@@ -34,7 +34,7 @@ def layers(content: Content) -> Section | None:
         )
     header = ("Layer", "operator", "shape before", "zeros", "shape after", "zeros", "nonzeros")
     sentence = "Zeros per layer as given and as exported. A removed unit takes its zeros along."
-    table = Table(header, tuple(rows), prose=(1,))
+    table = ReportTable(header, tuple(rows), prose=(1,))
     summary = f"{text.plural(len(rows), 'layer')} in numbers"
     return _open_or_folded("Sparsity per layer", (sentence,), table, summary, _plot(content))
 
@@ -68,7 +68,7 @@ def tensors(content: Content) -> Section | None:
     if not rows:
         return None
     header = ("Tensor", "shape", "nonzeros", "bytes", "storage", "weights", "note")
-    table = Table(header, tuple(rows), prose=(4, 5, 6))
+    table = ReportTable(header, tuple(rows), prose=(4, 5, 6))
     return _open_or_folded("Storage per tensor", (), table, f"{text.plural(len(rows), 'tensor')} in numbers", None)
 
 
@@ -77,10 +77,12 @@ def passes(content: Content) -> Section | None:
     if not content.passes:
         return None
     rows = tuple((p["pass_name"], f"{p['changed']:,}", p["sentence"]) for p in content.passes)
-    return Section("What each pass did", (), Table(("Pass", "changed", "what, or why not"), rows, prose=(2,)))
+    return Section("What each pass did", (), ReportTable(("Pass", "changed", "what, or why not"), rows, prose=(2,)))
 
 
-def _open_or_folded(title: str, sentences: tuple[str, ...], table: Table, summary: str, plot: Plot | None) -> Section:
+def _open_or_folded(
+    title: str, sentences: tuple[str, ...], table: ReportTable, summary: str, plot: Plot | None
+) -> Section:
     if len(table.rows) <= MOST_ROWS:
         return Section(title, sentences, table, plot)
     return Section(title, sentences, None, plot, Fold(summary, table))

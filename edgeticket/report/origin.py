@@ -7,7 +7,7 @@ from typing import Any
 
 from edgeticket import text
 from edgeticket.report.content import Content
-from edgeticket.report.parts import Fold, Section, Table
+from edgeticket.report.parts import Fold, ReportTable, Section
 from edgeticket.report.wording import of_a_ticket
 
 
@@ -35,7 +35,7 @@ def proof(content: Content) -> Section:
         "network, and 16 units in the last place of the largest output."
     )
     notes = (derived,) if found.float64_error is not None else ()
-    return Section("Proof", (f"{ran}: {found.reason}.",), Table(("Outputs", "value"), rows), notes=notes)
+    return Section("Proof", (f"{ran}: {found.reason}.",), ReportTable(("Outputs", "value"), rows), notes=notes)
 
 
 def _figure(value: float | None) -> str | None:
@@ -51,7 +51,7 @@ def provenance(content: Content) -> Section:
         facts |= {f"host {key}": value for key, value in content.host.items()}
     facts["exported"] = content.created
     rows = tuple((key.replace("_", " "), _fact(value)) for key, value in facts.items() if value is not None)
-    fold = Fold("Source, versions and host", Table(("", ""), rows, prose=(1,)))
+    fold = Fold("Source, versions and host", ReportTable(("", ""), rows, prose=(1,)))
     return Section("Provenance", content.remarks, fold=fold)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgeticket import text
 from edgeticket.report import plots
 from edgeticket.report.content import Content
-from edgeticket.report.parts import Fold, Section, Table
+from edgeticket.report.parts import Fold, ReportTable, Section
 from edgeticket.report.wording import compared_with, relative, score
 
 GZIP = ".gz"  # the end of a key of `sizes`: the same file in gzip -9
@@ -49,9 +49,9 @@ def sizes(content: Content) -> Section:
     return Section(
         "Size",
         (f"Storage: {content.manifest.storage}, weights at rest: {content.manifest.weights}. {rebuilt}",),
-        Table(("The whole file", "size", "beside the first"), rows, strong=strong),
+        ReportTable(("The whole file", "size", "beside the first"), rows, strong=strong),
         plots.bars(drawn, strong=strong, title="Bytes of the whole file"),
-        Fold(f"All {len(every)} files in bytes, with gzip", Table(header, every, strong=keys.index("exported"))),
+        Fold(f"All {len(every)} files in bytes, with gzip", ReportTable(header, every, strong=keys.index("exported"))),
         (f"The other rows are the same network{removal} in every other storage; gzip is -9.",),
     )
 
@@ -91,7 +91,7 @@ def accuracy(content: Content) -> Section | None:
         (s.network, s.where, score(s.validation, unit), score(s.test, unit), f"{s.test_samples:,}")
         for s in content.scores
     )
-    table = Table(("Network", "at", "validation", "test", "test samples"), rows, prose=(1,), strong=len(rows) - 1)
+    table = ReportTable(("Network", "at", "validation", "test", "test samples"), rows, prose=(1,), strong=len(rows) - 1)
     if metric.builtin:
         how = f"Metric: {metric.name}. The rows at ONNX Runtime were computed in this export, the others in find."
     else:

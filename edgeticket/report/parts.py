@@ -8,7 +8,7 @@ from edgeticket.report.plots import Plot
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """Cells of text. The first column is left-aligned; so are those in `prose`, all others are numbers."""
 
     header: tuple[str, ...]
@@ -22,7 +22,7 @@ class Fold:
     """A table that a page shows on request, under one line that says what it holds."""
 
     summary: str
-    table: Table
+    table: ReportTable
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Section:
 
     title: str
     sentences: tuple[str, ...] = ()
-    table: Table | None = None
+    table: ReportTable | None = None
     plot: Plot | None = None
     fold: Fold | None = None
     notes: tuple[str, ...] = ()

@@ -67,7 +67,7 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class Spread:
+class Quantiles:
     """The percentiles of one quantity; a percentile that the samples do not give is None."""
 
     label: str
@@ -99,7 +99,7 @@ def pairs(rows: Sequence[tuple[str, float, float, str]], title: str, names: tupl
     return Plot(title, (tuple(drawn),), legend=(("plain", names[0]), ("strong", names[1])))
 
 
-def spreads(groups: Sequence[Sequence[Spread]], title: str, unit: str, show: Shown) -> Plot:
+def spreads(groups: Sequence[Sequence[Quantiles]], title: str, unit: str, show: Shown) -> Plot:
     """A bar to each median with the middle half of its samples, and a thin tail to p99 with a tick at p90 and p99.
 
     Args:
@@ -115,7 +115,7 @@ def spreads(groups: Sequence[Sequence[Spread]], title: str, unit: str, show: Sho
     return Plot(title, drawn, ticks, tuple(legend))
 
 
-def axis_limit(found: Sequence[Spread]) -> float:
+def axis_limit(found: Sequence[Quantiles]) -> float:
     """Where the axis ends. The medians decide: one slow sample in a hundred must not press them together."""
     most = max(spread.p50 for spread in found)
     slowest = max(max(spread.p75 or 0, spread.p90 or 0, spread.p99 or 0) for spread in found)
@@ -129,18 +129,18 @@ def axis_ticks(limit: float) -> list[float]:
     return [float(f"{count * step:.6g}") for count in range(math.floor(limit / step + 1e-9) + 1)]
 
 
-def _spread(spread: Spread, limit: float, show: Shown) -> Row:
+def _spread(spread: Quantiles, limit: float, show: Shown) -> Row:
     marks = tuple(_marks(spread, limit))
     far = [f"{name} {show(value)}" for name, value in _tail(spread) if value > limit]
     return Row(spread.label, marks, show(spread.p50), far[-1] if far else "", spread.strong)
 
 
-def _tail(spread: Spread) -> list[tuple[str, float]]:
+def _tail(spread: Quantiles) -> list[tuple[str, float]]:
     """The percentiles beyond the median that the samples give, by name."""
     return [(name, value) for name, value in (("p90", spread.p90), ("p99", spread.p99)) if value is not None]
 
 
-def _marks(spread: Spread, limit: float) -> Iterator[Mark]:
+def _marks(spread: Quantiles, limit: float) -> Iterator[Mark]:
     median = _share(spread.p50, limit)
     places = [_share(value, limit) for _, value in _tail(spread)]
     if places:

@@ -6,8 +6,8 @@ from edgeticket import text
 from edgeticket.measure.measurement import Measurement
 from edgeticket.report import plots
 from edgeticket.report.content import RUNS, Content
-from edgeticket.report.parts import Section, Table
-from edgeticket.report.plots import Plot, Spread
+from edgeticket.report.parts import ReportTable, Section
+from edgeticket.report.plots import Plot, Quantiles
 from edgeticket.report.wording import model_name, times, zeros_sentence
 
 CAUTION = "These are one host's numbers, shown to be read; they gate nothing."
@@ -33,7 +33,7 @@ def latency(content: Content) -> Section:
     return Section(
         f"Latency {where}",
         (plain, *_gains(content), *engine, *content.failures),
-        Table(("Model", "threads", "p50", "p90", "p99", "samples"), tuple(rows)),
+        ReportTable(("Model", "threads", "p50", "p90", "p99", "samples"), tuple(rows)),
         _plot(content),
         notes=(f"How: {method}.", CAUTION),
     )
@@ -62,14 +62,14 @@ def _plot(content: Content) -> Plot:
     return plots.spreads(groups, "Latency per inference", unit, lambda value: text.latency(value / factor))
 
 
-def _spread(content: Content, found: Measurement, factor: float) -> Spread:
+def _spread(content: Content, found: Measurement, factor: float) -> Quantiles:
     sparse = found.provider == "sparse"
     name = "sparse engine" if sparse else model_name(content, found.model)
     label = f"{name}, {text.plural(found.threads, 'thread')}"
     p25, p75, p90, p99 = (
         None if value is None else factor * value for value in map(found.percentile, (25, 75, 90, 99))
     )
-    return Spread(label, p25, factor * found.median, p75, p90, p99, strong=found.model == "exported")
+    return Quantiles(label, p25, factor * found.median, p75, p90, p99, strong=found.model == "exported")
 
 
 def loading(content: Content) -> Section | None:
@@ -90,5 +90,5 @@ def loading(content: Content) -> Section | None:
     if not rows:
         return None
     method = next(m.method for m in content.measurements if m.what == "load")
-    table = Table(("Model", "load", "first inference", "peak memory"), tuple(rows))
+    table = ReportTable(("Model", "load", "first inference", "peak memory"), tuple(rows))
     return Section("Loading and memory", (), table, notes=(f"How: {method}. The medians are shown.",))

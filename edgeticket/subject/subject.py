@@ -95,7 +95,7 @@ def open_subject(path: Path, folder: Path, label: str, process_s: float = PROCES
     return Subject(path, name, model, hashlib.sha256(data).hexdigest(), len(data), inputs, outputs, opened)
 
 
-def _port(given: protocol.Port) -> Port:
+def _port(given: protocol.RuntimePort) -> Port:
     """The runtime's word for a port as a manifest has it."""
     kind = given.type.removeprefix("tensor(").removesuffix(")")
     return Port(given.name, _TYPES.get(kind, kind), given.shape)

@@ -36,11 +36,11 @@ def ports(request: PortsRequest) -> PortsAnswer:
     return PortsAnswer(_ports(session.get_inputs()), _ports(session.get_outputs()))
 
 
-def _ports(found: list[Any]) -> tuple[protocol.Port, ...]:
+def _ports(found: list[Any]) -> tuple[protocol.RuntimePort, ...]:
     def axes(port: Any) -> tuple[int | None, ...]:
         return tuple(axis if isinstance(axis, int) and axis >= 0 else None for axis in port.shape)
 
-    return tuple(protocol.Port(port.name, port.type, axes(port)) for port in found)
+    return tuple(protocol.RuntimePort(port.name, port.type, axes(port)) for port in found)
 
 
 def attempt(request: TryRequest) -> TryAnswer:

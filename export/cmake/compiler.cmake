@@ -1,5 +1,5 @@
-# Where the machine has no C++ compiler, the `ziglang` wheel of the Python at hand serves as one (clang with its own libraries).
-# Sets CMAKE_CXX_COMPILER to a script that calls it.
+# Where the machine has no C++ compiler, the `ziglang` wheel of the Python at hand serves as one (clang with its own
+# libraries). Sets CMAKE_CXX_COMPILER to a script that calls it.
 function(edgeticket_zig_compiler target)
     find_program(EDGETICKET_PYTHON NAMES python3 python)
     foreach(candidate "${EDGETICKET_PYTHON_FOR_ZIG}" "${Python_EXECUTABLE}")  # asked for; that of pip

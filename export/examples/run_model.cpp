@@ -10,34 +10,24 @@
 #include "../src/ort/abi.h"
 using namespace edgeticket::abi;
 
+// clang-format off: the whole fits on a screen
 int main(int argc, char** argv) {
     void* runtime = argc > 6 ? dlopen(argv[1], RTLD_NOW) : nullptr;
     void* entry = runtime == nullptr ? nullptr : dlsym(runtime, "OrtGetApiBase");
-    if (entry == nullptr)
-        return std::fprintf(stderr, "usage: see the source; %s\n", argc > 6 ? dlerror() : "too few arguments"), 2;
+    if (entry == nullptr) return std::fprintf(stderr, "see the source; %s\n", argc > 6 ? dlerror() : "arguments"), 2;
     const OrtApi* api = reinterpret_cast<const OrtApiBase* (*)()>(entry)()->GetApi(kVersion);
     if (api == nullptr) return std::fprintf(stderr, "ONNX Runtime 1.23.1 or newer is needed\n"), 2;
-    const auto ok = [&](Status s) {
-        if (s != nullptr) std::fprintf(stderr, "%s\n", api->GetErrorMessage(s)), std::exit(1);
-    };
-    OrtEnv* env;
-    OrtSessionOptions* options;
-    OrtSession* session;
-    OrtMemoryInfo* memory;
-    OrtValue *in, *out = nullptr;
+    const auto ok = [&](Status s) { if (s != nullptr) std::fputs(api->GetErrorMessage(s), stderr), std::exit(1); };
+    OrtEnv* env; OrtSessionOptions* options; OrtSession* session; OrtMemoryInfo* memory; OrtValue *in, *out = nullptr;
     ok(api->CreateEnv(kWarning, "example", &env));
     ok(api->RegisterExecutionProviderLibrary(env, "edgeticket", argv[2]));
-    const OrtEpDevice* const* devices;
-    std::size_t count;
+    const OrtEpDevice* const* devices; std::size_t count;
     ok(api->GetEpDevices(env, &devices, &count));
     ok(api->CreateSessionOptions(&options));
-    for (std::size_t i = 0; i < count; ++i)
-        if (std::strcmp(api->EpDevice_EpName(devices[i]), "EdgeTicketExecutionProvider") == 0)
-            ok(api->SessionOptionsAppendExecutionProvider_V2(options, env, devices + i, 1, nullptr, nullptr, 0)),
-                i = count;
+    while (std::strcmp(api->EpDevice_EpName(*devices), "EdgeTicketExecutionProvider") != 0) ++devices;
+    ok(api->SessionOptionsAppendExecutionProvider_V2(options, env, devices, 1, nullptr, nullptr, 0));
     ok(api->CreateSession(env, argv[3], options, &session));
-    std::vector<std::int64_t> shape;
-    std::size_t size = 1;
+    std::vector<std::int64_t> shape; std::size_t size = 1;
     for (int i = 6; i < argc; ++i) shape.push_back(std::atoll(argv[i])), size *= static_cast<std::size_t>(shape.back());
     std::vector<float> ones(size, 1.0F);
     ok(api->CreateCpuMemoryInfo(0, 0, &memory));

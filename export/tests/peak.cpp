@@ -77,8 +77,8 @@ std::vector<Candidate> candidates() {
 #endif
 
 std::atomic<float> sink{0};  // what is stored here cannot be optimised away
-std::atomic<float> factor{
-    0.999F};  // and what is read from here cannot be computed before: a * x + y tends to y / (1 - x)
+// What is read from here cannot be computed before: a * x + y tends to y / (1 - x).
+std::atomic<float> factor{0.999F};
 std::atomic<float> summand{0.001F};
 
 // GMAC/s of one thread: the median over the blocks of `milliseconds`.

@@ -1,10 +1,16 @@
-// Plans of random regions of fully connected layers, few rows and many, against the double-precision reference; and
-// what is fused.
+// Plans of random regions of fully connected layers, few rows and many, against the double-precision reference; what is
+// fused; and sizes that no address reaches.
 //
 //   row_region_tests [COUNT [SEED]]     one line a failure; exit status 1 if there was any
 #include "region_cases.h"
 
+#include <cstdint>
+#include <functional>
+#include <new>
+
+#include "engine/plan/maps/map_planner.h"
 #include "engine/plan/memory.h"
+#include "engine/plan/place.h"
 
 using namespace edgeticket;
 
@@ -122,11 +128,51 @@ int test_fusing() {
     return failed;
 }
 
+// A caller who counts no thread has one, as rows and as maps.
+int test_one_thread_at_least() {
+    Region rows = biased(Op::Fc, {2}, {1, 2}), maps = biased(Op::Conv, {2, 1, 2}, {1, 1, 2, 2});
+    const RowProgram over_rows = plan_rows(rows, {best_isa(), 0});
+    const MapProgram over_maps = plan_maps(maps, {best_isa(), -1});
+    if (over_rows.threads == 1 && over_maps.threads == 1) return 0;
+    std::printf("plans for no thread have %d and %d threads\n", over_rows.threads, over_maps.threads);
+    return 1;
+}
+
+// What is more than can be addressed is refused, and never a small piece of memory in its place.
+int test_sizes_beyond_memory() {
+    constexpr std::size_t most = SIZE_MAX;
+    RowProgram large = plan_rows(biased(Op::Fc, {2}, {1, 2}), {});
+    large.row_bytes = large.panel_bytes = most / 2;
+    const Plan plan{Program(std::move(large))};
+    const auto placed = [](std::vector<Placed> buffers) { place(buffers); };
+    const struct {
+        const char* name;
+        std::function<void()> work;
+    } cases[] = {
+        {"a buffer that is rounded up", [&] { placed({{0, 0, most}}); }},
+        {"two buffers at a time", [&] { placed({{0, 1, most / 2 + 1}, {1, 2, most / 2 + 1}}); }},
+        {"a workspace of several items", [&] { plan.workspace_bytes(16); }},
+        {"memory", [&] { Memory held(most); }},
+        {"memory of large pages", [&] { Memory held(most - (std::size_t{3} << 20)); }},
+    };
+    int failed = 0;
+    for (const auto& test : cases) {
+        try {
+            test.work();
+            ++failed, std::printf("%s: more than can be addressed was not refused\n", test.name);
+        } catch (const std::bad_alloc&) {
+        }
+    }
+    std::vector<Placed> apart{{0, 0, most - 63}, {1, 1, most - 63}};  // they may share a place, so they fit
+    if (place(apart) != most - 63) ++failed, std::printf("two buffers that share a place take more than one\n");
+    return failed;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     const int count = argc > 1 ? std::atoi(argv[1]) : 500;
     const unsigned first = argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 1;
-    const int unfused = test_fusing();
-    return test_regions(count, first, 70, [](Chance& chance) { return Maker(chance).make(); }) > 0 || unfused > 0;
+    const int others = test_fusing() + test_one_thread_at_least() + test_sizes_beyond_memory();
+    return test_regions(count, first, 70, [](Chance& chance) { return Maker(chance).make(); }) > 0 || others > 0;
 }

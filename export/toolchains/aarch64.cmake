@@ -3,7 +3,8 @@ set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES EDGETICKET_PYTHON_FOR_ZIG EDGETICKET_ZIG_TARGET EDGETICKET_CROSS)
 if(NOT EDGETICKET_ZIG_TARGET)
-    set(EDGETICKET_ZIG_TARGET aarch64-linux-gnu.2.28)  # a musl target links statically, and then runs where no Arm libraries are
+    # A musl target would link statically, and then run where no Arm libraries are.
+    set(EDGETICKET_ZIG_TARGET aarch64-linux-gnu.2.28)
 endif()
 find_program(EDGETICKET_CROSS aarch64-linux-gnu-g++)
 if(EDGETICKET_CROSS)

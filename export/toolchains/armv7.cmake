@@ -3,7 +3,8 @@ set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR armv7l)
 set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES EDGETICKET_PYTHON_FOR_ZIG EDGETICKET_ZIG_TARGET EDGETICKET_CROSS)
 if(NOT EDGETICKET_ZIG_TARGET)
-    set(EDGETICKET_ZIG_TARGET arm-linux-gnueabihf.2.28)  # a musl target links statically, and then runs where no Arm libraries are
+    # A musl target would link statically, and then run where no Arm libraries are.
+    set(EDGETICKET_ZIG_TARGET arm-linux-gnueabihf.2.28)
 endif()
 find_program(EDGETICKET_CROSS arm-linux-gnueabihf-g++)
 if(EDGETICKET_CROSS)

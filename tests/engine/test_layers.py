@@ -104,6 +104,19 @@ def test_an_include_of_a_file_that_is_not_there_is_found(tmp_path: Path) -> None
         includes(tmp_path)
 
 
+def test_no_line_has_more_than_120_columns() -> None:
+    kinds = (".h", ".cpp", ".c", ".cmake", ".txt")
+    files = [path for path in sorted((ROOT / "export").rglob("*")) if path.is_file() and path.suffix in kinds]
+    assert len(files) > 100
+    long = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in files
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if len(line) > 120
+    ]
+    assert long == []
+
+
 def shown() -> str:
     """The layers as a list in Markdown."""
     lines = []

@@ -15,7 +15,7 @@ from fake_hosts import FakeHost
 from edgeticket.gate import run, selftest
 from edgeticket.measure.hosts.host import Host
 from edgeticket.measure.hosts.local import LOCAL
-from edgeticket.measure.protocol import Block, BlocksAnswer, BlocksRequest, LoadRequest
+from edgeticket.measure.protocol import BlocksAnswer, BlocksRequest, LoadRequest, TimedBlock
 
 Play = Callable[..., None]
 
@@ -28,7 +28,7 @@ def answer(asked: BlocksRequest, seed: int, slower: float, spread: float, base_m
         shifts["candidate"] *= 1 + slower
     for _ in range(15):
         ms = {name: shift * math.exp(spread / 10 * rng.standard_normal()) for name, shift in shifts.items()}
-        blocks.append(Block(ms))
+        blocks.append(TimedBlock(ms))
     given = {name: arm.slowdown for name, arm in asked.arms.items() if arm.slowdown}
     return BlocksAnswer(tuple(blocks), pinned=(0,), slowdown=given, not_counted="not here")
 

@@ -29,7 +29,7 @@ from edgeticket.gate import comparison
 from edgeticket.measure import process, verdict
 from edgeticket.measure.hosts.host import Host, NoAnswerError
 from edgeticket.measure.hosts.local import LOCAL
-from edgeticket.measure.protocol import Block, BlocksAnswer, BlocksRequest, Slot
+from edgeticket.measure.protocol import BlocksAnswer, BlocksRequest, Slot, TimedBlock
 
 Play = Callable[..., None]
 SCHEMA = json.loads(comparison.SCHEMA.read_text(encoding="utf-8"))
@@ -106,7 +106,7 @@ def test_processes_before_the_first_look_say_what_it_could_have_told(model: Path
             raise NoAnswerError("killed", "the process was killed")
         noise = np.random.default_rng(count).standard_normal(len(asked.arms))
         ms = {name: float(np.exp(0.05 * each)) for name, each in zip(asked.arms, noise, strict=True)}
-        return BlocksAnswer((Block(ms),) * 15, pinned=(0,), not_counted="not here")
+        return BlocksAnswer((TimedBlock(ms),) * 15, pinned=(0,), not_counted="not here")
 
     play(failing=failing)
     done = run("check", model, "--baseline", model)

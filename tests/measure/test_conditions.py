@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from edgeticket.measure import conditions, instructions
-from edgeticket.measure.conditions import Snapshot
+from edgeticket.measure.conditions import HostState
 
 CLOCKS = {"monotonic": 10.0, "CLOCK_MONOTONIC_RAW": 20.0, "CLOCK_BOOTTIME": 30.0}
-BEFORE = Snapshot(5, 1.0, 2, CLOCKS)
+BEFORE = HostState(5, 1.0, 2, CLOCKS)
 
 
 def later(seconds: float = 0.1, **clocks: float) -> dict[str, float]:
@@ -24,19 +24,19 @@ def later(seconds: float = 0.1, **clocks: float) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("after", "reason"),
     [
-        (Snapshot(5, 1.0, 2, later()), None),
-        (Snapshot(6, 1.0, 2, later()), conditions.STOLEN),
-        (Snapshot(5, 1.0, 3, later()), conditions.THROTTLED),
-        (Snapshot(5, 1.0019, 2, later()), None),  # 1.9 % of the time: an idle kernel's own doings
-        (Snapshot(5, 1.003, 2, later()), conditions.WAITED),
-        (Snapshot(5, 1.0, 2, later(CLOCK_BOOTTIME=60.0)), conditions.CLOCK),  # suspended for a minute
-        (Snapshot(5, 1.0, 2, later(monotonic=0.2)), conditions.CLOCK),  # set forward
-        (Snapshot(5, 1.0, 2, later(monotonic=-0.1)), conditions.CLOCK),  # and back
-        (Snapshot(5, 1.0, 2, later(CLOCK_MONOTONIC_RAW=0.1001)), None),  # slewed by NTP
-        (Snapshot(None, None, None, later()), None),  # a system that tells nothing
+        (HostState(5, 1.0, 2, later()), None),
+        (HostState(6, 1.0, 2, later()), conditions.STOLEN),
+        (HostState(5, 1.0, 3, later()), conditions.THROTTLED),
+        (HostState(5, 1.0019, 2, later()), None),  # 1.9 % of the time: an idle kernel's own doings
+        (HostState(5, 1.003, 2, later()), conditions.WAITED),
+        (HostState(5, 1.0, 2, later(CLOCK_BOOTTIME=60.0)), conditions.CLOCK),  # suspended for a minute
+        (HostState(5, 1.0, 2, later(monotonic=0.2)), conditions.CLOCK),  # set forward
+        (HostState(5, 1.0, 2, later(monotonic=-0.1)), conditions.CLOCK),  # and back
+        (HostState(5, 1.0, 2, later(CLOCK_MONOTONIC_RAW=0.1001)), None),  # slewed by NTP
+        (HostState(None, None, None, later()), None),  # a system that tells nothing
     ],
 )
-def test_why_a_block_is_dropped(after: Snapshot, reason: str | None) -> None:
+def test_why_a_block_is_dropped(after: HostState, reason: str | None) -> None:
     assert conditions.fault(BEFORE, after) == reason
 
 

@@ -15,7 +15,7 @@ from edgeticket.measure import duel
 from edgeticket.measure.duel import AGAIN, BASELINE, CANDIDATE, Duel, Plan
 from edgeticket.measure.hosts.host import NoAnswerError
 from edgeticket.measure.process import Process
-from edgeticket.measure.protocol import Arm, Block, BlocksAnswer, BlocksRequest
+from edgeticket.measure.protocol import Arm, BlocksAnswer, BlocksRequest, TimedBlock
 from edgeticket.measure.stats import look_plan
 
 ARM = Arm("model.onnx")
@@ -27,7 +27,7 @@ def answer(ratio: float, seed: int = 0, faults: int = 0, spread: float = 0.01) -
     shifts = {CANDIDATE: math.log1p(ratio), BASELINE: 0.0, AGAIN: 0.0}
     noise = {name: spread * rng.standard_normal() for name in shifts}
     ms = {name: math.exp(shift + noise[name]) for name, shift in shifts.items()}
-    blocks = tuple(Block(ms, "CPU shared" if number < faults else None) for number in range(15))
+    blocks = tuple(TimedBlock(ms, "CPU shared" if number < faults else None) for number in range(15))
     return BlocksAnswer(blocks, pinned=(1,), not_counted="no")
 
 

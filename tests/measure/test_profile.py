@@ -11,7 +11,7 @@ from fake_hosts import LONG_S, FakeHost
 from edgeticket.artifact import checks
 from edgeticket.engine import EP_NAME
 from edgeticket.measure import profile
-from edgeticket.measure.protocol import Block, BlocksAnswer, BlocksRequest, LoadAnswer, LoadRequest
+from edgeticket.measure.protocol import BlocksAnswer, BlocksRequest, LoadAnswer, LoadRequest, TimedBlock
 
 FEED: checks.Feed = {"x": np.ones((1, 64), np.float32)}
 
@@ -37,7 +37,7 @@ def answered(request: BlocksRequest | LoadRequest, limit_s: float) -> BlocksAnsw
     assert (request.spinning, request.samples, request.reload, request.pin) == (True, True, False, False)
     assert limit_s < LONG_S
     samples = {name: (1.0 if arm.provider == EP_NAME else 2.0,) for name, arm in request.arms.items()}
-    return BlocksAnswer((Block({name: ms for name, (ms,) in samples.items()}, None, samples),))
+    return BlocksAnswer((TimedBlock({name: ms for name, (ms,) in samples.items()}, None, samples),))
 
 
 def test_answers_are_filed_by_model_and_provider() -> None:

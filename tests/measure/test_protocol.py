@@ -19,7 +19,6 @@ from edgeticket.measure.hosts.local import LOCAL
 from edgeticket.measure.protocol import (
     Answer,
     Arm,
-    Block,
     BlocksAnswer,
     BlocksRequest,
     Failure,
@@ -27,11 +26,12 @@ from edgeticket.measure.protocol import (
     LoadRequest,
     OutputsAnswer,
     OutputsRequest,
-    Port,
     PortsAnswer,
     PortsRequest,
     Request,
+    RuntimePort,
     Slot,
+    TimedBlock,
     TryAnswer,
     TryRequest,
     relocated,
@@ -45,7 +45,7 @@ MESSAGES: list[tuple[Request[Any], Any]] = [
     (
         BLOCKS,
         BlocksAnswer(
-            (Block({"a": 1.5}, "throttled", {"a": (1.0, 2.0)}), Block({"a": 2.5})),
+            (TimedBlock({"a": 1.5}, "throttled", {"a": (1.0, 2.0)}), TimedBlock({"a": 2.5})),
             (1, 3),
             2,
             {"a": 0.05},
@@ -55,7 +55,7 @@ MESSAGES: list[tuple[Request[Any], Any]] = [
     ),
     (BlocksRequest(ARMS, "f.npz"), BlocksAnswer((), None)),
     (LoadRequest(ARMS, "f.npz", 2), LoadAnswer(1.0, 2.0, None)),
-    (PortsRequest(ARMS), PortsAnswer((Port("x", "tensor(float)", (None, 4)),), ())),
+    (PortsRequest(ARMS), PortsAnswer((RuntimePort("x", "tensor(float)", (None, 4)),), ())),
     (TRY, TryAnswer(True)),
     (OUTPUTS, OutputsAnswer()),
 ]

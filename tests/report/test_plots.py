@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from edgeticket.report import plots
-from edgeticket.report.plots import Spread
+from edgeticket.report.plots import Quantiles
 from edgeticket.report.render import figure
 
 
@@ -41,11 +41,11 @@ def microseconds(value: float) -> str:
     return f"{value:.1f} µs"
 
 
-def spread(p50: float, p90: float | None = None, p99: float | None = None, label: str = "a") -> Spread:
-    return Spread(label, 0.99 * p50, p50, 1.01 * p50, p90, p99, strong=True)
+def spread(p50: float, p90: float | None = None, p99: float | None = None, label: str = "a") -> Quantiles:
+    return Quantiles(label, 0.99 * p50, p50, 1.01 * p50, p90, p99, strong=True)
 
 
-def drawn(*rows: Spread) -> plots.Plot:
+def drawn(*rows: Quantiles) -> plots.Plot:
     return plots.spreads([rows], "Latency", "µs", microseconds)
 
 
@@ -87,7 +87,7 @@ def test_missing_percentiles_are_not_drawn() -> None:
 
 
 def test_a_single_sample_is_a_bar() -> None:
-    [row] = drawn(Spread("a", None, 2.0, None, None, None, strong=False)).rows
+    [row] = drawn(Quantiles("a", None, 2.0, None, None, None, strong=False)).rows
     assert [mark.kind for mark in row.marks] == ["bar"]
 
 
@@ -124,7 +124,7 @@ def test_what_lies_beyond_the_axis_is_marked_and_given_as_a_number() -> None:
 
 
 def test_no_mark_leaves_the_track() -> None:
-    rows = drawn(spread(20.0, 9_000.0, 10_000.0), spread(3.0, 4.0, 5.0), Spread("b", 1, 2, 70, 80, 90, False)).rows
+    rows = drawn(spread(20.0, 9_000.0, 10_000.0), spread(3.0, 4.0, 5.0), Quantiles("b", 1, 2, 70, 80, 90, False)).rows
     assert all(0 <= mark.start <= mark.end <= 100 for row in rows for mark in row.marks)
 
 

@@ -16,8 +16,8 @@ constexpr int kSettled = 12;  // runs without a better one, after which the best
 
 double measure(const PeakKernel& kernel) {
     using Clock = std::chrono::steady_clock;
-    volatile float factor = 0.999F, summand = 0.001F,
-                   sink = 0;  // the compiler can neither compute the runs before nor leave them out
+    // The compiler can neither compute the runs before nor leave them out.
+    volatile float factor = 0.999F, summand = 0.001F, sink = 0;
     double best_us = 1e30, total_us = 0;
     for (int run = 0, since = 0; run < kMostRuns && since < kSettled && total_us < kLongestUs; ++run) {
         const auto began = Clock::now();

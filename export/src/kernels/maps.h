@@ -29,11 +29,9 @@ struct Halos {
     const std::int32_t* lanes;  // permutations of VL lanes each; -1 is zero
 };
 
-// One tile of output positions, from one block of input channels.
-//
-// An unstructured kernel takes `runs`, the entries of a channel each: a run ends where the next one begins. A dense
-// kernel computes DENSE_OUTPUTS channels together, all with the same `taps` entries of `offsets`; its weights are
-// [channel / DENSE_OUTPUTS][taps][DENSE_OUTPUTS], first and last whole multiples.
+// How the weights of a convolution are packed. An unstructured kernel takes `runs`, the entries of a channel each: a
+// run ends where the next one begins. A dense kernel computes DENSE_OUTPUTS channels together, all with the same `taps`
+// entries of `offsets`; its weights are [channel / DENSE_OUTPUTS][taps][DENSE_OUTPUTS], first and last whole multiples.
 enum class ConvFormat : std::uint8_t { Unstructured, Dense };
 
 constexpr int DENSE_OUTPUTS = 4;
@@ -41,6 +39,8 @@ struct ChannelRun {
     std::uint32_t begin;  // of `offsets` and `weights`
     std::uint32_t channel;
 };
+
+// One tile of output positions, from one block of input channels.
 struct ConvTask {
     const float* in;               // the tile's first tap in the block's first channel
     float* out;                    // plane of channel 0

@@ -2,9 +2,8 @@
 
 #include <utility>
 
-#include "engine/region/shape.h"
-
 #include "engine/region/index.h"
+#include "engine/region/shape.h"
 
 namespace edgeticket {
 namespace {

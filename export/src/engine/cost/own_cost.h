@@ -41,8 +41,8 @@ class OwnCost {
     double window_us(const Node& node, const Layout& in, const Layout& out, std::int64_t in_channels,
                      std::int64_t out_channels) const;
     double product_us(const Node& node, double inputs, double outputs, std::int64_t items) const;
-    double other_us(double cycles,
-                    double bytes) const;  // a step that is no convolution, and reads and writes so many bytes
+    // Of a step that is no convolution, and reads and writes so many bytes.
+    double other_us(double cycles, double bytes) const;
     double far_map_us(double bytes) const;
 
     OwnMachine machine_;

@@ -5,6 +5,7 @@
 #include "engine/region/index.h"
 
 namespace edgeticket {
+
 std::vector<double> cpu_parts_of(const Region& region, const Fused& group, const CpuCost& cpu, std::int64_t items) {
     const auto us = [&](const Node& node) {
         return cpu.node_us(node, region.shape(node.inputs[0]), region.shape(node.output), items);
@@ -46,8 +47,8 @@ Units units_of(const Region& region, const std::vector<Fused>& groups, const Arr
         unit.own_us = own.group_us(region, groups, arrangement, g, items);
         unit.cpu_parts = cpu_parts_of(region, group, cpu, items);
         for (const double us : unit.cpu_parts) unit.cpu_us += us;
-        const bool as_map = head.traits().has_window || head.op == Op::GlobalAveragePool ||
-                            (head.op != Op::Fc && head.op != Op::Reshape && at(arrangement.is_map, group.output));
+        const bool as_map =
+            !head.traits().runs_on_rows || (head.traits().is_elementwise() && at(arrangement.is_map, group.output));
         std::vector<int> values = head.inputs;
         if (group.residual >= 0) values.push_back(group.residual);
         for (std::size_t i = 0; i < values.size(); ++i) {

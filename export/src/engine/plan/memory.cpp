@@ -8,6 +8,8 @@
 #include <new>
 #include <utility>
 
+#include "bytes.h"
+
 namespace edgeticket {
 namespace {
 
@@ -16,13 +18,12 @@ constexpr std::size_t kLargePage = std::size_t{2} << 20;
 constexpr std::size_t kLeastChunk = std::size_t{64} << 10;
 constexpr std::size_t kMostChunk = std::size_t{4} << 20;
 
-std::size_t round_up(std::size_t a, std::size_t b) { return (a + b - 1) / b * b; }
-
 // Mapped memory that begins at a large page; null where the system gives none.
 void* map_large(std::size_t bytes) {
-    void* const raw = mmap(nullptr, bytes + kLargePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* const raw =
+        mmap(nullptr, sum_of_bytes(bytes, kLargePage), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (raw == MAP_FAILED) return nullptr;
-    const std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(raw), aligned = round_up(begin, kLargePage);
+    const std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(raw), aligned = whole_bytes(begin, kLargePage);
     if (aligned > begin) munmap(raw, aligned - begin);
     if (begin + kLargePage > aligned) munmap(reinterpret_cast<void*>(aligned + bytes), begin + kLargePage - aligned);
     void* const data = reinterpret_cast<void*>(aligned);
@@ -34,9 +35,9 @@ void* map_large(std::size_t bytes) {
 
 }  // namespace
 
-Memory::Memory(std::size_t bytes) : bytes_(std::max(round_up(bytes, kLine), kLine)) {
+Memory::Memory(std::size_t bytes) : bytes_(std::max(whole_bytes(bytes, kLine), kLine)) {
     if (bytes_ >= kLargePage / 2) {
-        bytes_ = round_up(bytes_, kLargePage);
+        bytes_ = whole_bytes(bytes_, kLargePage);
         data_ = map_large(bytes_);
         mapped_ = data_ != nullptr;
     }
@@ -59,7 +60,7 @@ Memory::~Memory() {
 }
 
 void* Arena::take(std::size_t bytes) {
-    bytes = round_up(bytes, kLine);
+    bytes = whole_bytes(bytes, kLine);
     if (bytes > free_ || chunks_.empty()) {
         const std::size_t last = chunks_.empty() ? kLeastChunk / 2 : chunks_.back().bytes();
         chunks_.emplace_back(std::max(bytes, std::min(last * 2, kMostChunk)));

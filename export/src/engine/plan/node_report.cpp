@@ -14,7 +14,7 @@ std::vector<NodeReport> node_reports(const Region& region, const std::vector<Fus
         if (!node.weight.empty()) {
             const auto weights = static_cast<std::int64_t>(node.weight.size());
             const std::vector<std::int64_t>& shape = region.shape(node.output);
-            report.density = static_cast<double>(nonzeros_of(node)) / static_cast<double>(weights);
+            if (node.nonzeros >= 0) report.density = static_cast<double>(node.nonzeros) / static_cast<double>(weights);
             const std::int64_t positions = node.op == Op::Conv ? elements(shape) / shape[0] : 1;
             report.macs = weights * positions;
         }

@@ -18,7 +18,7 @@ struct NodeReport {
 };
 
 // One a node of the region, in its order. A node that leads a group and computes something is left to the planner,
-// which knows its kernel.
+// which knows its kernel; so is the density of weights whose nonzeros have not been counted.
 std::vector<NodeReport> node_reports(const Region& region, const std::vector<Fused>& groups);
 
 }  // namespace edgeticket

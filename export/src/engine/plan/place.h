@@ -14,7 +14,8 @@ struct Placed {
     std::size_t offset = 0;  // bytes; the result
 };
 
-// Gives every buffer an offset, by first fit in their order, and returns the bytes of all.
+// Gives every buffer an offset, by first fit in their order, and returns the bytes of all. Throws std::bad_alloc where
+// these are more than can be addressed.
 std::size_t place(std::vector<Placed>& buffers);
 
 }  // namespace edgeticket

@@ -52,7 +52,7 @@ struct OpTraits {
     const char* name;
     bool has_weight;    // sums products with a weight: what follows may be computed in its epilogue
     bool has_window;    // reads a map through a window
-    bool runs_on_rows;  // needs no map: may be part of a region whose items are rows
+    bool runs_on_rows;  // reads no map unless it writes one: may be part of a region whose items are rows
     CpuPass cpu = {};
     ActivationTraits activation = {};
 

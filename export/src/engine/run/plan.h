@@ -22,11 +22,13 @@ using Program = std::variant<MapProgram, RowProgram>;
 
 class Plan {
    public:
-    // Throws std::invalid_argument, with a sentence, for a region that it does not compute.
+    // Throws std::invalid_argument, with a sentence, for a region that it does not compute, and std::bad_alloc for one
+    // that memory does not hold.
     static std::unique_ptr<Plan> build(const Region& region, const Settings& settings);
     explicit Plan(Program program) : program_(std::move(program)) {}
 
-    // Of workspace that run() needs for this many items; the workspace is aligned to 64 bytes.
+    // Of workspace that run() needs for this many items; the workspace is aligned to 64 bytes. Throws std::bad_alloc
+    // where they are more than can be addressed.
     std::size_t workspace_bytes(std::int64_t items) const;
 
     // inputs[i] and outputs[i] hold `items` items of the region's inputs and outputs each, aligned to their elements.

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "engine/plan/bytes.h"
 #include "engine/plan/rows/row_cost.h"
 #include "engine/region/index.h"
 #include "made_up.h"
@@ -44,8 +45,8 @@ std::size_t bytes_of_part(const RowProgram& program, std::int64_t items, const R
     std::size_t most = 0;
     while (items > 0) {
         const RowChunk chunk = schedule.next(items);
-        const std::size_t bytes = chunk.width == 0 ? program.row_bytes * static_cast<std::size_t>(chunk.items)
-                                                   : program.panel_bytes * static_cast<std::size_t>(chunk.width);
+        const std::size_t bytes = chunk.width == 0 ? times_bytes(chunk.items, program.row_bytes)
+                                                   : times_bytes(chunk.width, program.panel_bytes);
         most = std::max(most, bytes);
         items -= chunk.items;
     }
@@ -101,8 +102,8 @@ void Runner::run_part(const Items& part, const RowSchedule& schedule) const {
             for (const RowStep& step : program_.steps) run_rows(chunk, step);
         chunk.first += chunk.count;
     }
-    for (std::size_t o = 0; o < program_.outputs.size();
-         ++o) {  // those that no step writes, and in rows a value's second output
+    // Outputs that no step writes are copied, and in rows a value's second output.
+    for (std::size_t o = 0; o < program_.outputs.size(); ++o) {
         const RowValue& held = value(program_.outputs[o]);
         if (held.input < 0 && held.output == static_cast<int>(o)) continue;
         const void* const from = held.input >= 0 ? part.inputs[held.input] : part.outputs[held.output];
@@ -197,7 +198,7 @@ void Runner::flat_panel(const RowStep& step, const float* a, const float* b, flo
 std::size_t row_workspace_bytes(const RowProgram& program, std::int64_t items) {
     const Split shared = split(program, items, true);
     return std::max(bytes_of_slice(program, items, split(program, items, false)),
-                    static_cast<std::size_t>(shared.parts) * bytes_of_slice(program, items, shared));
+                    times_bytes(shared.parts, bytes_of_slice(program, items, shared)));
 }
 
 void run_rows(const RowProgram& program, const void* const* inputs, void* const* outputs, std::int64_t items,

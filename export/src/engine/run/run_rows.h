@@ -10,7 +10,7 @@
 
 namespace edgeticket {
 
-// What run_rows() needs for this many items.
+// What run_rows() needs for this many items. Throws std::bad_alloc where that is more than can be addressed.
 std::size_t row_workspace_bytes(const RowProgram& program, std::int64_t items);
 
 void run_rows(const RowProgram& program, const void* const* inputs, void* const* outputs, std::int64_t items,

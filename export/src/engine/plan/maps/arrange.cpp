@@ -74,7 +74,7 @@ Arrangement arrange(const Region& region, const std::vector<Fused>& groups, cons
     for (const Fused& group : groups) {
         const Node& node = region.node(group.node);
         if (at(result.is_map, group.output)) place(group.output);
-        if (!at(result.is_map, group.output) && node.op != Op::GlobalAveragePool) continue;
+        if (!at(result.is_map, group.output) && node.traits().runs_on_rows) continue;
         for (const int value : node.inputs) place(value);
         if (group.residual >= 0) place(group.residual);
     }

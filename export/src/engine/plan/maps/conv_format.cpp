@@ -191,13 +191,13 @@ PackedConv pack_dense(const ConvToPack& conv) {
 // In the order in which they are asked whether they serve.
 constexpr ConvFormatTraits kFormats[] = {
     {ConvFormat::Dense, DENSE_OUTPUTS,
-     [](std::int64_t groups, std::int64_t out_channels, double density) {
-         return groups == 1 && out_channels % DENSE_OUTPUTS == 0 && density > kDense;
+     [](const ConvWeights& conv) {
+         return conv.groups == 1 && conv.out_channels % DENSE_OUTPUTS == 0 && conv.nonzeros / conv.weights > kDense;
      },
-     [](double weights, double) { return weights; },
+     [](const ConvWeights& conv) { return conv.weights; },
      [](std::int64_t vectors) { return 0.56 * static_cast<double>(vectors) + 0.3; }, pack_dense},
-    {ConvFormat::Unstructured, 1, [](std::int64_t, std::int64_t, double) { return true; },
-     [](double, double nonzeros) { return nonzeros; },
+    {ConvFormat::Unstructured, 1, [](const ConvWeights&) { return true; },
+     [](const ConvWeights& conv) { return conv.nonzeros; },
      [](std::int64_t vectors) { return vectors == 1 ? 1.36 : 0.75 * static_cast<double>(vectors) + 0.5; },
      pack_unstructured},
 };
@@ -209,8 +209,8 @@ const ConvFormatTraits& traits_of(ConvFormat format) {
                          [&](const ConvFormatTraits& row) { return row.format == format; });
 }
 
-ConvFormat format_for(std::int64_t groups, std::int64_t out_channels, double density) {
-    const auto serves = [&](const ConvFormatTraits& row) { return row.serves(groups, out_channels, density); };
+ConvFormat format_for(const ConvWeights& conv) {
+    const auto serves = [&](const ConvFormatTraits& row) { return row.serves(conv); };
     return std::find_if(std::begin(kFormats), std::end(kFormats), serves)->format;
 }
 

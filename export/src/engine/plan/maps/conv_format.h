@@ -38,13 +38,19 @@ struct PackedConv {
     std::vector<int> cut;  // where the output channels are divided among the threads
 };
 
+// What is known of a convolution's weights before they are there.
+struct ConvWeights {
+    std::int64_t groups, out_channels;
+    double weights, nonzeros;  // of all groups
+};
+
 struct ConvFormatTraits {
     ConvFormat format;
     std::int64_t outputs;  // channels that a kernel computes together
     // Whether it is the one to take, unless a row before it is.
-    bool (*serves)(std::int64_t groups, std::int64_t out_channels, double density);
-    // Weights that are multiplied, of so many and so many that are not zero.
-    double (*entries)(double weights, double nonzeros);
+    bool (*serves)(const ConvWeights& conv);
+    // Weights that are multiplied, of all groups.
+    double (*entries)(const ConvWeights& conv);
     // Cycles that one output channel takes for one weight over so many vectors.
     double (*entry_cycles)(std::int64_t vectors);
     // Throws std::invalid_argument where one input channel is larger than a 16-bit tap reaches.
@@ -52,7 +58,7 @@ struct ConvFormatTraits {
 };
 
 const ConvFormatTraits& traits_of(ConvFormat format);
-ConvFormat format_for(std::int64_t groups, std::int64_t out_channels, double density);
+ConvFormat format_for(const ConvWeights& conv);
 
 // Whether every tap of a convolution over a map in this layout can be named: the one limit of all formats.
 bool in_reach(const Window& window, const Layout& in);

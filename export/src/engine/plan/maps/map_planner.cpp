@@ -6,6 +6,7 @@
 
 #include "arrange.h"
 #include "conv_step.h"
+#include "engine/plan/bytes.h"
 #include "engine/plan/place.h"
 #include "engine/region/fuse.h"
 #include "engine/region/index.h"
@@ -33,13 +34,13 @@ class MapPlanner {
           row_major_(region_.values.size(), -1),
           home_(region_.values.size(), -1),
           copy_(arrangement_.copies.size(), -1) {
-        program_.threads = settings.threads;
+        program_.threads = std::max(1, settings.threads);
     }
 
     MapProgram plan() {
         for (std::size_t i = 0; i < region_.inputs.size(); ++i) {
             const int value = region_.inputs[i];
-            at(row_major_, value) = add_buffer(elements_of(value), Buffer::Where::Input, static_cast<int>(i));
+            at(row_major_, value) = add_buffer(value, elements_of(value), Buffer::Where::Input, static_cast<int>(i));
         }
         program_.reports = node_reports(region_, groups_);
         for (const Fused& group : groups_)
@@ -61,9 +62,9 @@ class MapPlanner {
     }
     const Layout& layout_of(int value) const { return at(arrangement_.home, value); }
 
-    int add_buffer(std::int64_t elements, Buffer::Where where = Buffer::Where::Workspace, int index = 0);
-    int add_map(const Layout& layout, std::int64_t channels) {
-        return add_buffer(layout.plane() * layout.lanes() * channels);
+    int add_buffer(int value, std::int64_t elements, Buffer::Where where = Buffer::Where::Workspace, int index = 0);
+    int add_map(int value, const Layout& layout) {
+        return add_buffer(value, layout.plane() * layout.lanes() * channels_of(value));
     }
     int new_row_major(int value);
     int new_home(int value);
@@ -91,11 +92,13 @@ class MapPlanner {
     MapProgram program_;
 };
 
-int MapPlanner::add_buffer(std::int64_t elements, Buffer::Where where, int index) {
+// A buffer for so many elements of the value's type.
+int MapPlanner::add_buffer(int value, std::int64_t elements, Buffer::Where where, int index) {
     Buffer buffer;
+    buffer.element = region_.value(value).element;
     buffer.where = where;
     buffer.index = index;
-    buffer.bytes = static_cast<std::size_t>(elements) * bytes_of(buffer.element);
+    buffer.bytes = times_bytes(elements, bytes_of(buffer.element));
     program_.buffers.push_back(buffer);
     return static_cast<int>(program_.buffers.size()) - 1;
 }
@@ -117,11 +120,11 @@ int MapPlanner::new_row_major(int value) {
     const bool leaves = output != region_.outputs.end();
     const int index = leaves ? static_cast<int>(output - region_.outputs.begin()) : 0;
     return at(row_major_, value) =
-               add_buffer(elements_of(value), leaves ? Buffer::Where::Output : Buffer::Where::Workspace, index);
+               add_buffer(value, elements_of(value), leaves ? Buffer::Where::Output : Buffer::Where::Workspace, index);
 }
 
 // A buffer for the value to be written into, in its home layout.
-int MapPlanner::new_home(int value) { return at(home_, value) = add_map(layout_of(value), channels_of(value)); }
+int MapPlanner::new_home(int value) { return at(home_, value) = add_map(value, layout_of(value)); }
 
 // The buffer that holds the value row-major; moved there if need be.
 int MapPlanner::row_major(int value) {
@@ -148,7 +151,7 @@ int MapPlanner::copy(int index, int node) {
     const bool at_home = at(home_, value) >= 0;
     const Layout& from_layout = layout_of(value);
     const int from = at_home ? at(home_, value) : row_major(value);
-    const int to = at(copy_, index) = add_map(layout, channels_of(value));
+    const int to = at(copy_, index) = add_map(value, layout);
     if (at_home)
         move(node, from, to, value, between(from_layout, layout), plane_of(from_layout), plane_of(layout), fill);
     else move(node, from, to, value, from_row_major(layout), plane_of(value), plane_of(layout), fill);
@@ -227,7 +230,7 @@ void MapPlanner::copy_output(int index) {
     const Buffer& held = at(program_.buffers, buffer);
     if (held.where == Buffer::Where::Output && held.index == index) return;
     const std::int64_t count = elements_of(value);
-    const int output = add_buffer(count, Buffer::Where::Output, index);
+    const int output = add_buffer(value, count, Buffer::Where::Output, index);
     emit(flat_step(wide(), count, {}, {}), -1, buffer, -1, output);
 }
 

@@ -112,9 +112,9 @@ TileWork tile_work(const Node& conv, const Layout& out, std::int64_t in_channels
     work.channels_in = in_channels / conv.groups;
     work.channels_out = out_channels / conv.groups;
     const double weights = static_cast<double>(work.channels_in * out_channels * w.kernel[0] * w.kernel[1]);
-    const double nonzeros = static_cast<double>(nonzeros_of(conv));
-    work.format = format_for(conv.groups, out_channels, nonzeros / weights);
-    work.entries = traits_of(work.format).entries(weights, nonzeros) / static_cast<double>(conv.groups);
+    const ConvWeights known{conv.groups, out_channels, weights, static_cast<double>(nonzeros_of(conv))};
+    work.format = format_for(known);
+    work.entries = traits_of(work.format).entries(known) / static_cast<double>(conv.groups);
     return work;
 }
 

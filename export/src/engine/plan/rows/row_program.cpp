@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "engine/plan/bytes.h"
 #include "engine/plan/place.h"
 #include "engine/region/fuse.h"
 #include "engine/region/index.h"
@@ -80,7 +81,9 @@ void RowPlanner::add_step(const Fused& group) {
     } else {
         throw std::invalid_argument(node.name + ": not computed row by row");
     }
-    at(program_.reports, step.node).kernel = step.layer ? step.layer->row_kernel().name : "flat";
+    NodeReport& report = at(program_.reports, step.node);
+    report.kernel = step.layer ? step.layer->row_kernel().name : "flat";
+    if (step.layer) report.density = step.layer->density();
     program_.steps.push_back(std::move(step));
 }
 
@@ -116,7 +119,7 @@ void RowPlanner::find_loads_and_stores() {
 void RowPlanner::place_values() {
     std::vector<Placed> lifetimes;
     for (const RowValue& value : program_.values)
-        lifetimes.push_back({-1, -1, static_cast<std::size_t>(value.bytes())});
+        lifetimes.push_back({-1, -1, times_bytes(value.elements, bytes_of(value.element))});
     for (std::size_t s = 0; s < program_.steps.size(); ++s) {
         const RowStep& step = program_.steps[s];
         for (const int value : {step.a, step.b, step.out}) {

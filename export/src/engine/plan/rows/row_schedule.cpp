@@ -5,6 +5,7 @@
 #include "engine/region/index.h"
 
 namespace edgeticket {
+
 RowSchedule::RowSchedule(const std::vector<RowChunk>& chunks) : first_(1), us_(1, 0.0) {
     std::int32_t most = 1;
     for (const RowChunk& chunk : chunks) most = std::max(most, chunk.items);
