@@ -13,7 +13,6 @@ a network of your own. Every deliberate error is an EdgeticketError. docs/api.md
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from edgeticket.version import __version__
@@ -75,18 +74,18 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("edgeticket.runtime")
     if name not in _HOMES:
         raise AttributeError(f"module 'edgeticket' has no attribute {name!r}")
-    try:
+    from edgeticket.extras import explained
+
+    with explained("find" if name in _WITH_TORCH else name):
         found = getattr(importlib.import_module(_HOMES[name]), name)
-    except ModuleNotFoundError as error:
-        if name in _WITH_TORCH:
-            error.add_note(f"edgeticket.{name} needs it: pip install 'edgeticket[find]'")
-        raise
     globals()[name] = found
     return found
 
 
 def __dir__() -> list[str]:
-    """The public names, as help() and completion show them; without torch, those that do not need it."""
-    public = set(__all__) if importlib.util.find_spec("torch") else set(__all__) - _WITH_TORCH
+    """The public names, as help() and completion show them; without [find], those that do not need it."""
+    from edgeticket.extras import installed
+
+    public = set(__all__) if installed("find") else set(__all__) - _WITH_TORCH
     told = {name for name in globals() if name.startswith("__")} - {"__dir__", "__getattr__"}
     return sorted(public | told)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, cast, overload
 from edgeticket.arguments import Place, keyword, path_of, several, takes_arguments_of
 from edgeticket.benchmark.request import BenchRequest
 from edgeticket.errors import FolderError, InputError, refusals_explained
+from edgeticket.extras import explained
 from edgeticket.gate.request import ComparisonRequest
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def export(
         IntegrityError: a file of the ticket is missing or altered.
         ProofError: an output moved by more than the tolerance; nothing was written.
     """
-    from edgeticket import exporter
+    with explained("export"):
+        from edgeticket import exporter
     from edgeticket.artifact.checks import host, plural
     from edgeticket.artifact.manifest import Budget
 
@@ -266,4 +268,5 @@ def trend(history: str | Path) -> list[Trend]:
     """
     from edgeticket.benchmark import history as recorded
 
-    return recorded.trends(recorded.read(Path(history)))
+    with explained("trend"):
+        return recorded.trends(recorded.read(Path(history)))

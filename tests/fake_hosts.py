@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from edgeticket.measure.hosts.local import LOCAL, Local, Told
+from edgeticket.measure.hosts.local import LOCAL, Local, RunningModels
 from edgeticket.measure.protocol import Answer, BlocksRequest, LoadRequest, Request
 
 LONG_S = 300.0  # a hang of the test itself
@@ -39,7 +39,9 @@ class WhenTold(Local):
     arm: str = "candidate"
     act: Callable[[subprocess.Popen[bytes]], None] | None = None
 
-    def wait(self, process: subprocess.Popen[bytes], data: bytes, told: Told, limit_s: float) -> tuple[bytes, bytes]:
+    def wait(
+        self, process: subprocess.Popen[bytes], data: bytes, told: RunningModels, limit_s: float
+    ) -> tuple[bytes, bytes]:
         assert process.stdin is not None
         process.stdin.write(data)
         process.stdin.close()

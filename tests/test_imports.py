@@ -35,6 +35,7 @@ LAYERS = (
     },
     {
         "files": "atomic writes and hashes",
+        "extras": "which extra brings which package",
         "engine": "the plugin's library, and what it reports of a model",
     },
     {

@@ -112,12 +112,14 @@ def test_help_works_where_torch_is_not_installed() -> None:
     code = "import sys; sys.modules['torch'] = None\nimport importlib.util; find = importlib.util.find_spec\n"
     code += "importlib.util.find_spec = lambda name, package=None: None if name == 'torch' else find(name, package)\n"
     code += "import pydoc, edgeticket; print(pydoc.plain(pydoc.render_doc(edgeticket)))\n"
-    code += "try: edgeticket.find\nexcept ImportError as error: print(error.__notes__)"
+    code += "try: edgeticket.find\nexcept ImportError as error: print(type(error).__name__, error)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=HERE)
     assert done.returncode == 0, done.stderr
     assert "\n    check(candidate" in done.stdout
     assert "\n    find(" not in done.stdout
-    assert "edgeticket.find needs it: pip install 'edgeticket[find]'" in done.stdout.splitlines()[-1]
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("MissingExtraError `edgeticket find` needs the package 'torch'")
+    assert "pip install 'edgeticket[find]'" in last
 
 
 def test_a_users_script_is_checked_by_types(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def bench(request: BenchRequest, watch: Callable[[str, int], None] = lambda *_: 
             shared_feed(dict(zip(names, subjects, strict=True)), request.input_shapes or {}, inputs, PROCESS_S, host)
             for each in full.values():
                 for count in request.thread_counts:
-                    _measure(done, _Place(host, each, count), str(inputs), request.seconds, chance, watch)
+                    _measure(done, _Setting(host, each, count), str(inputs), request.seconds, chance, watch)
         except NoAnswerError as error:
             done.remarks.append(f"Nothing was measured: {error}.")
         except KeyboardInterrupt:
@@ -136,7 +136,7 @@ def _names(subjects: Sequence[Subject]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Setting:
     """Where all models are measured: on a host, with a provider, at a number of threads."""
 
     host: Host
@@ -149,20 +149,25 @@ class _Place:
 
 
 def _measure(
-    done: Bench, place: _Place, inputs: str, seconds: float, chance: random.Random, watch: Callable[[str, int], None]
+    done: Bench,
+    setting: _Setting,
+    inputs: str,
+    seconds: float,
+    chance: random.Random,
+    watch: Callable[[str, int], None],
 ) -> None:
     """Time all models side by side, then load each; what could not be done becomes a remark."""
-    figures = {name: Figures(name, place.label, place.provider, place.threads) for name in done.names}
+    figures = {name: Figures(name, setting.label, setting.provider, setting.threads) for name in done.names}
     done.figures += figures.values()
     models = zip(done.names, done.subjects, strict=True)
-    arms = {name: Arm(str(subject.model), place.provider) for name, subject in models}
-    if _time(done, place, arms, figures, inputs, seconds, chance, watch):
-        _load(done, place, arms, figures, inputs, chance)
+    arms = {name: Arm(str(subject.model), setting.provider) for name, subject in models}
+    if _time(done, setting, arms, figures, inputs, seconds, chance, watch):
+        _load(done, setting, arms, figures, inputs, chance)
 
 
 def _time(
     done: Bench,
-    place: _Place,
+    setting: _Setting,
     arms: Mapping[str, Arm],
     figures: Mapping[str, Figures],
     inputs: str,
@@ -174,10 +179,10 @@ def _time(
     begin = time.monotonic()
     for number in range(PROCESSES):
         if number >= FEWEST and time.monotonic() - begin > seconds:
-            done.remarks.append(f"{place.label}: {number} of {PROCESSES} processes, the time was over.")
+            done.remarks.append(f"{setting.label}: {number} of {PROCESSES} processes, the time was over.")
             break
-        request = BlocksRequest(arms, inputs, place.threads, chance.getrandbits(32), samples=True, slot=SLOT)
-        answer = _asked(done, place, request)
+        request = BlocksRequest(arms, inputs, setting.threads, chance.getrandbits(32), samples=True, slot=SLOT)
+        answer = _asked(done, setting, request)
         if answer is None:
             return False
         process = Process.of(answer, 0.0)
@@ -188,13 +193,13 @@ def _time(
             if kept:
                 each.samples_ms.append([[float(f"{ms:.6g}") for ms in block.samples_ms[name]] for block in kept])
         if kept:
-            watch(place.label, number + 1)
+            watch(setting.label, number + 1)
     return True
 
 
 def _load(
     done: Bench,
-    place: _Place,
+    setting: _Setting,
     arms: Mapping[str, Arm],
     figures: Mapping[str, Figures],
     inputs: str,
@@ -206,7 +211,7 @@ def _load(
     for name, cold in order:
         if cold and not evict(Path(arms[name].path)):
             continue
-        answer = _asked(done, place, LoadRequest({name: arms[name]}, inputs, place.threads))
+        answer = _asked(done, setting, LoadRequest({name: arms[name]}, inputs, setting.threads))
         if answer is None:
             return
         each = figures[name]
@@ -217,12 +222,12 @@ def _load(
                 each.peak_memory_bytes.append(answer.peak_memory_bytes)
 
 
-def _asked(done: Bench, place: _Place, request: Request[Answer]) -> Answer | None:
+def _asked(done: Bench, setting: _Setting, request: Request[Answer]) -> Answer | None:
     """Ask; None and a remark where there is no answer."""
     try:
-        return place.host.ask(request, PROCESS_S)
+        return setting.host.ask(request, PROCESS_S)
     except NoAnswerError as error:
-        done.remarks.append(f"{place.label}: {f'{error.arm} ' if error.kind == 'model' else ''}{error}.")
+        done.remarks.append(f"{setting.label}: {f'{error.arm} ' if error.kind == 'model' else ''}{error}.")
         return None
 
 

@@ -10,8 +10,8 @@ from typing import Any, TextIO
 
 import click
 
-from edgeticket.cli.extras import explain
 from edgeticket.errors import EdgeticketError, Exit, refusals_explained
+from edgeticket.extras import explain
 
 RESUMED = {"find"}  # the commands that go on from what an earlier run left
 

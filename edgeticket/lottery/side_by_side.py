@@ -20,7 +20,7 @@ from edgeticket.ticket.record import Control, Record, Round
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Event:
     """A call of the trial's Watcher."""
 
     method: str
@@ -41,17 +41,17 @@ class _Failed:
     error: EdgeticketError
 
 
-Event = tuple[int, _Told | _Done | _Failed]
+Message = tuple[int, _Event | _Done | _Failed]
 
 
 class _Forward:
     """The Watcher in a child. It sends every event to the parent, iterations at most five times a second."""
 
-    def __init__(self, number: int, events: Queue[Event]) -> None:
+    def __init__(self, number: int, events: Queue[Message]) -> None:
         self._number, self._events, self._sent = number, events, 0.0
 
     def _send(self, name: str, *values: Any) -> None:
-        self._events.put((self._number, _Told(name, values)))
+        self._events.put((self._number, _Event(name, values)))
 
     def plan(self, trainings: int, done: int) -> None:
         self._send("plan", trainings, done)
@@ -74,7 +74,7 @@ class _Forward:
         self._send("note", sentence)
 
 
-def _child(request: FindRequest, number: int, events: Queue[Event], parent: int) -> None:
+def _child(request: FindRequest, number: int, events: Queue[Message], parent: int) -> None:
     """One trial in a process of its own; it ends when its parent does."""
 
     def watch() -> None:
@@ -100,7 +100,7 @@ def side_by_side(request: FindRequest, count: int, watcher: Callable[[int], Watc
         InputError: a trial's process died.
     """
     context = multiprocessing.get_context("spawn")
-    events: Queue[Event] = context.Queue()
+    events: Queue[Message] = context.Queue()
     width = lanes(replace(request, trials=count), request.settings.threads)
     waiting = list(range(count))
     running: dict[int, BaseProcess] = {}
@@ -120,7 +120,7 @@ def side_by_side(request: FindRequest, count: int, watcher: Callable[[int], Watc
                         records[number] = record
                     case _Failed(error):
                         failure = failure or type(error)(f"trial {number}: {error}")
-                    case _Told(method, values):
+                    case _Event(method, values):
                         getattr(watchers[number], method)(*values)
             for number, child in list(running.items()):
                 if not child.is_alive() and events.empty():
@@ -140,9 +140,9 @@ def side_by_side(request: FindRequest, count: int, watcher: Callable[[int], Watc
     return [records[number] for number in range(count)]
 
 
-def _drain(events: Queue[Event]) -> Sequence[Event]:
+def _drain(events: Queue[Message]) -> Sequence[Message]:
     """Return all events at hand; wait a moment for the first."""
-    found: list[Event] = []
+    found: list[Message] = []
     try:
         found.append(events.get(timeout=0.2))
         while True:

@@ -28,7 +28,7 @@ COMMAND = (sys.executable, "-P", "-c", PROGRAM, str(PACKAGE))
 LONGEST_REASON = 300
 
 
-class Told:
+class RunningModels:
     """The names of models that a worker wrote into a pipe as it began to run them."""
 
     def __init__(self, reader: int) -> None:
@@ -60,7 +60,7 @@ class Local:
         """
         environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
         reader, writer = os.pipe()
-        told = Told(reader)
+        told = RunningModels(reader)
         handed = (writer,) if os.name == "posix" else ()
         try:
             process = subprocess.Popen(
@@ -93,7 +93,7 @@ class Local:
         self,
         process: subprocess.Popen[bytes],
         data: bytes,
-        told: Told,  # noqa: ARG002  for whoever decides by it that a process hangs
+        told: RunningModels,  # noqa: ARG002  for whoever decides by it that a process hangs
         limit_s: float,
     ) -> tuple[bytes, bytes]:
         """Write the request, and give what the process wrote to its output and error streams.
@@ -119,7 +119,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _answer(request: Request[Answer], code: int, out: bytes, err: bytes, told: Told) -> Answer:
+def _answer(request: Request[Answer], code: int, out: bytes, err: bytes, told: RunningModels) -> Answer:
     """What the ended process said.
 
     Raises:

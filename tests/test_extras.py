@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from edgeticket.cli import main
-from edgeticket.cli.extras import EXTRA_OF, explain
 from edgeticket.errors import Exit
+from edgeticket.extras import EXTRA_OF, explain
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "onnx_ir": "onnx-ir"}
 
@@ -76,3 +76,24 @@ def test_a_module_of_the_users_own_is_not_ours_to_explain() -> None:
 def test_a_device_needs_no_extra() -> None:
     base = {requirement.partition(">")[0] for requirement in PROJECT["dependencies"]}
     assert base == {"click", "numpy", "onnxruntime", "rich"}
+
+
+def test_from_python_a_missing_package_is_the_same_sentence() -> None:
+    """An error of ours, which is an ImportError as well; help() shows what works without the packages."""
+    absent = dict.fromkeys(sorted(EXTRA_OF))
+    code = (
+        f"import sys; sys.modules.update({absent!r}); import edgeticket, pydoc\n"
+        "for call in (lambda: edgeticket.find, lambda: edgeticket.export('m.onnx')):\n"
+        "    try: call()\n"
+        "    except edgeticket.EdgeticketError as error: print(isinstance(error, ImportError), error)\n"
+        "print('find' in dir(edgeticket), 'check' in dir(edgeticket))\n"
+        "pydoc.render_doc(edgeticket)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    first, second, shown = done.stdout.splitlines()
+    assert first.startswith("True `edgeticket find` needs the package")
+    assert "[find]" in first
+    assert second.startswith("True `edgeticket export` needs the package")
+    assert "[export]" in second
+    assert shown == "False True"

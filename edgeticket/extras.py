@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from edgeticket.errors import MissingExtraError
 
 EXTRA_OF = {
@@ -31,3 +35,28 @@ def explain(error: ModuleNotFoundError, command: str) -> MissingExtraError | Non
         f"`edgeticket {command}` needs the package {package!r}, which is not installed: "
         f"pip install -c requirements.lock '.[{extra}]' in edgeticket's folder, or pip install 'edgeticket[{extra}]'"
     )
+
+
+@contextmanager
+def explained(command: str) -> Iterator[None]:
+    """Name the extra that brings a package which is missing inside of this block.
+
+    Raises:
+        MissingExtraError: in place of the ModuleNotFoundError of such a package.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = explain(error, command)
+        if missing is None:
+            raise
+        raise missing from error
+
+
+def installed(extra: str) -> bool:
+    """Whether every package is here that the commands of this extra need; nothing is imported for it."""
+    needed = [package for package, brought_by in EXTRA_OF.items() if brought_by in ("export", extra)]
+    try:
+        return all(importlib.util.find_spec(package) for package in needed)
+    except ValueError:  # something stands in the place of a package
+        return False
