@@ -3,19 +3,22 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/edgeticket
-# Where data sets lie, unless the environment says so: data/ (see `make data`), and a folder shared with other checkouts.
+# Where data sets lie, unless the environment says so: data/ (see `make data`), and a folder shared with other
+# checkouts.
 SHARED := $(abspath ../shared/data)
 export EDGETICKET_DATA ?= $(CURDIR)/data:$(SHARED)
 export ORT_DISABLE_TELEMETRY = 1
 
-.PHONY: help install install-dev demo test test-oldest engine engine-aarch64 engine-armv7 test-arm test-arm-aarch64 test-arm-armv7 lint bench-find bench-masks bench-engine bench-never-slower data results lock clean bench-evidence evidence performance
+.PHONY: help install install-dev demo test test-oldest engine engine-aarch64 engine-armv7 test-arm test-arm-aarch64 \
+	test-arm-armv7 lint bench-find bench-masks bench-engine bench-never-slower bench-evidence data results evidence \
+	performance lock clean
 
 help:
 	@echo "make demo        install, then find, export and check a ticket on embedded data"
 	@echo "make test        install what the tests need and run them all"
 	@echo "make test-oldest  export and check on the oldest versions allowed"
 	@echo "make engine      build the sparse engine again, into edgeticket/; engine-aarch64 and engine-armv7 into build/"
-	@echo "make test-arm    the kernels' tests for aarch64 and armv7, emulated by qemu-user: right results, no word on speed"
+	@echo "make test-arm    the kernels' tests for aarch64 and armv7, emulated: right results, no word on speed"
 	@echo "make lint        ruff, mypy --strict and clang-format"
 	@echo "make bench-find  an iteration of find beside a bare loop"
 	@echo "make bench-masks ways of keeping pruned weights at 0"
@@ -89,10 +92,12 @@ test-arm-aarch64: TARGET := aarch64-linux-musl
 test-arm-armv7: QEMU := qemu-arm
 test-arm-armv7: TARGET := arm-linux-musleabihf
 test-arm-aarch64 test-arm-armv7: test-arm-%: $(VENV)/find
-	@command -v $(QEMU) || { echo "$(QEMU) is missing: it comes with Debian's qemu-user (apt-get install qemu-user)"; exit 1; }
+	@command -v $(QEMU) || \
+		{ echo "$(QEMU) is missing: it comes with Debian's qemu-user (apt-get install qemu-user)"; exit 1; }
 	$(BIN)/python -c "import ziglang" 2>/dev/null || $(BIN)/python -m pip install --quiet ziglang
 	$(CMAKE) -S export -B build/test-$* -DCMAKE_BUILD_TYPE=Release -DEDGETICKET_BUILD_TESTS=ON -DEDGETICKET_CROSS= \
-		-DCMAKE_TOOLCHAIN_FILE=toolchains/$*.cmake -DEDGETICKET_ZIG_TARGET=$(TARGET) -DEDGETICKET_PYTHON_FOR_ZIG=$(abspath $(BIN)/python)
+		-DCMAKE_TOOLCHAIN_FILE=toolchains/$*.cmake -DEDGETICKET_ZIG_TARGET=$(TARGET) \
+		-DEDGETICKET_PYTHON_FOR_ZIG=$(abspath $(BIN)/python)
 	$(CMAKE) --build build/test-$* --target $(ARM_TESTS)
 	for test in $(ARM_TESTS); do echo "$* $$test:"; $(QEMU) build/test-$*/$$test 10 || exit 1; done
 

@@ -88,7 +88,7 @@ def export(
 
 
 class CheckFunction(Protocol[P]):
-    """What `check` returns: the outcome of an artifact's own checks, or the report of a comparison."""
+    """What `check` returns: the outcome of an artifact's own checks, or a comparison."""
 
     @overload  # both take a candidate alone; a comparison of nothing is refused
     def __call__(self, candidate: Place, *, threads: int = 1, engine: bool = False) -> Outcome: ...  # type: ignore[overload-overlap]

@@ -7,7 +7,7 @@ EdgeticketError
 │   ├── ModelError             an ONNX file that cannot be read or must not be followed
 │   ├── FolderError            a folder that holds something else, other settings, or a running process
 │   ├── StorageError           the disk refused a write (full, read-only, no permission)
-│   ├── MissingExtraError      an optional package is not installed (an ImportError, too)
+│   ├── MissingExtraError      an optional package is not installed
 │   ├── EngineError            the sparse engine's library is missing, or does not fit this ONNX Runtime
 │   └── TrainingError          a loss that is not finite
 ├── ProofError              1  an exported file whose outputs moved too far; nothing was written

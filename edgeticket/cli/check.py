@@ -141,7 +141,7 @@ def _against(ctx: click.Context, given: dict[str, Any]) -> int:
     from edgeticket import api
     from edgeticket.cli.check_outputs import Outputs
     from edgeticket.cli.check_progress import Line
-    from edgeticket.cli.verdict_tables import print_report
+    from edgeticket.cli.verdict_tables import print_comparison
     from edgeticket.gate.request import ComparisonRequest
 
     on_github = os.environ.get("GITHUB_ACTIONS") == "true" if given["github"] is None else given["github"]
@@ -151,15 +151,15 @@ def _against(ctx: click.Context, given: dict[str, Any]) -> int:
     given |= {"max_counts": limits, "accuracy_asked": _asked(ctx, "max_accuracy_drop")}
     request = ComparisonRequest(**{field.name: given[field.name] for field in fields(ComparisonRequest)})
     with Line(given["quiet"]) as line:
-        report = api.check_against(request, line.watch)
-    failed = outputs.write(report)
+        comparison = api.check_against(request, line.watch)
+    failed = outputs.write(comparison)
     if not outputs.on_stdout:
-        print_report(report, given["quiet"])
+        print_comparison(comparison, given["quiet"])
     for sentence in failed:
         click.echo(f"edgeticket: {sentence}", err=True)
-    if report.interrupted:
+    if comparison.interrupted:
         click.echo("edgeticket: interrupted; what was measured is kept", err=True)
-    return 2 if failed and not report.interrupted else report.exit_code
+    return 2 if failed and not comparison.interrupted else comparison.exit_code
 
 
 def _selftest(given: dict[str, Any]) -> int:

@@ -6,12 +6,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from edgeticket.cli.output import written_or_kept
 from edgeticket.errors import StorageError
+
+if TYPE_CHECKING:
+    from edgeticket.gate.comparison import Comparison
 
 
 @dataclass
@@ -29,31 +32,31 @@ class Outputs:
     def __post_init__(self) -> None:
         self.on_stdout = "-" in (self.json, self.junit, self.bencher, self.action_benchmark)
 
-    def write(self, report: Any) -> list[str]:
+    def write(self, comparison: Comparison) -> list[str]:
         """Write all of them. Returns a sentence for each that could not be written."""
         from edgeticket.benchmark import history
         from edgeticket.gate import formats
 
         failed: list[str] = []
         for target, render in (
-            (self.json, report.to_json),
-            (self.junit, lambda: formats.junit(report)),
-            (self.bencher, lambda: formats.bencher(report)),
-            (self.action_benchmark, lambda: formats.action_benchmark(report)),
+            (self.json, comparison.to_json),
+            (self.junit, lambda: formats.junit(comparison)),
+            (self.bencher, lambda: formats.bencher(comparison)),
+            (self.action_benchmark, lambda: formats.action_benchmark(comparison)),
         ):
             if target:
                 failed += self._written(target, render)
-        if self.append and report.interrupted:
+        if self.append and comparison.interrupted:
             failed.append(f"{self.append}: nothing was added, as an interrupted run is no point of a trend")
         elif self.append:
             try:
-                history.append(Path(self.append), report.document())
+                history.append(Path(self.append), comparison.document())
             except StorageError as error:
                 failed.append(str(error))
         if self.github:
-            for line in formats.github_annotations(report):
+            for line in formats.github_annotations(comparison):
                 click.echo(line, err=self.on_stdout)
-            failed += _summarised(formats.summary(report))
+            failed += _summarised(formats.summary(comparison))
         return failed
 
     def _written(self, target: str, render: Callable[[], str]) -> list[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 from edgeticket.cli.output import console
+
+if TYPE_CHECKING:
+    from edgeticket.gate.comparison import Comparison
 
 _COLOURS = {"pass": "green", "inconclusive": "yellow", "shown": "dim"}
 
@@ -21,12 +24,12 @@ def print_rows(rows: Iterable[tuple[str, str, str]]) -> None:
     console().print(table)
 
 
-def print_report(report: Any, quiet: bool) -> None:
+def print_comparison(comparison: Comparison, quiet: bool) -> None:
     """Print every gate, the remarks, and the verdict of all."""
     if quiet:
         return
-    print_rows((gate.name, gate.verdict, gate.sentence) for gate in report.gates)
-    for remark in report.remarks:
+    print_rows((gate.name, gate.verdict, gate.sentence) for gate in comparison.gates)
+    for remark in comparison.remarks:
         console().print(remark, markup=False, soft_wrap=True)
-    line = f"{report.name}: {report.verdict} in {report.seconds:.0f} s"
-    console().print(Text(line, f"bold {_COLOURS.get(report.verdict, 'red')}"))
+    line = f"{comparison.name}: {comparison.verdict} in {comparison.seconds:.0f} s"
+    console().print(Text(line, f"bold {_COLOURS.get(comparison.verdict, 'red')}"))

@@ -21,6 +21,8 @@ def load_task(reference: str | Task) -> Task:
     """
     if isinstance(reference, Task):
         return reference
+    if not isinstance(reference, str):
+        raise TaskError(f"{reference!r}: give a Task, the name of a built-in task, or 'path/to/file.py:name' as text")
     if reference in TASKS:
         return TASKS[reference]
     place, colon, name = reference.rpartition(":")

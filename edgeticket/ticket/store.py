@@ -61,7 +61,8 @@ def read_record(folder: Path) -> Record:
         raise IntegrityError(
             f"{path}: truncated or altered, not loaded. Restore it from a copy, or find the ticket again"
         )
-    version = json.loads(sealed[1]).get("version")
+    body = json.loads(sealed[1])
+    version = body.get("version") if isinstance(body, dict) else None
     if version != VERSION:
         raise FolderError(
             f"{path}: format version {version}, this edgeticket reads {VERSION}; use the version that wrote it"

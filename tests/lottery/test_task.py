@@ -254,6 +254,12 @@ def test_a_task_file_that_is_wrong_is_a_sentence(tmp_path: Path, text: str, name
     assert "wrong_task.py" in str(caught.value) or "lr is" in str(caught.value)
 
 
+@pytest.mark.parametrize("reference", [None, 3, Path("task.py")])
+def test_what_is_no_text_and_no_task_is_told_what_to_give(reference: Any) -> None:
+    with pytest.raises(TaskError, match=r"give a Task, the name of a built-in task, or .*file\.py:name"):
+        load_task(reference)
+
+
 @pytest.mark.parametrize("reference", ["lenet", "x.py", "x.py:", ":x", ""])
 def test_what_is_no_reference_is_told_how_to_write_one(reference: str) -> None:
     with pytest.raises(TaskError, match=r"is no built-in task \(`edgeticket tasks` lists them\).*file\.py:name"):

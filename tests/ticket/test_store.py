@@ -104,6 +104,14 @@ def test_a_truncated_or_longer_ticket_json_is_refused(tmp_path: Path) -> None:
             store.read_record(tmp_path)
 
 
+def test_a_sealed_document_that_is_no_record_is_refused_in_words(tmp_path: Path) -> None:
+    for body in (b"[]", b"3", b"null"):
+        sealed = b'{"record":\n' + body + b'\n,"sha256":"' + sha256(body).encode() + b'"}\n'
+        (tmp_path / store.RECORD).write_bytes(sealed)
+        with pytest.raises(FolderError, match=r"ticket\.json: format version None"):
+            store.read_record(tmp_path)
+
+
 def test_one_flipped_bit_in_any_listed_file_is_named(tmp_path: Path) -> None:
     record = make(tmp_path)
     store.verify_all(tmp_path, record)
