@@ -57,6 +57,49 @@ void compare(const Case& c, const Data& d, const float* y, const std::string& ke
     }
 }
 
+// Packed weights, written out by their counts alone: a plan is data, so a copy of its arrays computes the same.
+class WrittenOut {
+   public:
+    explicit WrittenOut(const FcWeights& packed)
+        : weights_(packed),
+          bias_(packed.bias, packed.counts.bias),
+          order_(packed.order, packed.counts.order),
+          values_(packed.values, packed.counts.values),
+          groups_(packed.groups, packed.counts.groups),
+          starts_(packed.starts, packed.counts.starts),
+          indices_(packed.indices, packed.counts.indices),
+          row_begin_(packed.row_begin, packed.counts.row_begin),
+          columns_(static_cast<const char*>(packed.columns),
+                   packed.counts.columns * (packed.format == FcFormat::Csr16 ? 2 : 4)) {
+        bias_.put(weights_.bias), order_.put(weights_.order), values_.put(weights_.values);
+        groups_.put(weights_.groups), starts_.put(weights_.starts), indices_.put(weights_.indices);
+        row_begin_.put(weights_.row_begin);
+        if (weights_.columns != nullptr) weights_.columns = columns_.fenced.data();
+    }
+    const FcWeights& weights() const { return weights_; }
+
+   private:
+    template <class T>
+    struct Copy {
+        FencedArray<T> fenced;
+        Copy(const T* from, std::size_t count) : fenced(count, false) {
+            if (count != 0) std::memcpy(fenced.data(), from, count * sizeof(T));
+        }
+        void put(const T*& array) {
+            if (array != nullptr) array = fenced.data();  // null is said to the kernel, and stays
+        }
+    };
+    FcWeights weights_;
+    Copy<float> bias_;
+    Copy<std::int32_t> order_;
+    Copy<float> values_;
+    Copy<FcGroup> groups_;
+    Copy<std::int32_t> starts_;
+    Copy<std::uint32_t> indices_;
+    Copy<std::int64_t> row_begin_;
+    Copy<char> columns_;
+};
+
 void run_case(const Case& c, const FcKernels& isa, const FcKernel& kernel) {
     if (c.inputs > kernel.max_inputs) return;
     const Data d = make(c);
@@ -64,8 +107,9 @@ void run_case(const Case& c, const FcKernels& isa, const FcKernel& kernel) {
     const bool dense = kernel.format == FcFormat::DenseRow || kernel.format == FcFormat::DensePanel;
     const FcNonzeros nonzeros(d.weight.data(), c.outputs, c.inputs);
     const FcPacked packed(d.weight.data(), nonzeros, d.bias.empty() ? nullptr : d.bias.data(), kernel, isa.lanes);
-    const FcWeights& w = packed.weights();
+    const WrittenOut copy(packed.weights());
     for (const bool at_end : {false, true}) {
+        const FcWeights& w = at_end ? copy.weights() : packed.weights();
         Fenced x(d.x.size(), at_end), y(static_cast<std::size_t>(c.items) * c.outputs, at_end),
             r(d.residual.size(), at_end);
         std::memcpy(x.data(), d.x.data(), d.x.size() * 4);

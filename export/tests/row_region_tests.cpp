@@ -138,6 +138,37 @@ int test_one_thread_at_least() {
     return 1;
 }
 
+// A plan is data: convolutions compute the same from arrays that were written out by their counts.
+int test_arrays_written_out() {
+    const Region maps = biased(Op::Conv, {2, 1, 2}, {1, 1, 2, 2});
+    MapProgram program = plan_maps(maps, {best_isa(), 1});
+    std::vector<std::vector<float>> weights;
+    std::vector<std::vector<std::uint16_t>> offsets;
+    for (Step& step : program.steps) {
+        auto* const conv = std::get_if<ConvStep>(&step.work);
+        if (conv == nullptr) continue;
+        weights.emplace_back(conv->weights.data, conv->weights.data + conv->weights.count);
+        offsets.emplace_back(conv->offsets.data, conv->offsets.data + conv->offsets.count);
+        conv->weights.data = weights.back().data();
+        conv->offsets.data = offsets.back().data();
+    }
+    program.constants = Arena();
+    const std::unique_ptr<Plan> whole = Plan::build(maps, {best_isa(), 1});
+    const Plan copied{Program(std::move(program))};
+    const auto outputs_of = [&](const Plan& plan) {
+        const Memory workspace(plan.workspace_bytes(1));
+        std::vector<float> in(static_cast<std::size_t>(elements(maps.value(maps.inputs[0]).shape)), 0.75F);
+        std::vector<float> out(static_cast<std::size_t>(elements(maps.value(maps.outputs[0]).shape)));
+        const void* const inputs[] = {in.data()};
+        void* const outputs[] = {out.data()};
+        plan.run(inputs, outputs, 1, workspace.data(), {});
+        return out;
+    };
+    if (weights.size() == 1 && !weights[0].empty() && outputs_of(*whole) == outputs_of(copied)) return 0;
+    std::printf("a convolution computes something else from arrays that were written out\n");
+    return 1;
+}
+
 // What is more than can be addressed is refused, and never a small piece of memory in its place.
 int test_sizes_beyond_memory() {
     constexpr std::size_t most = SIZE_MAX;
@@ -173,6 +204,7 @@ int test_sizes_beyond_memory() {
 int main(int argc, char** argv) {
     const int count = argc > 1 ? std::atoi(argv[1]) : 500;
     const unsigned first = argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 1;
-    const int others = test_fusing() + test_one_thread_at_least() + test_sizes_beyond_memory();
+    const int others =
+        test_fusing() + test_one_thread_at_least() + test_arrays_written_out() + test_sizes_beyond_memory();
     return test_regions(count, first, 70, [](Chance& chance) { return Maker(chance).make(); }) > 0 || others > 0;
 }

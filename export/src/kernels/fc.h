@@ -10,6 +10,7 @@
 // No function here allocates, throws or writes anything but y.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "simd/activation.h"
@@ -56,6 +57,11 @@ struct FcWeights {
     const std::uint32_t* indices = nullptr;   // window
     const std::int64_t* row_begin = nullptr;  // CSR: [N + 1]
     const void* columns = nullptr;            // CSR: 16 or 32 bits each
+
+    // How much of each there is, for whoever writes the weights out. No kernel reads more.
+    struct Counts {
+        std::size_t bias = 0, order = 0, values = 0, groups = 0, starts = 0, indices = 0, row_begin = 0, columns = 0;
+    } counts;
 };
 
 // y[N] from x[K]; residual is [N] or null. Computes units [first, last) and writes their outputs only. y overlaps

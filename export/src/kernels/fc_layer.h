@@ -58,6 +58,9 @@ class FcLayer {
     double transpose_us(std::int64_t floats) const { return float_us_ * static_cast<double>(floats); }
     double density() const { return density_; }
     const FcKernel& row_kernel() const { return *row_kernel_; }
+    // What the kernels read, for whoever writes a plan out; those of panels are null without `many`.
+    const FcWeights& row_weights() const { return row_->weights(); }
+    const FcWeights* panel_weights() const { return panel_ == nullptr ? nullptr : &panel_->weights(); }
     const FcKernel* panel_kernel(std::int32_t width) const;  // null without `many`
     std::size_t packed_bytes() const;
 

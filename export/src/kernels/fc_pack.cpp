@@ -42,7 +42,8 @@ double FcNonzeros::density() const {
 void FcPacked::Free::operator()(void* p) const { std::free(p); }
 
 template <class T>
-T* FcPacked::hold(const std::vector<T>& values) {
+T* FcPacked::hold(const std::vector<T>& values, std::size_t& count) {
+    count = values.size();
     const std::size_t bytes = (std::max<std::size_t>(values.size() * sizeof(T), 1) + 63) / 64 * 64;
     void* memory = std::aligned_alloc(64, bytes);
     if (memory == nullptr) throw std::bad_alloc();
@@ -126,19 +127,19 @@ void FcPacked::pack_window(const FcNonzeros& nonzeros, const FcKernel& kernel, s
         row += present;
     }
     view_.units = static_cast<std::int32_t>(groups.size());
-    view_.groups = hold(groups);
-    view_.starts = hold(starts);
-    view_.indices = hold(indices);
-    view_.values = hold(values);
-    view_.order = hold(nonzeros.order);
+    view_.groups = hold(groups, view_.counts.groups);
+    view_.starts = hold(starts, view_.counts.starts);
+    view_.indices = hold(indices, view_.counts.indices);
+    view_.values = hold(values, view_.counts.values);
+    view_.order = hold(nonzeros.order, view_.counts.order);
 }
 
 template <class Column>
 void FcPacked::pack_csr(const FcNonzeros& nonzeros, std::int32_t lanes) {
     view_.units = (nonzeros.outputs + lanes - 1) / lanes;
-    view_.columns = hold(std::vector<Column>(nonzeros.columns.begin(), nonzeros.columns.end()));
-    view_.row_begin = hold(nonzeros.row_begin);
-    view_.values = hold(nonzeros.values);
+    view_.columns = hold(std::vector<Column>(nonzeros.columns.begin(), nonzeros.columns.end()), view_.counts.columns);
+    view_.row_begin = hold(nonzeros.row_begin, view_.counts.row_begin);
+    view_.values = hold(nonzeros.values, view_.counts.values);
     steps_ = static_cast<std::int64_t>(nonzeros.values.size());
 }
 
@@ -149,7 +150,7 @@ void FcPacked::pack_dense(const float* weight, std::int32_t block) {
         float* to = values.data() + row / block * block * inputs + row % block;
         for (std::int64_t k = 0; k < inputs; ++k) to[k * block] = weight[row * inputs + k];
     }
-    view_.values = hold(values);
+    view_.values = hold(values, view_.counts.values);
     view_.units = static_cast<std::int32_t>(blocks);
     steps_ = blocks * inputs;
 }
@@ -160,7 +161,7 @@ void FcPacked::pack_bias(const float* bias, std::int32_t multiple) {
     if (bias != nullptr) {
         for (std::int32_t i = 0; i < view_.outputs; ++i) stored[i] = bias[view_.order == nullptr ? i : view_.order[i]];
     }
-    view_.bias = hold(stored);
+    view_.bias = hold(stored, view_.counts.bias);
 }
 
 }  // namespace edgeticket

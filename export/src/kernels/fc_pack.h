@@ -41,7 +41,7 @@ class FcPacked {
         void operator()(void* p) const;
     };
     template <class T>
-    T* hold(const std::vector<T>& values);
+    T* hold(const std::vector<T>& values, std::size_t& count);
 
     void pack_window(const FcNonzeros& nonzeros, const FcKernel& kernel, std::int32_t lanes);
     template <class Column>

@@ -27,14 +27,21 @@ class Memory {
     bool mapped_ = false;
 };
 
+// An array that an Arena holds.
+template <class T>
+struct Kept {
+    const T* data = nullptr;
+    std::size_t count = 0;
+};
+
 // Arrays that are packed one after the other and freed together.
 class Arena {
    public:
     template <class T>
-    const T* keep(const std::vector<T>& values) {
+    Kept<T> keep(const std::vector<T>& values) {
         void* const to = take(values.size() * sizeof(T));
         if (!values.empty()) std::memcpy(to, values.data(), values.size() * sizeof(T));
-        return static_cast<const T*>(to);
+        return {static_cast<const T*>(to), values.size()};
     }
     std::size_t bytes() const { return used_; }
 

@@ -178,8 +178,8 @@ struct Runner {
         task.in = from + segment.in_channel * conv.in.plane() * lanes + tile.in;
         task.runs = segment.runs.data();
         task.taps = segment.taps;
-        task.weights = conv.weights + segment.first_weight;
-        task.offsets = conv.offsets + segment.first_offset;
+        task.weights = conv.weights.data + segment.first_weight;
+        task.offsets = conv.offsets.data + segment.first_offset;
         task.begins = segment.begins;
         task.ends = segment.ends;
         tile.kernel->run(task);

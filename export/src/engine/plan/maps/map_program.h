@@ -88,8 +88,8 @@ struct ConvStep {
     std::int64_t stride[2] = {1, 1};
     Epilogue epilogue;
     std::vector<float> bias;
-    const float* weights = nullptr;          // in the program's constants
-    const std::uint16_t* offsets = nullptr;  // in the program's constants
+    Kept<float> weights;          // in the program's constants
+    Kept<std::uint16_t> offsets;  // in the program's constants
     std::vector<ConvSegment> segments;
     std::vector<Tile> tiles;  // never empty
     std::vector<std::int32_t> halo_lanes;
