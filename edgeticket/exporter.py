@@ -19,10 +19,10 @@ from edgeticket.artifact.golden import LoadedModel, record_outputs
 from edgeticket.artifact.labelled_slice import Slice, labelled_slice
 from edgeticket.artifact.manifest import GOLDEN, MANIFEST, MODEL, SLICE, Budget, GoldenInfo, Manifest, ProofInfo
 from edgeticket.errors import Exit, InputError, ProofError
-from edgeticket.graph.naming import parameter_names
 from edgeticket.graph.proving.rounding import relative_tolerances
 from edgeticket.graph.proving.source_proof import prove_source
 from edgeticket.graph.proving.stored_weights import check_stored_weights
+from edgeticket.graph.reading.naming import parameter_names
 from edgeticket.graph.reading.source import Source, ports, read_source, stamp
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified, simplify

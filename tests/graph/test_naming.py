@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeticket.graph.naming import parameter_names
+from edgeticket.graph.reading.naming import parameter_names
 from edgeticket.graph.simplify import simplify
 
 RNG = np.random.default_rng(0)
