@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -43,13 +44,13 @@ class Table:
         return [*([f"... and {plural(left, 'more row')}"] if left > 0 else []), *self.sentences]
 
 
-class ShowsTable:
+class ShowsTable(ABC):
     """A result with a `table`, which is its repr and what a notebook draws. Its class needs dataclass(repr=False)."""
 
     @property
+    @abstractmethod
     def table(self) -> Table:
         """What is shown."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         return self.table.text()

@@ -27,7 +27,7 @@ class ComparisonRequest:
         max_latency: the slow-down that must be caught.
         max_size: how much more bytes there may be.
         max_accuracy_drop: by how much the metric may fall on the baseline's labelled slice.
-        accuracy_asked: refuse models without a slice, rather than leave accuracy out.
+        accuracy_asked: accuracy that cannot be compared is inconclusive, rather than left out.
         max_memory: how much more memory there may be at the peak.
         max_counts: the same of exact counts, by name: nonzeros, macs, nodes, instructions.
         providers: cpu, sparse or any that is installed, one or several; a duel for each, at each number of threads.

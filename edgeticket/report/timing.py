@@ -24,7 +24,7 @@ def latency(content: Content) -> Section:
                 values = (found.median, found.percentile(90), found.percentile(99))
                 cells = tuple("–" if value is None else text.latency(value) for value in values)
                 rows.append((model_name(content, model, provider), str(threads), *cells, f"{found.count:,}"))
-    engine = (content.engine["sentence"],) if content.engine else ()
+    engine = (f"{content.engine['sentence'].rstrip('.')}.",) if content.engine else ()
     if not rows:
         return Section("Latency", (plain, *engine, "Latency was not measured in this export."))
     method = next(m.method for m in content.measurements if m.what == "latency")
