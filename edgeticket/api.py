@@ -8,7 +8,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, cast, overload
 
-from edgeticket.arguments import Place, keyword, path_of, several, takes_arguments_of
+from edgeticket.arguments import Place, keyword, path_of, require_positive, several, takes_arguments_of
 from edgeticket.benchmark.request import BenchRequest
 from edgeticket.errors import FolderError, InputError, refusals_explained
 from edgeticket.extras import explained
@@ -69,8 +69,9 @@ def export(
 
     budget = None
     if budget_ms is not None:
-        if not budget_ms > 0 or budget_threads < 1:
-            raise InputError(f"a budget of {budget_ms} ms at {plural(budget_threads, 'thread')}: both must be above 0")
+        require_positive("budget_ms", budget_ms)
+        if budget_threads < 1:
+            raise InputError(f"a budget at {plural(budget_threads, 'thread')}: give 1 or more")
         if not re.fullmatch("any|this|[0-9a-f]{12}", budget_host):
             raise InputError(
                 f"--budget-host {budget_host!r}: give any, this, or the fingerprint of a host, 12 digits and letters "
