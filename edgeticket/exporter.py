@@ -70,9 +70,10 @@ class Exported(ShowsTable):
 
     @property
     def table(self) -> Table:
-        """What is shown: the report's headline, and where the report is."""
+        """What is shown: the report's headline, what was not done and why, and where the report is."""
         cards = [(card.label, card.value, card.detail) for card in view.cards(self.content)]
-        sentences = (view.zeros_sentence(self.content), f"report: {self.folder / 'report.html'}")
+        why = [f"{each.label}: {each.sentence}" for each in view.reasons(self.content)]
+        sentences = (view.zeros_sentence(self.content), *why, f"report: {self.folder / 'report.html'}")
         return Table(f"{self.manifest.name}: {self.folder}", rows=cards, sentences=sentences)
 
 
@@ -217,6 +218,7 @@ def _content(source: Source, converted: Converted, sealed: Sealed, manifest: Man
         failures=bench.failures if bench else (),
         host=bench.host if bench else None,
         remarks=(*converted.stored.notes, *_remarks(source, sealed.slice, converted.unchecked)),
+        storage_notes=converted.stored.notes,
         engine=asdict(sealed.engine) if sealed.engine else None,
         names=parameter_names(source.masked, converted.simplified.model),
     )

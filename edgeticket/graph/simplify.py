@@ -18,7 +18,7 @@ from edgeticket.graph.passes.flush_denormals import flush_denormals
 from edgeticket.graph.passes.fold_batchnorm import fold_batchnorm
 from edgeticket.graph.passes.fold_constants import fold_constants
 from edgeticket.graph.passes.inline_functions import inline_functions
-from edgeticket.graph.passes.note import Note
+from edgeticket.graph.passes.note import NO_ZEROS, Note
 from edgeticket.graph.passes.remove_dead import remove_dead
 from edgeticket.graph.passes.remove_unused import remove_unused
 from edgeticket.graph.shapes import forget_shapes, name_dimensions, unname_dimensions
@@ -107,7 +107,7 @@ def _passes(work: ir.Model, notes: list[Note]) -> tuple[LayerInfo, ...]:
         notes += run(work)
     layers = _plan(before, _survey(work))
     if layers and all(layer.nonzeros_before == _size(layer.shape_before) for layer in layers):
-        notes.append(Note("simplify", 0, "the weights hold no zeros: there is nothing to remove, export is dense"))
+        notes.append(Note("simplify", 0, NO_ZEROS))
     forget_shapes(work, types=True)
     unname_dimensions(unnamed)
     for output, shape in zip(work.graph.outputs, declared, strict=True):
