@@ -1,13 +1,20 @@
 #include "report.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <stdexcept>
 
+#include "engine/region/floats.h"
+#include "engine/region/shape.h"
 #include "onnx/import.h"
 
 namespace edgeticket {
 namespace {
+
+constexpr char kNotTaken[] =
+    "chosen too late: ONNX Runtime had given it to the CPU provider, as it does before it "
+    "inlines the functions of a graph";
 
 std::string quoted(const std::string& text) {
     std::string out = "\"";
@@ -45,45 +52,61 @@ std::string line(const NodeRecord& r) {
            ", \"measured_us\": " + number(r.measured_us) + "}";
 }
 
+// Multiplications, whether or not the node can be claimed.
+void count(const OnnxValue& weight, std::int64_t uses, NodeRecord& record) {
+    const std::int64_t elements = count_elements(weight.shape);
+    if (weight.type != ElementType::Float32 || weight.data == nullptr || elements <= 0 || elements > kMostElements)
+        return;
+    const auto nonzeros = count_nonzeros(static_cast<const float*>(weight.data), static_cast<std::size_t>(elements));
+    record.density = static_cast<double>(nonzeros) / static_cast<double>(elements);
+    record.macs = std::max<std::int64_t>(0, product(elements, uses));
+}
+
 }  // namespace
 
 void Report::judged(const OnnxGraph& graph, const std::vector<Candidate>& candidates, const Selection& selection) {
     records_.clear();
     index_.clear();
     for (std::size_t i = 0; i < candidates.size(); ++i) {
-        const Candidate& candidate = candidates[i];
-        NodeRecord record;
-        record.name = candidate.name, record.op = candidate.op, record.reason = selection.reasons[i];
-        if (candidate.weights > 0) {
-            record.density = static_cast<double>(candidate.nonzeros) / static_cast<double>(candidate.weights);
-            std::int64_t positions = 1;  // of the output, for each of which the whole weight is used once
-            for (std::size_t axis = 1; axis < candidate.out_shape.size(); ++axis)
-                positions *= candidate.out_shape[axis];
-            record.macs = candidate.weights * positions;
+        const OnnxNode& node = graph.nodes[i];
+        const auto region = regions_.find(node.name);
+        if (region != regions_.end()) {
+            records_.insert(records_.end(), region->second.begin(), region->second.end());
+            continue;
         }
-        const int output = graph.nodes[i].outputs.empty() ? -1 : graph.nodes[i].outputs[0];
-        record.weight = weight_shape(graph, graph.nodes[i]);
+        NodeRecord record;
+        record.name = candidates[i].name, record.op = candidates[i].op, record.reason = selection.reasons[i];
+        if (record.reason.empty()) record.reason = kNotTaken;
+        const OnnxValue* weight = weight_of(graph, node);
+        if (weight != nullptr) {
+            record.weight = weight->shape;
+            count(*weight, weight_uses(graph, node), record);
+        }
+        const int output = node.outputs.empty() ? -1 : node.outputs[0];
         if (output >= 0) {
-            record.output = graph.values[static_cast<std::size_t>(output)].shape;
-            index_.emplace(graph.values[static_cast<std::size_t>(output)].name, i);
+            record.output = graph.value(output).shape;
+            index_.emplace(graph.value(output).name, records_.size());
         }
         records_.push_back(std::move(record));
     }
 }
 
-void Report::compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nodes,
+void Report::compiled(const std::string& name, const OnnxGraph& graph, const std::vector<NodeReport>& nodes,
                       const std::vector<Prediction>& predictions, const std::vector<double>& times) {
     if (!wanted()) return;
+    std::vector<NodeRecord>& region = regions_[name];
     for (std::size_t i = 0; i < graph.nodes.size() && i < nodes.size(); ++i) {
-        const auto place = index_.find(graph.values[static_cast<std::size_t>(graph.nodes[i].outputs[0])].name);
+        const auto place = index_.find(graph.value(graph.nodes[i].outputs[0]).name);
         if (place == index_.end()) continue;
         NodeRecord& record = records_[place->second];
+        record.reason.clear();
         record.kernel = nodes[i].kernel;
         record.density = nodes[i].density;
         record.macs = nodes[i].macs;
         record.predicted_us = predictions[i].own_us;
         record.cpu_us = predictions[i].cpu_us;
         if (i < times.size()) record.measured_us = times[i];
+        region.push_back(record);
     }
 }
 
