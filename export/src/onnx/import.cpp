@@ -125,6 +125,11 @@ const OnnxValue* weight_of(const OnnxGraph& graph, const OnnxNode& node) {
     return input < 0 || !graph.value(input).constant ? nullptr : &graph.value(input);
 }
 
+std::vector<std::int64_t> weight_shape(const OnnxGraph& graph, const OnnxNode& node) {
+    const OnnxValue* weight = weight_of(graph, node);
+    return weight == nullptr ? std::vector<std::int64_t>() : weight->shape;
+}
+
 std::int64_t weight_uses(const OnnxGraph& graph, const OnnxNode& node) {
     const Operator* row = find_operator(node.op);
     if (row == nullptr || node.outputs.empty() || node.outputs[0] < 0) return -1;

@@ -78,10 +78,8 @@ void Report::judged(const OnnxGraph& graph, const std::vector<Candidate>& candid
         record.name = candidates[i].name, record.op = candidates[i].op, record.reason = selection.reasons[i];
         if (record.reason.empty()) record.reason = kNotTaken;
         const OnnxValue* weight = weight_of(graph, node);
-        if (weight != nullptr) {
-            record.weight = weight->shape;
-            count(*weight, weight_uses(graph, node), record);
-        }
+        record.weight = weight_shape(graph, node);
+        if (weight != nullptr) count(*weight, weight_uses(graph, node), record);
         const int output = node.outputs.empty() ? -1 : node.outputs[0];
         if (output >= 0) {
             record.output = graph.value(output).shape;
