@@ -41,13 +41,12 @@ def load_plugin() -> ModuleType:
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """The plugin's options, and --artifact for short."""
+    if sys.version_info >= OLDEST:  # else pytest_configure says so
+        plugin = load_plugin()
+        if not pluginmanager.has_plugin(NAME) and not pluginmanager.is_registered(plugin):
+            pluginmanager.register(plugin, NAME)
     group = parser.getgroup("edgeticket")
     group.addoption("--artifact", dest="edgeticket_artifact", metavar="DIR", help="short for --edgeticket-artifact")
-    if sys.version_info < OLDEST:  # said in pytest_configure
-        return
-    plugin = load_plugin()
-    if not pluginmanager.has_plugin(NAME) and not pluginmanager.is_registered(plugin):
-        pluginmanager.register(plugin, NAME)
 
 
 def pytest_configure(config: pytest.Config) -> None:

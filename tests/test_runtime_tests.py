@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
+import os
 import py_compile
 import re
 import shutil
@@ -45,7 +46,8 @@ def run(folder: Path, *options: str, subject: str = "runtime_tests") -> subproce
         "sys.exit(pytest.main(sys.argv[1:]))"
     )
     command = [sys.executable, "-I", "-c", script, subject, "-q", "-rs", "-p", "no:cacheprovider", *options]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # else the installed plugin stands in
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_a_good_artifact_passes_and_the_open_question_is_skipped(board: Path, artifact: Path) -> None:
