@@ -95,6 +95,26 @@ def test_a_layer_that_cannot_be_claimed_counts_too(tmp_path: Path) -> None:
     assert [record["macs"] for record in told] == [0, 120]
 
 
+def test_what_stands_in_a_body_is_reported_and_counted(tmp_path: Path) -> None:
+    """Both branches of an If, each with a weight of its own; neither is claimed."""
+
+    def branch(name: str, width: int) -> onnx.GraphProto:
+        weight = onnx.numpy_helper.from_array(sparse(4, 20, width), f"w_{name}")
+        made = [node("MatMul", ["x", weight.name], [f"m_{name}"], name=f"m_{name}")]
+        made.append(node("ReduceSum", [f"m_{name}"], [f"s_{name}"], keepdims=1, name=f"s_{name}"))
+        output = helper.make_tensor_value_info(f"s_{name}", onnx.TensorProto.FLOAT, [1, 1])
+        return helper.make_graph(made, name, [], [output], [weight])
+
+    which = helper.make_tensor_value_info("c", onnx.TensorProto.BOOL, [])
+    nodes = [node("If", ["c"], ["h"], then_branch=branch("then", 6), else_branch=branch("else", 8))]
+    nodes.append(node("Relu", ["h"], ["y"]))
+    proto = model(nodes, {"x": [1, 20], "c": which}, {"y": [1, 1]}, {})
+    told, _ = records(proto, tmp_path)
+    left = {record["name"]: record for record in told if record["reason"].startswith("in the body of an If")}
+    assert {"m_then", "m_else"} <= set(left)
+    assert (left["m_then"]["macs"], left["m_else"]["macs"]) == (120, 160)
+
+
 def test_inspect_says_what_an_export_would_fold(tmp_path: Path) -> None:
     onnx.save(traced(), tmp_path / "traced.onnx")
     found = inspection.inspect(tmp_path / "traced.onnx")

@@ -46,8 +46,12 @@ Provider::Provider(const OrtApi& api, Options options)
 void Provider::judge(const OrtGraph* handle, OrtEpGraphSupportInfo* support) {
     const OrtNode* parent = nullptr;
     check(api_, api_.Graph_GetParentNode(handle, &parent));
-    if (parent != nullptr) return;  // the body of an If or a Loop: its weights may lie outside of it
-    RuntimeGraph read = GraphReader(api_).read(handle);
+    const GraphReader reader(api_);
+    if (parent != nullptr) {  // the body of an If or a Loop: its weights may lie outside of it
+        if (report_.wanted()) report_.left_body(reader.name(parent), reader.read(handle).graph);
+        return;
+    }
+    RuntimeGraph read = reader.read(handle);
     constants_.fold(read.graph);
     for (const int input : read.graph.inputs) session_inputs_.insert(read.graph.value(input).name);
     const std::vector<Candidate> found = candidates(read.graph);

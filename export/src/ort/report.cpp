@@ -16,6 +16,8 @@ constexpr char kNotTaken[] =
     "chosen too late: ONNX Runtime had given it to the CPU provider, as it does before it "
     "inlines the functions of a graph";
 
+constexpr char kBody[] = "in the body of an If, a Loop or a Scan";
+
 std::string quoted(const std::string& text) {
     std::string out = "\"";
     for (const char c : text) {
@@ -62,6 +64,17 @@ void count(const OnnxValue& weight, std::int64_t uses, NodeRecord& record) {
     record.macs = std::max<std::int64_t>(0, product(elements, uses));
 }
 
+NodeRecord record_of(const OnnxGraph& graph, const OnnxNode& node, const std::string& reason) {
+    NodeRecord record;
+    const int output = node.outputs.empty() ? -1 : node.outputs[0];
+    record.name = node.name.empty() && output >= 0 ? graph.value(output).name : node.name;
+    record.op = node.op, record.reason = reason, record.weight = weight_shape(graph, node);
+    if (output >= 0) record.output = graph.value(output).shape;
+    const OnnxValue* weight = weight_of(graph, node);
+    if (weight != nullptr) count(*weight, weight_uses(graph, node), record);
+    return record;
+}
+
 }  // namespace
 
 void Report::judged(const OnnxGraph& graph, const std::vector<Candidate>& candidates, const Selection& selection) {
@@ -74,19 +87,20 @@ void Report::judged(const OnnxGraph& graph, const std::vector<Candidate>& candid
             records_.insert(records_.end(), region->second.begin(), region->second.end());
             continue;
         }
-        NodeRecord record;
-        record.name = candidates[i].name, record.op = candidates[i].op, record.reason = selection.reasons[i];
-        if (record.reason.empty()) record.reason = kNotTaken;
-        const OnnxValue* weight = weight_of(graph, node);
-        record.weight = weight_shape(graph, node);
-        if (weight != nullptr) count(*weight, weight_uses(graph, node), record);
-        const int output = node.outputs.empty() ? -1 : node.outputs[0];
-        if (output >= 0) {
-            record.output = graph.value(output).shape;
-            index_.emplace(graph.value(output).name, records_.size());
-        }
-        records_.push_back(std::move(record));
+        const std::string& chosen = selection.reasons[i];
+        records_.push_back(record_of(graph, node, chosen.empty() ? kNotTaken : chosen));
+        if (!node.outputs.empty() && node.outputs[0] >= 0)
+            index_.emplace(graph.value(node.outputs[0]).name, records_.size() - 1);
     }
+}
+
+void Report::left_body(const std::string& parent, const OnnxGraph& graph) {
+    if (graph.nodes.empty()) return;
+    const OnnxNode& first = graph.nodes[0];
+    const bool named = !first.outputs.empty() && first.outputs[0] >= 0;
+    std::vector<NodeRecord>& body = bodies_[parent + "/" + (named ? graph.value(first.outputs[0]).name : "")];
+    body.clear();
+    for (const OnnxNode& node : graph.nodes) body.push_back(record_of(graph, node, kBody));
 }
 
 void Report::compiled(const std::string& name, const OnnxGraph& graph, const std::vector<NodeReport>& nodes,
@@ -110,9 +124,10 @@ void Report::compiled(const std::string& name, const OnnxGraph& graph, const std
 
 void Report::write() const {
     if (!wanted()) return;
+    std::vector<NodeRecord> all = records_;
+    for (const auto& body : bodies_) all.insert(all.end(), body.second.begin(), body.second.end());
     std::string text = "[\n";
-    for (std::size_t i = 0; i < records_.size(); ++i)
-        text += line(records_[i]) + (i + 1 < records_.size() ? ",\n" : "\n");
+    for (std::size_t i = 0; i < all.size(); ++i) text += line(all[i]) + (i + 1 < all.size() ? ",\n" : "\n");
     text += "]\n";
     std::FILE* file = std::fopen(path_.c_str(), "wb");
     const bool written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();

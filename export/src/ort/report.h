@@ -33,6 +33,8 @@ class Report {
     // graph, stands in it as one node, and keeps its records. What is chosen now is claimed once it is compiled: of
     // nodes that the runtime has given to another provider it takes none back.
     void judged(const OnnxGraph& graph, const std::vector<Candidate>& candidates, const Selection& selection);
+    // The body of an If, a Loop or a Scan, of which nothing is taken; a later version of the same body replaces it.
+    void left_body(const std::string& parent, const OnnxGraph& graph);
     // `name` is that of the node that stands for the region from now on. `nodes` and `predictions` have an entry for
     // each node of the region, in its order; `times` too, or it is empty.
     void compiled(const std::string& name, const OnnxGraph& graph, const std::vector<NodeReport>& nodes,
@@ -42,6 +44,7 @@ class Report {
    private:
     std::string path_;
     std::vector<NodeRecord> records_;
+    std::map<std::string, std::vector<NodeRecord>> bodies_;   // by the parent and the first output
     std::map<std::string, std::size_t> index_;                // a node's first output -> its record
     std::map<std::string, std::vector<NodeRecord>> regions_;  // a compiled node -> the records of what it stands for
 };
