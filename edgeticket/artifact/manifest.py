@@ -175,11 +175,17 @@ class TensorInfo:
 
     name: str
     shape: tuple[int, ...]
-    nonzeros: int  # of the stored codes
+    nonzeros: int  # of the stored codes; where zero points stand for zero, codes that differ from them
     storage: str  # 'dense', 'gaps' or 'sparse-initializer'
-    weights: str  # 'fp32', 'fp16' or 'int8'
+    weights: str  # how values rest: 'fp32', 'fp16' or 'int8' where dtype is float32, else dtype itself ('bf16', ...)
     size_bytes: int
     note: str
+    dtype: str = "float32"  # the tensor's own, by numpy's name
+
+    @property
+    def rounded(self) -> bool:
+        """Values rest less precisely than the tensor holds them."""
+        return self.dtype == "float32" and self.weights != "fp32"
 
 
 @dataclass(frozen=True)

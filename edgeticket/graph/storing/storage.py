@@ -10,26 +10,24 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal, get_args
 
-import numpy as np
 import onnx
-from onnx import TensorProto, numpy_helper
 
 from edgeticket.artifact.manifest import TensorInfo
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.storing import rebuild, runtime_folds
-from edgeticket.graph.storing.encoding import Encoded, Float32, Weights, channel_axes, encode, encodings
+from edgeticket.graph.storing.encoding import Encoded, Weights
 from edgeticket.graph.storing.layout import Layout, dense_bytes, groups, pays, sparse_bytes
-from edgeticket.graph.storing.rebuild import Writer, entry_bytes
+from edgeticket.graph.storing.rebuild import Writer
+from edgeticket.graph.storing.tensors import survey
 
 Storage = Literal["dense", "gaps", "sparse-initializer", "auto"]
 STORAGES: tuple[Storage, ...] = get_args(Storage)
 Unfolded = Callable[[onnx.ModelProto, Iterable[str]], frozenset[str] | None]
 
-SMALLEST = 17  # elements; shapes, scales and the like stay as they are
 _OLDEST_IR = 4  # before, every initializer had to be a graph input too
 
 NOTE_SPARSE_INITIALIZER = (
@@ -136,32 +134,20 @@ def _opset(model: onnx.ModelProto) -> int:
     return max((int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
 
 
-def _eligible(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
-    inputs = {value.name for value in graph.input}
-    return [
-        tensor
-        for tensor in graph.initializer
-        if tensor.data_type == TensorProto.FLOAT
-        and tensor.data_location != TensorProto.EXTERNAL
-        and int(np.prod(tensor.dims, dtype=np.int64)) >= SMALLEST
-        and tensor.name not in inputs
-    ]
-
-
 def _write(model: onnx.ModelProto, storage: Storage, weights: Weights, dense_notes: dict[str, str]) -> _Written:
     """The smallest of the ways to write the tensors down, before the runtime is asked; of equals the first."""
     writer = Writer(rebuild.all_names(model.graph), _opset(model))
-    tensors = _encodings(model, weights, dense_notes)
-    dense = {found[0].name: min(reversed(found), key=partial(dense_bytes, writer)) for found in tensors}
+    tensors = survey(model, weights, dense_notes, writer, twins=storage in ("auto", "gaps"))
+    dense = {found[0].name: min(reversed(found), key=partial(dense_bytes, writer)) for found in tensors.encodings}
     best: Layout | None = None
-    for free in _ways([found for found in tensors if found[0].name not in dense_notes], writer):
+    for free in _ways([found for found in tensors.encodings if found[0].name not in dense_notes], writer):
         for sparse in _choices(free, storage):
             if best is not None and _least_bytes(sparse) >= best.size_bytes():
                 continue
             for by_density in (False, True):
                 layout = Layout(writer.fresh(), dense)
                 if storage == "sparse-initializer":
-                    layout.write_sparse_initializers(sparse)
+                    layout.write_sparse_initializers([tensor for tensor in sparse if tensor.fill == 0])
                 else:
                     for group in groups(sparse, by_density):
                         layout.write_group(group, may_be_dense=storage == "auto")
@@ -169,21 +155,8 @@ def _write(model: onnx.ModelProto, storage: Storage, weights: Weights, dense_not
                 if best is None or layout.size_bytes() < best.size_bytes():
                     best = layout
     assert best is not None
-    return _Written(_rewritten(model, best), tuple(best.stored[name] for name in dense), best.made_by)
-
-
-def _encodings(model: onnx.ModelProto, weights: Weights, dense_notes: dict[str, str]) -> list[list[Encoded]]:
-    """The encodings each tensor may have, the one asked for first; only fp32 where the runtime does not rebuild it."""
-    axes = channel_axes(model.graph)
-    tensors = []
-    for tensor in _eligible(model.graph):
-        array: Float32 = numpy_helper.to_array(tensor)
-        found = encodings(tensor.name, array, weights, axes.get(tensor.name) if array.ndim > 1 else None)
-        if tensor.name in dense_notes:
-            found = [replace(encode(tensor.name, array, "fp32", None), note=dense_notes[tensor.name])]
-        original_bytes = entry_bytes(tensor.ByteSize())
-        tensors.append([replace(each, original_bytes=original_bytes) for each in found])
-    return tensors
+    best.write_twins(tensors.twins)
+    return _Written(_rewritten(model, best), tuple(best.stored[name] for name in tensors.names), best.made_by)
 
 
 def _ways(tensors: Sequence[list[Encoded]], writer: Writer) -> list[list[Encoded]]:

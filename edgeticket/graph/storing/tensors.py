@@ -1,0 +1,94 @@
+"""The tensors of a model that may be packed, each with the encodings that it may have."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, numpy_helper
+
+from edgeticket.graph.storing import readers, rebuild
+from edgeticket.graph.storing.encoding import TYPES, Encoded, Float32, Weights, as_it_is, encode, encodings
+from edgeticket.graph.storing.layout import Twin
+from edgeticket.graph.storing.rebuild import Writer, entry_bytes
+
+Array = NDArray[np.generic]
+
+SMALLEST = 17  # elements; shapes, scales and the like stay as they are
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """The encodings of each tensor, the one asked for first, and the tensors that repeat the numbers of another."""
+
+    encodings: tuple[list[Encoded], ...]
+    twins: tuple[Twin, ...]
+    names: tuple[str, ...]  # of all, in the model's order
+
+
+def survey(
+    model: onnx.ModelProto, weights: Weights, dense_notes: Mapping[str, str], writer: Writer, *, twins: bool
+) -> Tensors:
+    """Read the initializers that may be packed. Those in `dense_notes` stay as they are, with that note."""
+    axes = readers.channel_axes(model.graph)
+    points = readers.zero_points(model.graph)
+    signed = readers.signed_zeros(model.graph)
+    left = {each.name for each in points.values()}  # what rebuilds others is not rebuilt itself
+    found: list[list[Encoded]] = []
+    repeated: list[Twin] = []
+    first: dict[tuple[int, int, bytes], str] = {}
+    names = []
+    for tensor in eligible(model.graph, writer.opset):
+        if tensor.name in left:
+            continue
+        names.append(tensor.name)
+        original_bytes = entry_bytes(tensor.ByteSize())
+        array = numpy_helper.to_array(tensor)
+        if tensor.name not in signed and array.dtype.kind not in "iub":
+            array = _without_negative_zeros(array)
+        if tensor.name in dense_notes:
+            dense = replace(as_it_is(tensor.name, array, tensor.data_type), note=dense_notes[tensor.name])
+            found.append([replace(dense, original_bytes=original_bytes)])
+            continue
+        key = (tensor.data_type, array.size, hashlib.sha256(np.ascontiguousarray(array)).digest())
+        if tensor.data_type == TensorProto.FLOAT:
+            float32: Float32 = array
+            each = encodings(tensor.name, float32, weights, axes.get(tensor.name) if array.ndim > 1 else None)
+        else:
+            each = [as_it_is(tensor.name, array, tensor.data_type, points.get(tensor.name))]
+        each = [replace(one, original_bytes=original_bytes, signed_zeros=tensor.name in signed) for one in each]
+        other = first.setdefault(key, tensor.name)
+        if twins and other != tensor.name and _twin_bytes(writer, other, each[-1]) < original_bytes:
+            repeated.append(Twin(each[-1], other))
+        else:
+            found.append(each)
+    return Tensors(tuple(found), tuple(repeated), tuple(names))
+
+
+def eligible(graph: onnx.GraphProto, opset: int) -> list[onnx.TensorProto]:
+    """The initializers of more than 16 elements that a chain can rebuild and nobody can override."""
+    inputs = {value.name for value in graph.input}
+    return [
+        tensor
+        for tensor in graph.initializer
+        if tensor.data_type in TYPES
+        and (tensor.data_type != TensorProto.BFLOAT16 or opset >= rebuild.OPSET_BF16)
+        and tensor.data_location != TensorProto.EXTERNAL
+        and int(np.prod(tensor.dims, dtype=np.int64)) >= SMALLEST
+        and tensor.name not in inputs
+    ]
+
+
+def _without_negative_zeros(array: Array) -> Array:
+    negative = (array == 0) & np.signbit(array)
+    return np.where(negative, np.zeros((), array.dtype), array) if negative.any() else array
+
+
+def _twin_bytes(writer: Writer, source: str, tensor: Encoded) -> int:
+    trial = writer.fresh()
+    rebuild.write_twin(trial, source, tensor)
+    return trial.size_bytes()
