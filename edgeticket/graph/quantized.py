@@ -62,9 +62,7 @@ def broadcast_shape(
         return None
     if op_type == "DequantizeLinear":
         axis = integer("axis", 1)
-    elif op_type.endswith("Conv") or op_type == "ConvInteger":
-        axis = 0
-    elif op_type == "QGemm" and integer("transB", 0):
+    elif op_type.endswith("Conv") or op_type == "ConvInteger" or (op_type == "QGemm" and integer("transB", 0)):
         axis = 0
     else:
         axis = -1

@@ -31,12 +31,12 @@ Weights = Literal["fp32", "fp16", "int8"]
 WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 
 # What a tensor of each type is called at rest; of others (4 bits, 8-bit floats, strings) no chain is written.
-TYPES = {
+TYPES: dict[int, str] = {
     TensorProto.FLOAT: "fp32", TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16", TensorProto.DOUBLE: "fp64",
     TensorProto.INT8: "int8", TensorProto.UINT8: "uint8", TensorProto.INT16: "int16", TensorProto.UINT16: "uint16",
     TensorProto.INT32: "int32", TensorProto.INT64: "int64", TensorProto.BOOL: "bool",
 }  # fmt: skip
-DTYPES = {kind: str(onnx.helper.tensor_dtype_to_np_dtype(kind).name) for kind in TYPES}
+DTYPES: dict[int, str] = {kind: str(onnx.helper.tensor_dtype_to_np_dtype(kind).name) for kind in TYPES}
 _COUNTED = (np.int8, np.uint8, np.int16, np.uint16)  # types whose zero may be any number
 
 _CAST_BYTES = 24  # what the node that widens fp16 scales takes itself
@@ -140,11 +140,9 @@ def as_it_is(name: str, array: Array, data_type: int, zero_points: ZeroPoints | 
 
 def _most_frequent(flat: Array) -> int:
     """The value that occurs most often; 0 where it is one of several."""
-    lowest = int(np.iinfo(flat.dtype).min)
-    counts = np.bincount(flat.astype(np.int64) - lowest)
-    if -lowest < len(counts) and counts[-lowest] == counts.max(initial=0):
-        return 0
-    return int(np.argmax(counts)) + lowest if len(counts) else 0
+    lowest = min(int(flat.min()), 0)
+    counts = np.bincount(flat.astype(np.int64) - lowest, minlength=1 - lowest)
+    return 0 if counts[-lowest] == counts.max() else int(np.argmax(counts)) + lowest
 
 
 def _codes(

@@ -122,9 +122,7 @@ class Layout:
                 self._record([tensor], "dense", partial(rebuild.write_dense, self.writer, tensor), "")
             else:
                 self._left_bytes += original_bytes
-                self.stored[tensor.name] = _info(
-                    tensor, tensor.original_nonzeros, "dense", original_bytes, tensor.note
-                )
+                self.stored[tensor.name] = _info(tensor, tensor.original_nonzeros, "dense", original_bytes, tensor.note)
 
     def _dense_bytes(self, tensor: Encoded) -> int:
         return dense_bytes(self.writer, self.dense[tensor.name])

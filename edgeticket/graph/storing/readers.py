@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import onnx
 from onnx import numpy_helper
@@ -55,9 +56,7 @@ def zero_points(graph: onnx.GraphProto) -> dict[str, ZeroPoints]:
             if place >= len(node.input) or node.input[index] not in tensors or node.input[place] not in tensors:
                 continue
             weight, zeros = tensors[node.input[index]], tensors[node.input[place]]
-            shape = quantized.broadcast_shape(
-                node.op_type, lambda name, default, node=node: _integer(node, name, default), weight.dims, zeros.dims
-            )
+            shape = quantized.broadcast_shape(node.op_type, partial(_integer, node), weight.dims, zeros.dims)
             array = numpy_helper.to_array(zeros)
             if shape and weight.data_type == zeros.data_type and (array != array.reshape(-1)[0]).any():
                 found.setdefault(weight.name, ZeroPoints(zeros.name, shape, array))
@@ -71,6 +70,7 @@ def signed_zeros(graph: onnx.GraphProto) -> set[str]:
         for attribute in node.attribute:
             for part in (attribute.g, *attribute.graphs):
                 found.update(value.name for value in part.output)
+        either: Sequence[int]
         known = node.domain in _KNOWN_DOMAINS
         if known and node.op_type in _VIEWS:
             either = () if found.intersection(node.output) else range(len(node.input))

@@ -1,6 +1,6 @@
 """The smallest file that ONNX Runtime reads back into the same weights.
 
-Each float32 initializer is stored dense or as values and positions (gaps.py), whichever takes fewer bytes of the file,
+Each initializer is stored dense or as values and positions (gaps.py), whichever takes fewer bytes of the file,
 its nodes counted; or as asked. A tensor keeps its name: it becomes the output of nodes that the runtime folds at load
 (rebuild.py). That they are folded is verified on the optimised graph; a tensor that is not is stored dense.
 Same model and options, same bytes.
@@ -27,6 +27,7 @@ from edgeticket.graph.storing.tensors import survey
 Storage = Literal["dense", "gaps", "sparse-initializer", "auto"]
 STORAGES: tuple[Storage, ...] = get_args(Storage)
 Unfolded = Callable[[onnx.ModelProto, Iterable[str]], frozenset[str] | None]
+Alike = Callable[[onnx.ModelProto, onnx.ModelProto], bool]
 
 _OLDEST_IR = 4  # before, every initializer had to be a graph input too
 
@@ -38,7 +39,7 @@ NOTE_SPARSE_INITIALIZER = (
 
 @dataclass(frozen=True)
 class Stored:
-    """The model as it leaves, one entry for each float32 initializer of more than 16 elements, and what to tell."""
+    """The model as it leaves, one entry for each initializer of more than 16 elements, and what to tell."""
 
     model: onnx.ModelProto
     tensors: tuple[TensorInfo, ...]
@@ -56,6 +57,7 @@ class _Written:
     model: onnx.ModelProto
     tensors: tuple[TensorInfo, ...]
     made_by: dict[str, frozenset[str]]  # a tensor -> every value its rebuilding computes, itself included
+    twins: tuple[str, ...]  # tensors made of another one
 
 
 def store(
@@ -64,11 +66,15 @@ def store(
     storage: Storage = "auto",
     weights: Weights = "fp32",
     unfolded: Unfolded = runtime_folds.unfolded,
+    alike: Alike = runtime_folds.same_operators,
 ) -> Stored:
     """A copy of `model` with its weights stored as asked; 'auto' takes what makes the smallest file.
 
-    Left alone: initializers of other types or at most 16 elements, those that are graph inputs too, and subgraphs.
-    `unfolded` says which values are still computed at inference, or None where the runtime cannot load the model.
+    Left alone: initializers of at most 16 elements, of types that no operator rebuilds, those that are graph inputs
+    too, and those of subgraphs (lift_weights.py brings them out). `weights` is about float32: other types rest as
+    they are.
+    `unfolded` says which values are still computed at inference, or None where the runtime cannot load the model;
+    `alike` whether the runtime runs the same operators for two models.
     """
     notes: list[str] = []
     storage, weights = _within_opset(model, storage, weights, notes)
@@ -84,10 +90,13 @@ def store(
         # its reader), whatever else is left tells.
         refused = [name for name in written.made_by if name in left]
         refused = refused or [name for name, values in written.made_by.items() if values & left]
+        note = "stored dense: ONNX Runtime does not fold its rebuilding at load"
+        if not refused:
+            refused = _hindering(model, written, alike)
+            note = "stored dense: ONNX Runtime would fuse other operators around it"
         if not refused:
             break
-        for name in refused:
-            dense_notes[name] = "stored dense: ONNX Runtime does not fold its rebuilding at load"
+        dense_notes |= dict.fromkeys(refused, note)
     if storage == "sparse-initializer":
         notes.append(NOTE_SPARSE_INITIALIZER)
     if storage != "dense" and all(tensor.storage == "dense" for tensor in written.tensors):
@@ -106,10 +115,21 @@ def sizes(model: onnx.ModelProto) -> dict[str, int]:
     }
     found: dict[str, int] = {}
     for name, (storage, weights) in variants.items():
-        data = store(model, storage=storage, weights=weights, unfolded=lambda *_: frozenset()).serialized()
+        stored = store(model, storage=storage, weights=weights, unfolded=lambda *_: frozenset(), alike=lambda *_: True)
+        data = stored.serialized()
         found[name] = len(data)
         found[name + ".gz"] = len(gzip.compress(data, 9, mtime=0))
     return found
+
+
+def _hindering(model: onnx.ModelProto, written: _Written, alike: Alike) -> list[str]:
+    """The tensors that are to be dense because the runtime fuses otherwise when they are rebuilt.
+
+    Asked where it was seen to depend on how weights are given: quantised operators, and numbers that are shared.
+    """
+    other = [each.name for each in written.tensors if each.name in written.made_by and each.dtype != "float32"]
+    other += [name for name in written.twins if name not in other]
+    return other if other and not alike(model, written.model) else []
 
 
 def _within_opset(
@@ -156,7 +176,8 @@ def _write(model: onnx.ModelProto, storage: Storage, weights: Weights, dense_not
                     best = layout
     assert best is not None
     best.write_twins(tensors.twins)
-    return _Written(_rewritten(model, best), tuple(best.stored[name] for name in tensors.names), best.made_by)
+    infos = tuple(best.stored[name] for name in tensors.names)
+    return _Written(_rewritten(model, best), infos, best.made_by, tuple(twin.tensor.name for twin in tensors.twins))
 
 
 def _ways(tensors: Sequence[list[Encoded]], writer: Writer) -> list[list[Encoded]]:
@@ -164,7 +185,7 @@ def _ways(tensors: Sequence[list[Encoded]], writer: Writer) -> list[list[Encoded
     ways = [
         [found[0] for found in tensors],
         [min(reversed(found), key=partial(sparse_bytes, writer)) for found in tensors],
-        [next(each for each in found if each.weights != "int8") for found in tensors],
+        [next((each for each in found if each.weights != "int8"), found[-1]) for found in tensors],
         [found[-1] for found in tensors],
     ]
     return list({tuple(each.weights for each in way): way for way in reversed(ways)}.values())[::-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from edgeticket.graph.storing import readers, rebuild
-from edgeticket.graph.storing.encoding import TYPES, Encoded, Float32, Weights, as_it_is, encode, encodings
+from edgeticket.graph.storing.encoding import TYPES, Encoded, Float32, Weights, as_it_is, encodings
 from edgeticket.graph.storing.layout import Twin
 from edgeticket.graph.storing.rebuild import Writer, entry_bytes
 
@@ -54,7 +54,7 @@ def survey(
             dense = replace(as_it_is(tensor.name, array, tensor.data_type), note=dense_notes[tensor.name])
             found.append([replace(dense, original_bytes=original_bytes)])
             continue
-        key = (tensor.data_type, array.size, hashlib.sha256(np.ascontiguousarray(array)).digest())
+        key = (tensor.data_type, array.size, hashlib.sha256(array.tobytes()).digest())
         if tensor.data_type == TensorProto.FLOAT:
             float32: Float32 = array
             each = encodings(tensor.name, float32, weights, axes.get(tensor.name) if array.ndim > 1 else None)
