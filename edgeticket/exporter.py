@@ -152,7 +152,7 @@ def _convert(source: Source, kind: storage.Storage, weights: Weights) -> Convert
     stamp(simplified.model, source.stamp)
     stored = storage.store(simplified.model, storage=kind, weights=weights)
     model = stored.serialized()
-    rounded = any(tensor.weights != "fp32" for tensor in stored.tensors)
+    rounded = any(tensor.rounded for tensor in stored.tensors)
     unchecked = check_stored_weights(model, simplified.layers, lossy=rounded)
     fp32 = serialize(simplified.model) if rounded else None
     return Converted(simplified, stored, model, fp32, serialize(source.dense), unchecked)

@@ -45,7 +45,7 @@ _FP16 = np.finfo(np.float16)
 
 @dataclass(frozen=True, eq=False)
 class ZeroPoints:
-    """The initializer that holds a zero point for each channel, and the shape in which it broadcasts over the tensor."""
+    """The initializer that holds a zero point for each channel, and the shape in which it broadcasts."""
 
     name: str
     shape: tuple[int, ...]
