@@ -24,6 +24,7 @@ from edgeticket.graph.passes.note import Note
 from edgeticket.graph.passes.remove_dead import remove_dead
 from edgeticket.graph.passes.remove_unused import remove_unused
 from edgeticket.graph.shapes import forget_shapes, name_dimensions, unname_dimensions
+from edgeticket.graph.upgrade import upgrade
 from edgeticket.graph.values import is_constant, opset
 from edgeticket.text import listing
 
@@ -59,13 +60,17 @@ class Simplified:
     layers: tuple[LayerInfo, ...]
 
 
-def simplify(model: onnx.ModelProto) -> Simplified:
+def simplify(model: onnx.ModelProto, *, upgrade_opset: bool = False) -> Simplified:
     """Fold, flush and remove what is dead. The argument is not changed; the same model gives the same bytes.
+
+    `upgrade_opset` converts an operator set below 11 also where operators may come to mean another thing.
 
     Raises:
         ModelError: the graph cannot be read into an intermediate representation.
     """
     proto, notes = inline_functions(model)
+    proto, upgraded = upgrade(proto, convert=upgrade_opset)
+    notes += upgraded
     inlined = tuple(notes)
     work = _read(proto)
     version = opset(work)
