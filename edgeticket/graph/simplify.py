@@ -60,15 +60,16 @@ class Simplified:
     layers: tuple[LayerInfo, ...]
 
 
-def simplify(model: onnx.ModelProto, *, upgrade_opset: bool = False) -> Simplified:
+def simplify(model: onnx.ModelProto, *, upgrade_opset: bool = False, inline: bool = True) -> Simplified:
     """Fold, flush and remove what is dead. The argument is not changed; the same model gives the same bytes.
 
-    `upgrade_opset` converts an operator set below 11 also where operators may come to mean another thing.
+    `upgrade_opset` converts an operator set below 11 also where operators may come to mean another thing. Without
+    `inline`, model-local functions stay, and nobody looks into them.
 
     Raises:
         ModelError: the graph cannot be read into an intermediate representation.
     """
-    proto, notes = inline_functions(model)
+    proto, notes = inline_functions(model) if inline else (model, [])
     proto, upgraded = upgrade(proto, convert=upgrade_opset)
     notes += upgraded
     inlined = tuple(notes)

@@ -12,7 +12,8 @@ import numpy as np
 from edgeticket.artifact.manifest import TensorInfo
 from edgeticket.graph.storing import rebuild
 from edgeticket.graph.storing.encoding import DTYPES, Encoded, ZeroPoints
-from edgeticket.graph.storing.rebuild import CODINGS, Coding, Writer
+from edgeticket.graph.storing.rebuild import CODINGS, Coding
+from edgeticket.graph.storing.writer import Writer
 
 GROUP_ELEMENTS = 1 << 22  # a chain's vector, and its copy, are in memory once at load: 16 MB each
 _MEMBER_BYTES = 55  # Split's output and size, Reshape and its shape: what one more tensor adds to a chain
@@ -56,6 +57,13 @@ def dense_bytes(writer: Writer, tensor: Encoded) -> int:
         return tensor.original_bytes
     trial = writer.fresh()
     rebuild.write_dense(trial, tensor)
+    return trial.size_bytes()
+
+
+def sparse_initializer_bytes(writer: Writer, tensor: Encoded) -> int:
+    """What the tensor takes as the standard's own sparse initializer."""
+    trial = writer.fresh()
+    rebuild.write_sparse_initializer(trial, tensor)
     return trial.size_bytes()
 
 

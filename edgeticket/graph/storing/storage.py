@@ -18,17 +18,22 @@ import onnx
 
 from edgeticket.artifact.manifest import TensorInfo
 from edgeticket.graph.serialize import serialize
+from edgeticket.graph.storing import layout as layouts
 from edgeticket.graph.storing import rebuild, runtime_folds
 from edgeticket.graph.storing.encoding import Encoded, Weights
 from edgeticket.graph.storing.layout import Layout, dense_bytes, groups, pays, sparse_bytes
-from edgeticket.graph.storing.rebuild import Writer
+from edgeticket.graph.storing.reasons import REFUSED, left_alone
 from edgeticket.graph.storing.tensors import survey
+from edgeticket.graph.storing.writer import Writer, all_names
 
 Storage = Literal["dense", "gaps", "sparse-initializer", "auto"]
 STORAGES: tuple[Storage, ...] = get_args(Storage)
 Unfolded = Callable[[onnx.ModelProto, Iterable[str]], frozenset[str] | None]
 Alike = Callable[[onnx.ModelProto, onnx.ModelProto], bool]
 
+_SMALLER_SPARSE = "sparse initializers where smaller"  # what 'auto' means below opset 11
+_SPARSE = ("sparse-initializer", _SMALLER_SPARSE)
+_SPARSE_IR = 5  # brought sparse initializers
 _OLDEST_IR = 4  # before, every initializer had to be a graph input too
 
 NOTE_SPARSE_INITIALIZER = (
@@ -77,10 +82,10 @@ def store(
     `alike` whether the runtime runs the same operators for two models.
     """
     notes: list[str] = []
-    storage, weights = _within_opset(model, storage, weights, notes)
+    how, weights = _within_opset(model, storage, weights, notes)
     dense_notes: dict[str, str] = {}
     while True:
-        written = _write(model, storage, weights, dense_notes)
+        written = _write(model, how, weights, dense_notes)
         watched = frozenset().union(*written.made_by.values()) if written.made_by else frozenset()
         left = unfolded(written.model, watched) if watched else frozenset()
         if left is None:
@@ -90,17 +95,19 @@ def store(
         # its reader), whatever else is left tells.
         refused = [name for name in written.made_by if name in left]
         refused = refused or [name for name, values in written.made_by.items() if values & left]
-        note = "stored dense: ONNX Runtime does not fold its rebuilding at load"
+        note = REFUSED + "ONNX Runtime does not fold its rebuilding at load"
         if not refused:
             refused = _hindering(model, written, alike)
-            note = "stored dense: ONNX Runtime would fuse other operators around it"
+            note = REFUSED + "ONNX Runtime would fuse other operators around it"
         if not refused:
             break
         dense_notes |= dict.fromkeys(refused, note)
-    if storage == "sparse-initializer":
+    if any(tensor.storage == "sparse-initializer" for tensor in written.tensors):
         notes.append(NOTE_SPARSE_INITIALIZER)
-    if storage != "dense" and all(tensor.storage == "dense" for tensor in written.tensors):
+    if how != "dense" and all(tensor.storage == "dense" for tensor in written.tensors):
         notes.append("no tensor takes fewer bytes sparsely: all rest dense")
+    if storage != "dense":
+        notes += left_alone(model.graph, _opset(model), written.tensors, weights)
     return Stored(written.model, written.tensors, tuple(notes))
 
 
@@ -132,9 +139,7 @@ def _hindering(model: onnx.ModelProto, written: _Written, alike: Alike) -> list[
     return other if other and not alike(model, written.model) else []
 
 
-def _within_opset(
-    model: onnx.ModelProto, storage: Storage, weights: Weights, notes: list[str]
-) -> tuple[Storage, Weights]:
+def _within_opset(model: onnx.ModelProto, storage: Storage, weights: Weights, notes: list[str]) -> tuple[str, Weights]:
     """What the model's own operator set and format allow; the user's are never changed."""
     opset = _opset(model)
     if model.ir_version < _OLDEST_IR or opset < rebuild.OPSET_CAST_MUL:
@@ -144,9 +149,15 @@ def _within_opset(
                 "rebuild weights: all rest dense as fp32"
             )
         return "dense", "fp32"
-    if opset < rebuild.OPSET_SPARSE and storage in ("gaps", "auto"):
+    if opset < rebuild.OPSET_SPARSE and storage == "gaps":
         notes.append(f"gap storage needs opset {rebuild.OPSET_SPARSE}, the model has {opset}: all rest dense")
         return "dense", weights
+    if opset < rebuild.OPSET_SPARSE and storage == "auto":
+        notes.append(
+            f"gap storage needs opset {rebuild.OPSET_SPARSE}, the model has {opset}: weights rest as sparse "
+            "initializers where that takes fewer bytes (--upgrade-opset converts the model)"
+        )
+        return _SMALLER_SPARSE, weights
     return storage, weights
 
 
@@ -154,9 +165,9 @@ def _opset(model: onnx.ModelProto) -> int:
     return max((int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
 
 
-def _write(model: onnx.ModelProto, storage: Storage, weights: Weights, dense_notes: dict[str, str]) -> _Written:
+def _write(model: onnx.ModelProto, storage: str, weights: Weights, dense_notes: dict[str, str]) -> _Written:
     """The smallest of the ways to write the tensors down, before the runtime is asked; of equals the first."""
-    writer = Writer(rebuild.all_names(model.graph), _opset(model))
+    writer = Writer(all_names(model.graph), _opset(model))
     tensors = survey(model, weights, dense_notes, writer, twins=storage in ("auto", "gaps"))
     dense = {found[0].name: min(reversed(found), key=partial(dense_bytes, writer)) for found in tensors.encodings}
     best: Layout | None = None
@@ -166,8 +177,8 @@ def _write(model: onnx.ModelProto, storage: Storage, weights: Weights, dense_not
                 continue
             for by_density in (False, True):
                 layout = Layout(writer.fresh(), dense)
-                if storage == "sparse-initializer":
-                    layout.write_sparse_initializers([tensor for tensor in sparse if tensor.fill == 0])
+                if storage in _SPARSE:
+                    layout.write_sparse_initializers(sparse)
                 else:
                     for group in groups(sparse, by_density):
                         layout.write_group(group, may_be_dense=storage == "auto")
@@ -196,10 +207,16 @@ def _least_bytes(sparse: Sequence[Encoded]) -> int:
     return sum(tensor.nonzeros * tensor.codes.itemsize for tensor in sparse)
 
 
-def _choices(tensors: Sequence[Encoded], storage: Storage) -> list[list[Encoded]]:
+def _choices(tensors: Sequence[Encoded], storage: str) -> list[list[Encoded]]:
     """Which tensors to store sparsely: for 'auto' several choices, of which the smallest file decides."""
     if storage == "dense":
         return [[]]
+    if storage in _SPARSE:
+        writer = Writer(set(), 0)
+        tensors = [tensor for tensor in tensors if tensor.fill == 0]
+        smaller = [t for t in tensors if layouts.sparse_initializer_bytes(writer, t) < dense_bytes(writer, t)]
+        if storage == _SMALLER_SPARSE:
+            return [smaller]
     paying = [tensor for tensor in tensors if pays(tensor)]
     asked = [t for t in tensors if pays(t) or (len(t.shape) > 1 and t.nonzeros < t.codes.size)]
     if storage != "auto":
@@ -216,5 +233,7 @@ def _rewritten(model: onnx.ModelProto, layout: Layout) -> onnx.ModelProto:
     graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name not in layout.replaced)
     graph.initializer.extend(layout.writer.initializers)
     graph.sparse_initializer.extend(layout.writer.sparse)
+    if layout.writer.sparse:
+        written.ir_version = max(model.ir_version, _SPARSE_IR)
     graph.node.extend([*layout.writer.nodes, *model.graph.node])
     return written

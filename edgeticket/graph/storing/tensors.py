@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from onnx import TensorProto, numpy_helper
 from edgeticket.graph.storing import readers, rebuild
 from edgeticket.graph.storing.encoding import TYPES, Encoded, Float32, Weights, as_it_is, encodings
 from edgeticket.graph.storing.layout import Twin
-from edgeticket.graph.storing.rebuild import Writer, entry_bytes
+from edgeticket.graph.storing.writer import Writer, entry_bytes
 
 Array = NDArray[np.generic]
 
@@ -71,16 +71,28 @@ def survey(
 
 def eligible(graph: onnx.GraphProto, opset: int) -> list[onnx.TensorProto]:
     """The initializers of more than 16 elements that a chain can rebuild and nobody can override."""
+    return [tensor for tensor in _large(graph) if _rebuilt(tensor, opset)]
+
+
+def unpackable(graph: onnx.GraphProto, opset: int) -> dict[str, list[str]]:
+    """Initializers of types that no chain rebuilds: the type's name -> theirs."""
+    found: dict[str, list[str]] = {}
+    for tensor in _large(graph):
+        if not _rebuilt(tensor, opset):
+            found.setdefault(TensorProto.DataType.Name(tensor.data_type).lower(), []).append(tensor.name)
+    return found
+
+
+def _large(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     inputs = {value.name for value in graph.input}
-    return [
-        tensor
-        for tensor in graph.initializer
-        if tensor.data_type in TYPES
-        and (tensor.data_type != TensorProto.BFLOAT16 or opset >= rebuild.OPSET_BF16)
-        and tensor.data_location != TensorProto.EXTERNAL
-        and int(np.prod(tensor.dims, dtype=np.int64)) >= SMALLEST
-        and tensor.name not in inputs
-    ]
+    for tensor in graph.initializer:
+        small = int(np.prod(tensor.dims, dtype=np.int64)) < SMALLEST
+        if not small and tensor.name not in inputs and tensor.data_location != TensorProto.EXTERNAL:
+            yield tensor
+
+
+def _rebuilt(tensor: onnx.TensorProto, opset: int) -> bool:
+    return tensor.data_type in TYPES and (tensor.data_type != TensorProto.BFLOAT16 or opset >= rebuild.OPSET_BF16)
 
 
 def _without_negative_zeros(array: Array) -> Array:
