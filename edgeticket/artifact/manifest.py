@@ -176,7 +176,7 @@ class TensorInfo:
     name: str
     shape: tuple[int, ...]
     nonzeros: int  # of the stored codes; where zero points stand for zero, codes that differ from them
-    storage: str  # 'dense', 'gaps' or 'sparse-initializer'
+    storage: str  # 'dense', 'gaps', 'sparse-initializer', or 'computed' from another tensor
     weights: str  # how values rest: 'fp32', 'fp16' or 'int8' where dtype is float32, else dtype itself ('bf16', ...)
     size_bytes: int
     note: str

@@ -2,6 +2,7 @@
 
 Its own type: every bit as it is. What is not stored is the tensor's fill: 0; for small integers their most frequent
 value, since zeros of quantised weights are their zero point; or the zero points of each channel, which the file holds.
+For other types it is a value that most of a sample have: masks and expanded constants are made of it.
 
 int8: code = round(w / scale) within -127 ... 127, scale = max |w| of the channel / 127, and w is rebuilt as
 float32(code) * float32(scale). Scales are stored as fp16 where that saves bytes and all are normal fp16 numbers; codes
@@ -37,6 +38,7 @@ TYPES: dict[int, str] = {
     TensorProto.INT32: "int32", TensorProto.INT64: "int64", TensorProto.BOOL: "bool",
 }  # fmt: skip
 DTYPES: dict[int, str] = {kind: str(onnx.helper.tensor_dtype_to_np_dtype(kind).name) for kind in TYPES}
+_SAMPLE = 256  # elements
 _COUNTED = (np.int8, np.uint8, np.int16, np.uint16)  # types whose zero may be any number
 
 _CAST_BYTES = 24  # what the node that widens fp16 scales takes itself
@@ -68,7 +70,7 @@ class Encoded:
     original_nonzeros: int = 0
     original_bytes: int = 0  # the initializer's entry in the file
     data_type: int = TensorProto.FLOAT  # of the tensor, not of its codes
-    fill: ZeroPoints | int = 0  # what the codes are that are not stored
+    fill: ZeroPoints | float = 0  # what the codes are that are not stored
     signed_zeros: bool = False  # a negative zero is a value like any other
 
     @property
@@ -81,13 +83,13 @@ class Encoded:
         """What a rebuilt tensor [size] holds where no code is stored."""
         if isinstance(self.fill, ZeroPoints):
             return np.broadcast_to(self.fill.array.reshape(self.fill.shape), self.shape).reshape(-1)
-        return np.full(1, self.fill).astype(self.codes.dtype)
+        return np.array([self.fill]).astype(self.codes.dtype)
 
     @property
     def positions(self) -> Positions:
         """Where the codes are that are stored. Computed anew each time: they take more memory than the tensor."""
         stored = self.codes != self.base
-        if self.signed_zeros and self.codes.dtype.kind not in "iub":
+        if self.signed_zeros and self.fill == 0 and self.codes.dtype.kind not in "iub":
             stored |= np.signbit(self.codes)
         return np.flatnonzero(stored)
 
@@ -127,15 +129,27 @@ def encode(name: str, array: Float32, weights: Weights, channel_axis: int | None
     """Encode `array` of any shape; `channel_axis` None means that int8 does not suit it (biases and the like)."""
     flat = array.reshape(-1)
     codes, encoding, scale, note = _codes(flat, array, weights, channel_axis)
-    return Encoded(name, array.shape, codes, encoding, scale, note, int(np.count_nonzero(flat)))
+    fill = _likely(flat) if encoding == "fp32" else 0
+    return Encoded(name, array.shape, codes, encoding, scale, note, int(np.count_nonzero(flat)), fill=fill)
 
 
 def as_it_is(name: str, array: Array, data_type: int, zero_points: ZeroPoints | None = None) -> Encoded:
     """`array` of any of TYPES in its own type; `zero_points` are those of its channels where they differ."""
     flat = array.reshape(-1)
-    fill: ZeroPoints | int = zero_points or (_most_frequent(flat) if flat.dtype in _COUNTED else 0)
+    counted = flat.dtype in _COUNTED
+    fill: ZeroPoints | float = zero_points or (_most_frequent(flat) if counted else _likely(flat))
     encoded = Encoded(name, array.shape, flat, TYPES[data_type], data_type=data_type, fill=fill)
     return replace(encoded, original_nonzeros=encoded.nonzeros)
+
+
+def _likely(flat: Array) -> float:
+    """The value of most elements of an even sample; 0 where there is none, or it is no number."""
+    with np.errstate(all="ignore"):
+        sample = flat[:: max(1, len(flat) // _SAMPLE)].astype(np.float64)
+        values, counts = np.unique(sample, return_counts=True)
+        value = float(values[np.argmax(counts)]) + 0.0  # no negative zero
+        exact = np.array([value]).astype(flat.dtype).astype(np.float64)[0] == value
+    return value if exact and 2 * counts.max() > len(sample) else 0
 
 
 def _most_frequent(flat: Array) -> int:

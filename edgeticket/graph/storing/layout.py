@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
@@ -41,7 +41,7 @@ def groups(tensors: Sequence[Encoded], by_density: bool) -> list[list[Encoded]]:
     return [sorted(group, key=_fill) for group in groups.values()]
 
 
-def _fill(tensor: Encoded) -> tuple[bool, int]:
+def _fill(tensor: Encoded) -> tuple[bool, float]:
     """Tensors with the same fill stand side by side; those with a zero point for each channel come last."""
     return (True, 0) if isinstance(tensor.fill, ZeroPoints) else (False, tensor.fill)
 
@@ -69,10 +69,11 @@ def sparse_initializer_bytes(writer: Writer, tensor: Encoded) -> int:
 
 @dataclass(frozen=True)
 class Twin:
-    """A tensor with the very numbers of another one, in the same order."""
+    """A tensor with the very numbers of another one, in the same order; or with those numbers `times` a scalar."""
 
     tensor: Encoded
     of: str
+    times: str = ""
 
 
 class Layout:
@@ -104,7 +105,7 @@ class Layout:
             filled = []
         for tensor in group:
             if not tensor.nonzeros:
-                note = "nothing but zeros" if tensor.fill == 0 else "nothing but its zero point"
+                note = "nothing but zeros" if tensor.fill == 0 else "nothing but one value"
                 self._record([tensor], "gaps", partial(rebuild.write_fill, self.writer, tensor), note)
         if filled:
             note = "positions as uint8 gaps" if coding == "uint8" else "packed positions (Golomb-Rice)"
@@ -117,10 +118,14 @@ class Layout:
             self._record([tensor], "sparse-initializer", write, "int64 positions")
 
     def write_twins(self, twins: Sequence[Twin]) -> None:
-        """Tensors that hold the numbers of another one, which has been written."""
+        """Tensors made of others, which have been written."""
         for twin in twins:
-            write = partial(rebuild.write_twin, self.writer, twin.of, twin.tensor)
-            self._record([twin.tensor], self.stored[twin.of].storage, write, f"the same numbers as {twin.of}")
+            write = partial(rebuild.write_twin, self.writer, twin.tensor, twin.of, twin.times)
+            note = f"{twin.of} times {twin.times}" if twin.times else f"the same numbers as {twin.of}"
+            self._record([twin.tensor], "computed", write, note)
+            if twin.of in self.stored:
+                info = replace(self.stored[twin.tensor.name], weights=self.stored[twin.of].weights)
+                self.stored[twin.tensor.name] = info
 
     def write_dense(self, names: Iterable[str]) -> None:
         """As fp16 or int8, or the initializer stays as it is."""

@@ -80,6 +80,19 @@ def signed_zeros(graph: onnx.GraphProto) -> set[str]:
     return found
 
 
+def bias_scales(graph: onnx.GraphProto) -> dict[str, tuple[str, str]]:
+    """The scale of a quantised bias -> those of the layer's input and weight, whose product it is by custom."""
+    made = {node.output[0]: node for node in nodes_of(graph) if node.op_type == "DequantizeLinear" and node.output}
+    found: dict[str, tuple[str, str]] = {}
+    for node in nodes_of(graph):
+        if node.op_type not in ("Conv", "ConvTranspose", "Gemm") or len(node.input) < 3:
+            continue
+        x, weight, bias = (made.get(name) for name in node.input[:3])
+        if x is not None and weight is not None and bias is not None:
+            found.setdefault(bias.input[1], (x.input[1], weight.input[1]))
+    return found
+
+
 def _reader_axes(node: onnx.NodeProto) -> dict[int, int]:
     """Input index -> output channel axis."""
     match node.op_type:

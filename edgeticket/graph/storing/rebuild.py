@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeticket.graph.storing import gaps
-from edgeticket.graph.storing.encoding import Encoded, ZeroPoints
+from edgeticket.graph.storing.encoding import DTYPES, Encoded, ZeroPoints
 from edgeticket.graph.storing.writer import Writer
 
 Array = NDArray[np.generic]
@@ -99,9 +99,12 @@ def write_fill(writer: Writer, tensor: Encoded) -> None:
         _filled(writer, tensor, tensor.shape, tensor.name)
 
 
-def write_twin(writer: Writer, source: str, twin: Encoded) -> None:
-    """The numbers of the tensor `source`, under another name and maybe in another shape."""
-    writer.node("Reshape", [source, writer.integers(*twin.shape)], twin.name)
+def write_twin(writer: Writer, twin: Encoded, source: str, factor: str) -> None:
+    """The numbers of the tensor `source` in another shape, or times the scalar `factor` where that is a name."""
+    if factor:
+        writer.node("Mul", [factor, source], twin.name)
+    else:
+        writer.node("Reshape", [source, writer.integers(*twin.shape)], twin.name)
 
 
 def _base(writer: Writer, tensors: Sequence[Encoded]) -> str:
@@ -118,13 +121,14 @@ def _base(writer: Writer, tensors: Sequence[Encoded]) -> str:
 
 def _filled(writer: Writer, tensor: Encoded, shape: Sequence[int], output: str | None = None) -> str:
     """The number that stands for zero, in the tensor's type."""
-    assert isinstance(tensor.fill, int)
+    assert not isinstance(tensor.fill, ZeroPoints)
     size = writer.integers(*shape)
-    if tensor.data_type == TensorProto.FLOAT:
+    if tensor.data_type == TensorProto.FLOAT and tensor.fill == 0:
         return writer.node("ConstantOfShape", [size], output)
     if tensor.data_type == TensorProto.BFLOAT16 and writer.opset < _OPSET_BF16_FILL:
-        return writer.node("Cast", [writer.node("ConstantOfShape", [size])], output, to=tensor.data_type)
-    value = numpy_helper.from_array(np.array([tensor.fill]).astype(tensor.codes.dtype))
+        wide = numpy_helper.from_array(np.array([tensor.fill], np.float32)) if tensor.fill else None
+        return writer.node("Cast", [writer.node("ConstantOfShape", [size], value=wide)], output, to=tensor.data_type)
+    value = numpy_helper.from_array(tensor.base.astype(DTYPES[tensor.data_type]))
     return writer.node("ConstantOfShape", [size], output, value=value)
 
 

@@ -37,6 +37,7 @@ def survey(
     axes = readers.channel_axes(model.graph)
     points = readers.zero_points(model.graph)
     signed = readers.signed_zeros(model.graph)
+    products = _products(model.graph)
     left = {each.name for each in points.values()}  # what rebuilds others is not rebuilt itself
     found: list[list[Encoded]] = []
     repeated: list[Twin] = []
@@ -61,12 +62,33 @@ def survey(
         else:
             each = [as_it_is(tensor.name, array, tensor.data_type, points.get(tensor.name))]
         each = [replace(one, original_bytes=original_bytes, signed_zeros=tensor.name in signed) for one in each]
-        other = first.setdefault(key, tensor.name)
-        if twins and other != tensor.name and _twin_bytes(writer, other, each[-1]) < original_bytes:
-            repeated.append(Twin(each[-1], other))
+        twin = Twin(each[-1], first.setdefault(key, tensor.name))
+        if twin.of == tensor.name:
+            twin = products.get(tensor.name, twin)
+        if twins and twin.of != tensor.name and _twin_bytes(writer, twin) < original_bytes:
+            repeated.append(replace(twin, tensor=each[-1]))
         else:
             found.append(each)
+    repeated.sort(key=lambda twin: bool(twin.times))  # a factor may repeat another one's numbers
     return Tensors(tuple(found), tuple(repeated), tuple(names))
+
+
+def _products(graph: onnx.GraphProto) -> dict[str, Twin]:
+    """Scales of biases that are, bit by bit, the scale of the layer's input times those of its weight."""
+    inputs = {value.name for value in graph.input}
+    known = {tensor.name: tensor for tensor in graph.initializer if tensor.name not in inputs}
+    pairs = readers.bias_scales(graph)
+    found: dict[str, Twin] = {}
+    for name, pair in pairs.items():
+        tensors = [known.get(each) for each in (name, *pair)]
+        if any(each is None or each.data_type != TensorProto.FLOAT for each in tensors) or {*pairs} & {*pair}:
+            continue
+        scale, factor, source = (numpy_helper.to_array(each) for each in tensors if each is not None)
+        with np.errstate(all="ignore"):
+            same = factor.size == 1 and source.shape == scale.shape and (factor * source).tobytes() == scale.tobytes()
+        if same and factor.ndim <= 1:
+            found[name] = Twin(as_it_is(name, scale, TensorProto.FLOAT), pair[1], pair[0])
+    return found
 
 
 def eligible(graph: onnx.GraphProto, opset: int) -> list[onnx.TensorProto]:
@@ -100,7 +122,7 @@ def _without_negative_zeros(array: Array) -> Array:
     return np.where(negative, np.zeros((), array.dtype), array) if negative.any() else array
 
 
-def _twin_bytes(writer: Writer, source: str, tensor: Encoded) -> int:
+def _twin_bytes(writer: Writer, twin: Twin) -> int:
     trial = writer.fresh()
-    rebuild.write_twin(trial, source, tensor)
+    rebuild.write_twin(trial, twin.tensor, twin.of, twin.times)
     return trial.size_bytes()
