@@ -25,8 +25,8 @@ from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.reading.naming import parameter_names
 from edgeticket.graph.reading.source import Source, ports, read_source, stamp
 from edgeticket.graph.serialize import serialize
-from edgeticket.graph.simplify import Simplified
-from edgeticket.graph.smallest import simplify_and_store
+from edgeticket.graph.simplify import Simplified, simplify
+from edgeticket.graph.smallest import functions_left_where_smaller
 from edgeticket.graph.storing import storage
 from edgeticket.graph.storing.encoding import Weights
 from edgeticket.measure import profile
@@ -152,7 +152,9 @@ def _convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade
     Raises:
         ProofError: the file does not hold the planned weights.
     """
-    simplified, stored = simplify_and_store(source.masked, kind, weights, upgrade_opset=upgrade_opset)
+    simplified = simplify(source.masked, upgrade_opset=upgrade_opset)
+    stored = storage.store(simplified.model, storage=kind, weights=weights)
+    simplified, stored = functions_left_where_smaller(source.masked, (simplified, stored), kind, weights)
     for each in (simplified.model, stored.model):
         stamp(each, source.stamp)
     model = stored.serialized()

@@ -230,6 +230,9 @@ class Manifest:
     def to_json(self) -> str:
         """The document, format and version first."""
         body = asdict(self)
+        for tensor in body["tensors"]:
+            if tensor["dtype"] == "float32":  # what 0.1.0 wrote stays as it was
+                del tensor["dtype"]
         head = {key: body.pop(key) for key in ("format", "version")}
         return json.dumps(head | body, indent=1, allow_nan=False) + "\n"
 

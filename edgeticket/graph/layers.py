@@ -32,7 +32,8 @@ class Weight:
     @property
     def nonzeros(self) -> int:
         """How many elements differ from zero."""
-        return int(np.count_nonzero(self.array if self.zero is None else self.array != self.zero))
+        with np.errstate(invalid="ignore"):  # numpy's bfloat16 warns of signalling NaNs
+            return int(np.count_nonzero(self.array if self.zero is None else self.array != self.zero))
 
 
 def layer_weights(graph: ir.Graph) -> Iterator[Weight]:

@@ -1,4 +1,4 @@
-"""Simplified and stored, with model-local functions inlined or left as they are: the smaller file of the two.
+"""Model-local functions, inlined or left as they are: whichever makes the smaller file.
 
 Inlining shows the weights and what they are multiplied with. A function that is called often and holds nothing to pack
 takes more bytes inlined, once for every call; then it stays, and ONNX Runtime inlines it at load.
@@ -18,22 +18,16 @@ from edgeticket.graph.storing.storage import Storage, Stored, store
 from edgeticket.text import plural
 
 
-def simplify_and_store(
-    model: onnx.ModelProto, storage: Storage, weights: Weights, *, upgrade_opset: bool = False
+def functions_left_where_smaller(
+    model: onnx.ModelProto, inlined: tuple[Simplified, Stored], storage: Storage, weights: Weights
 ) -> tuple[Simplified, Stored]:
-    """The model without what is dead, as it rests on disk.
-
-    Raises:
-        ModelError: the graph cannot be read into an intermediate representation.
-    """
-    simplified = simplify(model, upgrade_opset=upgrade_opset)
-    stored = store(simplified.model, storage=storage, weights=weights)
-    if not model.functions or simplified.model.functions:
-        return simplified, stored
-    called = simplify(model, upgrade_opset=upgrade_opset, inline=False)
-    stored_called = store(called.model, storage=storage, weights=weights)
-    if len(stored_called.serialized()) >= len(stored.serialized()):
-        return simplified, stored
-    count = len(model.functions)
-    note = Note(NAME, 0, f"left {plural(count, 'model-local function')} alone: inlined they take more bytes")
-    return replace(called, notes=(*called.notes, note)), stored_called
+    """`inlined`, or `model` simplified and stored with its functions as they are."""
+    if not model.functions or inlined[0].model.functions:
+        return inlined
+    called = simplify(model, inline=False)
+    stored = store(called.model, storage=storage, weights=weights)
+    if len(stored.serialized()) >= len(inlined[1].serialized()):
+        return inlined
+    count = plural(len(model.functions), "model-local function")
+    note = Note(NAME, 0, f"left {count} alone: inlined, the file would be larger")
+    return replace(called, notes=(*called.notes, note)), stored

@@ -88,7 +88,8 @@ class Encoded:
     @property
     def positions(self) -> Positions:
         """Where the codes are that are stored. Computed anew each time: they take more memory than the tensor."""
-        stored = self.codes != self.base
+        with np.errstate(invalid="ignore"):  # numpy's bfloat16 warns of signalling NaNs
+            stored = self.codes != self.base
         if self.signed_zeros and self.fill == 0 and self.codes.dtype.kind not in "iub":
             stored |= np.signbit(self.codes)
         return np.flatnonzero(stored)

@@ -22,7 +22,7 @@ SMALLEST = 17  # elements; shapes, scales and the like stay as they are
 
 
 @dataclass(frozen=True)
-class Tensors:
+class Survey:
     """The encodings of each tensor, the one asked for first, and the tensors that repeat the numbers of another."""
 
     encodings: tuple[list[Encoded], ...]
@@ -32,7 +32,7 @@ class Tensors:
 
 def survey(
     model: onnx.ModelProto, weights: Weights, dense_notes: Mapping[str, str], writer: Writer, *, twins: bool
-) -> Tensors:
+) -> Survey:
     """Read the initializers that may be packed. Those in `dense_notes` stay as they are, with that note."""
     axes = readers.channel_axes(model.graph)
     points = readers.zero_points(model.graph)
@@ -70,7 +70,7 @@ def survey(
         else:
             found.append(each)
     repeated.sort(key=lambda twin: bool(twin.times))  # a factor may repeat another one's numbers
-    return Tensors(tuple(found), tuple(repeated), tuple(names))
+    return Survey(tuple(found), tuple(repeated), tuple(names))
 
 
 def _products(graph: onnx.GraphProto) -> dict[str, Twin]:
@@ -118,7 +118,8 @@ def _rebuilt(tensor: onnx.TensorProto, opset: int) -> bool:
 
 
 def _without_negative_zeros(array: Array) -> Array:
-    negative = (array == 0) & np.signbit(array)
+    with np.errstate(invalid="ignore"):  # numpy's bfloat16 warns of signalling NaNs
+        negative = (array == 0) & np.signbit(array)
     return np.where(negative, np.zeros((), array.dtype), array) if negative.any() else array
 
 
