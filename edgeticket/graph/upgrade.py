@@ -92,7 +92,7 @@ def _raised(model: onnx.ModelProto, convert: bool) -> tuple[onnx.ModelProto, lis
         for node in converted.graph.node:
             if node.op_type == "Resize":
                 _as_upsample_did(node)
-        onnx.checker.check_model(converted)
+        _check_nodes(converted)
     except Exception as error:  # the converter is C++ and raises what it likes; a model above 2 GB is too large for it
         reason = " ".join(str(error).split())[:200]
         return model, [Note(NAME, 0, f"kept opset {version}: onnx cannot convert {_kinds(differing)} ({reason})")]
@@ -101,6 +101,20 @@ def _raised(model: onnx.ModelProto, convert: bool) -> tuple[onnx.ModelProto, lis
     del converted.graph.value_info[:]
     converted.ir_version = max(model.ir_version, _oldest_ir())
     return converted, [Note(NAME, 1, f"converted opset {version} to {OPSET}, and with it {_kinds(differing)}")]
+
+
+def _check_nodes(model: onnx.ModelProto) -> None:
+    """Each node by itself: the checker of whole models refuses what every runtime loads, outputs without a shape, say.
+
+    Raises:
+        onnx.checker.ValidationError: a node is none of this operator set.
+    """
+    context = onnx.checker.C.CheckerContext()
+    context.ir_version = max(model.ir_version, _oldest_ir())
+    context.opset_imports = {entry.domain: entry.version for entry in model.opset_import}
+    for node in model.graph.node:
+        if node.domain in ("", "ai.onnx"):
+            onnx.checker.check_node(node, context)
 
 
 def _kinds(nodes: list[onnx.NodeProto]) -> str:
