@@ -163,7 +163,7 @@ def _seal(source: Source, converted: Converted, feeds: list[checks.Feed], *, ben
     inputs, outputs = ports(source.masked)
     exported = LoadedModel.load(converted.model)
     shares = relative_tolerances(converted.simplified.model, feeds[0])
-    golden = record_outputs(exported, shares, inputs, outputs, feeds)
+    golden = record_outputs(exported, shares, inputs, feeds)
     files = {GOLDEN: golden.data}
     cut = None
     if source.ticket is not None:

@@ -35,7 +35,7 @@ def keep_shapes(graph: ir.Graph, given: Given, made_up: frozenset[str]) -> None:
                 continue
             found = value.shape
             value.shape = None
-            if value.name in given:
+            if value.name and value.name in given:
                 shape, kind = given[value.name]
                 value.type = value.type or kind
                 value.shape = _merged(shape, found, made_up)

@@ -17,7 +17,7 @@ from edgeticket.measure.hosts.local import LOCAL
 from edgeticket.measure.protocol import Arm, PortsRequest
 
 PROCESS_S = 60.0
-_TYPES = {"float": "float32", "double": "float64"}  # the runtime's names where they are not numpy's
+_TYPES = {"float": "float32", "double": "float64", "string": "str"}  # the runtime's names where they are not numpy's
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def open_subject(path: Path, folder: Path, label: str, process_s: float = PROCES
 
 def _port(given: protocol.RuntimePort) -> Port:
     """The runtime's word for a port as a manifest has it."""
-    kind = given.type.removeprefix("tensor(").removesuffix(")")
+    kind = given.type.removeprefix("tensor(").removesuffix(")") if given.type.startswith("tensor(") else given.type
     return Port(given.name, _TYPES.get(kind, kind), given.shape)
 
 

@@ -116,11 +116,32 @@ def ports(model: onnx.ModelProto) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
     return inputs, tuple(_port(value) for value in model.graph.output)
 
 
+def type_name(kind: onnx.TypeProto) -> str:
+    """A type as the runtime writes it, such as seq(map(int64,tensor(float))); '' where there is none."""
+    which = kind.WhichOneof("value")
+    if which == "tensor_type":
+        return f"tensor({_element(kind.tensor_type.elem_type)})"
+    if which == "sparse_tensor_type":
+        return f"sparse_tensor({_element(kind.sparse_tensor_type.elem_type)})"
+    if which == "map_type":
+        return f"map({_element(kind.map_type.key_type)},{type_name(kind.map_type.value_type)})"
+    if which in ("sequence_type", "optional_type"):
+        word = "seq" if which == "sequence_type" else "optional"
+        return f"{word}({type_name(getattr(kind, which).elem_type)})"
+    return "opaque" if which else ""
+
+
+def _element(number: int) -> str:
+    known: dict[int, str] = {value: name for name, value in onnx.TensorProto.DataType.items()}
+    return known.get(number, f"type {number}").lower()
+
+
 def _port(value: onnx.ValueInfoProto) -> Port:
     kind = value.type.tensor_type
-    dtype = "unknown"
-    if kind.elem_type:
+    dtype = type_name(value.type) or "unknown"
+    if kind.elem_type in onnx.TensorProto.DataType.values()[1:]:
         dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)).name
+        dtype = "str" if dtype == "object" else dtype
     axes = tuple(
         axis.dim_value if axis.HasField("dim_value") and axis.dim_value >= 0 else None for axis in kind.shape.dim
     )
