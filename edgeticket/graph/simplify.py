@@ -19,6 +19,7 @@ from edgeticket.graph.passes.canonicalise import canonicalise
 from edgeticket.graph.passes.flush_denormals import flush_denormals
 from edgeticket.graph.passes.fold_batchnorm import fold_batchnorm
 from edgeticket.graph.passes.fold_constants import fold_constants
+from edgeticket.graph.passes.fold_shapes import fold_shapes
 from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.passes.note import Note
 from edgeticket.graph.passes.remove_dead import remove_dead
@@ -33,6 +34,7 @@ Pass = Callable[[ir.Model], list[Note]]
 READABLE: tuple[Pass, ...] = (
     fold_constants,
     canonicalise,
+    fold_shapes,
     fold_constants,
     remove_unused,
 )
