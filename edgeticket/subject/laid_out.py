@@ -6,7 +6,6 @@ import os
 import shutil
 from pathlib import Path
 
-
 _LOCATION = b"location"  # the key under which a tensor names the file of its data
 
 

@@ -63,7 +63,7 @@ class Subject:
 def open_subject(path: Path, folder: Path, label: str, process_s: float = PROCESS_S, host: Host = LOCAL) -> Subject:
     """Open an artifact (or a ticket's or run's folder with one inside) or an ONNX file.
 
-    An artifact's model is run from a copy in `folder`, written from the very bytes whose hash was checked; so is an ONNX
+    An artifact's model is run from a copy in `folder`, written from the bytes whose hash was checked; so is an ONNX
     file whose data are links that the runtime does not follow. It is loaded in a process of its own, which may take
     `process_s`.
 
