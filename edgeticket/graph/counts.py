@@ -60,7 +60,7 @@ def count(path: Path, shapes: Mapping[str, Sequence[int]]) -> Counts:
     size_bytes = path.stat().st_size + external_bytes(unread, path.parent)
     nodes = sum(len(graph.node) for graph in _graphs(unread.graph))
     proto, _ = inline_functions(onnx.ModelProto.FromString(serialize(whole)))
-    model, _ = to_ir(proto)
+    model = to_ir(proto)
     fold_constants(model)
     for value in model.graph.inputs:
         if value.name is not None and value.name in shapes:

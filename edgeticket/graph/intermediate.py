@@ -1,19 +1,23 @@
-"""Between onnx's protos and onnx-ir's graphs, which have no maps: such types are put aside and given back."""
+"""Between onnx's protos and onnx-ir's graphs, which have no maps: such types are put aside and given back.
+
+They rest in the meta data of the graph, which are not written: onnx's own shape inference ends the process where an
+input has no type.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import onnx
 import onnx_ir as ir
 
 from edgeticket.errors import ModelError
 
-Types = Mapping[str, onnx.TypeProto]
+_TYPES = "edgeticket.types"
 
 
-def to_ir(proto: onnx.ModelProto) -> tuple[ir.Model, Types]:
-    """The model as onnx-ir has it, and the types that it cannot hold, by the name of the value.
+def to_ir(proto: onnx.ModelProto) -> ir.Model:
+    """The model as onnx-ir has it; types that it cannot hold are put aside.
 
     Raises:
         ModelError: onnx-ir cannot read the graph.
@@ -30,7 +34,8 @@ def to_ir(proto: onnx.ModelProto) -> tuple[ir.Model, Types]:
         model: ir.Model = ir.from_proto(proto)
     except Exception as error:  # onnx-ir and numpy raise what they like on a damaged graph
         raise ModelError(unreadable(proto, error)) from error
-    return model, types
+    model.graph.meta[_TYPES] = types
+    return model
 
 
 def unreadable(proto: onnx.ModelProto, error: Exception) -> str:
@@ -41,9 +46,9 @@ def unreadable(proto: onnx.ModelProto, error: Exception) -> str:
     return f"the ONNX graph {proto.graph.name!r} cannot be read: {said}. Check it with onnx.checker.check_model."
 
 
-def give_back(proto: onnx.ModelProto, types: Types) -> None:
-    """Put the types that were put aside where they were."""
-    if types:
+def give_back(proto: onnx.ModelProto, model: ir.Model) -> None:
+    """Put the types that were put aside where they were in the graph that `proto` was made of."""
+    if types := model.graph.meta.get(_TYPES):
         for entry in _entries(proto.graph):
             if entry.name in types:
                 entry.type.CopyFrom(types[entry.name])

@@ -14,6 +14,7 @@ import onnx
 import onnx_ir as ir
 from onnx_ir import serde
 
+from edgeticket.graph.intermediate import give_back
 from edgeticket.graph.values import attribute, constant, is_standard, opset, shape_of
 
 _LIMIT = 64  # entries: a shape is no longer than that
@@ -67,6 +68,7 @@ def _outline(model: ir.Model) -> onnx.ModelProto:
         for value in node.outputs
         if value.type is not None and not value.is_graph_output()
     )
+    give_back(made, model)
     return made
 
 

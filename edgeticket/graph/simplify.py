@@ -14,7 +14,7 @@ import onnx_ir as ir
 from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ModelError
 from edgeticket.graph.annotations import given_shapes, keep_shapes
-from edgeticket.graph.intermediate import Types, give_back, to_ir, unreadable
+from edgeticket.graph.intermediate import give_back, to_ir, unreadable
 from edgeticket.graph.passes.canonicalise import canonicalise
 from edgeticket.graph.passes.flush_denormals import flush_denormals
 from edgeticket.graph.passes.fold_batchnorm import fold_batchnorm
@@ -33,8 +33,8 @@ Pass = Callable[[ir.Model], list[Note]]
 # Passes that bring weights out from behind other operators and keep every number. The plan counts from here.
 READABLE: tuple[Pass, ...] = (
     fold_constants,
-    canonicalise,
     fold_shapes,
+    canonicalise,
     fold_constants,
     remove_unused,
 )
@@ -71,7 +71,7 @@ def simplify(model: onnx.ModelProto) -> Simplified:
     """
     proto, notes = inline_functions(model)
     inlined = tuple(notes)
-    work, types = _read(proto)
+    work = _read(proto)
     version = opset(work)
     if not OLDEST_OPSET <= version <= onnx.defs.onnx_opset_version():
         known = f"{OLDEST_OPSET} to {onnx.defs.onnx_opset_version()}"
@@ -79,24 +79,24 @@ def simplify(model: onnx.ModelProto) -> Simplified:
         return _untouched(proto, notes)
     try:
         layers = _passes(work, notes)
-        return Simplified(_to_proto(work, types), _merged(notes), layers)
+        return Simplified(_to_proto(work), _merged(notes), layers)
     except Exception as error:  # a graph we have never seen must not keep anyone from exporting it
         reason = f"a pass failed on this graph ({type(error).__name__}: {str(error)[:200]})"
         return _untouched(proto, [*inlined, Note("simplify", 0, f"{UNCHANGED}: {reason}; please report it")])
 
 
-def _read(proto: onnx.ModelProto) -> tuple[ir.Model, Types]:
-    model, types = to_ir(proto)
+def _read(proto: onnx.ModelProto) -> ir.Model:
+    model = to_ir(proto)
     try:
         _survey(model)  # a weight of a type that numpy cannot hold is found here
     except Exception as error:  # numpy and its friends raise what they like
         raise ModelError(unreadable(proto, error)) from error
-    return model, types
+    return model
 
 
 def _untouched(proto: onnx.ModelProto, notes: list[Note]) -> Simplified:
     """The model as it came, but for inlined functions; the plan is that nothing changes."""
-    survey = _survey(_read(proto)[0])
+    survey = _survey(_read(proto))
     return Simplified(proto, tuple(notes), _plan(survey, survey))
 
 
@@ -131,10 +131,10 @@ def _names_of(unnamed: list[tuple[ir.Value, ir.Shape]]) -> Iterator[str]:
                 yield dim.value
 
 
-def _to_proto(model: ir.Model, types: Types) -> onnx.ModelProto:
+def _to_proto(model: ir.Model) -> onnx.ModelProto:
     """The model as a proto, without the annotations that repeat what initializers say of themselves."""
     proto: onnx.ModelProto = ir.to_proto(model)
-    give_back(proto, types)
+    give_back(proto, model)
     stored = {tensor.name for tensor in proto.graph.initializer}
     kept = [entry for entry in proto.graph.value_info if entry.name not in stored]
     del proto.graph.value_info[:]

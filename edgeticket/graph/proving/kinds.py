@@ -49,7 +49,7 @@ def unmade(graph: onnx.GraphProto) -> str:
         kind = tensor_type(value)
         if value.name not in defaults and (kind is None or dtype_of(kind) is None):
             what = type_name(value.type) or "of no type"
-            return f"no inputs could be made up: the input {value.name!r} is {what}, and only numbers and texts are"
+            return f"no inputs could be made up: {value.name!r} is {what}, and only numpy's numbers and texts are"
     return ""
 
 

@@ -30,8 +30,8 @@ def rebuilt(model_bytes: bytes, where: str = "the exported model") -> dict[str, 
 def _evaluated(model_bytes: bytes, where: str) -> tuple[dict[str, Array], frozenset[str]]:
     """The constants by name, and the names of those that are computed from constants alone but were not evaluated."""
     proto, _ = inline_functions(parse_model(model_bytes, where))
-    model, _ = to_ir(proto)
-    fold_constants(model)
+    model = to_ir(proto)
+    fold_constants(model, outputs=True)
     constants = {
         name: value.const_value.numpy()
         for name, value in model.graph.initializers.items()

@@ -128,6 +128,8 @@ def _check_graph(graph: onnx.GraphProto, where: str, outer: frozenset[str] = fro
 
     for entry in graph.input:
         define(entry.name)
+        if not outer and not entry.type.WhichOneof("value"):
+            raise ModelError(f"{where}: the input {entry.name!r} has no type. Export the model again.")
     initializers: set[str] = set()
     for tensor in graph.initializer:
         if not tensor.name or tensor.name in initializers:
