@@ -26,6 +26,7 @@ from edgeticket.graph.reading.naming import parameter_names
 from edgeticket.graph.reading.source import Source, ports, read_source, stamp
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified, simplify
+from edgeticket.graph.smallest import functions_left_where_smaller
 from edgeticket.graph.storing import storage
 from edgeticket.graph.storing.encoding import Weights
 from edgeticket.measure import profile
@@ -41,7 +42,11 @@ DISTRIBUTIONS = ("numpy", "onnx", "onnx-ir", "onnxruntime")
 
 @dataclass(frozen=True)
 class Options:
-    """How to export: `storage` and `weights` as in graph/storing; `input_shapes` fix free axes of an ONNX source."""
+    """How to export: `storage` and `weights` as in graph/storing.
+
+    `input_shapes` are what the inputs of an ONNX source are made up with; `fix_shape` writes them into the artifact.
+    `upgrade_opset` converts an operator set below 11 even where the proof has to decide whether that was right.
+    """
 
     round: int | None = None
     storage: str = "auto"
@@ -49,6 +54,8 @@ class Options:
     budget: Budget | None = None
     bench: bool = True
     input_shapes: Mapping[str, tuple[int, ...]] | None = None
+    fix_shape: bool = False
+    upgrade_opset: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,10 +118,10 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
     """
     kind = _known("storage", options.storage, storage.STORAGES)
     weights = _known("weights", options.weights, get_args(Weights))
-    source = read_source(path, options.round)
+    source = read_source(path, options.round, options.input_shapes if options.fix_shape else None)
     folder = out or source.default_out
     require_free(folder)
-    converted = _convert(source, kind, weights)
+    converted = _convert(source, kind, weights, upgrade_opset=options.upgrade_opset)
     feeds, proof = prove_source(source, converted.model, converted.fp32, options.input_shapes)
     if proof.verdict == "refuted":
         raise ProofError(f"{path}: {proof.reason}; nothing was written. Please report this model")
@@ -143,17 +150,19 @@ def _known(name: str, given: str, known: tuple[Known, ...]) -> Known:
     raise InputError(f"{name} {given!r}: choose from {', '.join(map(str, known))}")
 
 
-def _convert(source: Source, kind: storage.Storage, weights: Weights) -> Converted:
+def _convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade_opset: bool) -> Converted:
     """Simplify, store, and hold the stored file to the plan.
 
     Raises:
         ProofError: the file does not hold the planned weights.
     """
-    simplified = simplify(source.masked)
-    stamp(simplified.model, source.stamp)
+    simplified = simplify(source.masked, upgrade_opset=upgrade_opset)
     stored = storage.store(simplified.model, storage=kind, weights=weights)
+    simplified, stored = functions_left_where_smaller(source.masked, (simplified, stored), kind, weights)
+    for each in (simplified.model, stored.model):
+        stamp(each, source.stamp)
     model = stored.serialized()
-    rounded = any(tensor.weights != "fp32" for tensor in stored.tensors)
+    rounded = any(tensor.rounded for tensor in stored.tensors)
     unchecked = check_stored_weights(model, simplified.layers, lossy=rounded)
     fp32 = serialize(simplified.model) if rounded else None
     return Converted(simplified, stored, model, fp32, serialize(source.dense), unchecked)
@@ -164,7 +173,7 @@ def _seal(source: Source, converted: Converted, feeds: list[checks.Feed], *, ben
     inputs, outputs = ports(source.masked)
     exported = LoadedModel.load(converted.model)
     shares = relative_tolerances(converted.simplified.model, feeds[0])
-    golden = record_outputs(exported, shares, inputs, outputs, feeds)
+    golden = record_outputs(exported, shares, inputs, feeds)
     files = {GOLDEN: golden.data}
     cut = None
     if source.ticket is not None:

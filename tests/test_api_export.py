@@ -323,8 +323,8 @@ def test_rounded_weights_do_not_excuse_the_graph(
 ) -> None:
     honest = exporter.simplify
 
-    def dishonest(model: onnx.ModelProto) -> Any:
-        found = honest(model)
+    def dishonest(model: onnx.ModelProto, **options: Any) -> Any:
+        found = honest(model, **options)
         for tensor in found.model.graph.initializer:
             if tensor.name == "fc2.bias":  # a bias: the plan has nothing to say of it
                 tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(1e-3), tensor.name))

@@ -40,6 +40,12 @@ from edgeticket.cli.output import console, write_json
 )
 @click.option("--no-bench", is_flag=True, help="Do not measure latency, load time and memory.")
 @options.input_shapes
+@click.option("--fix-shape", is_flag=True, help="Write the shapes of --input-shape into the artifact.")
+@click.option(
+    "--upgrade-opset",
+    is_flag=True,
+    help="Convert an opset below 11 even where operators may change their meaning; the proof decides.",
+)
 @options.json("the report")
 @options.quiet
 def export(no_bench: bool, json_target: str | None, quiet: bool, **asked: Any) -> None:

@@ -10,18 +10,21 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 
+from edgeticket.graph.intermediate import to_ir
+from edgeticket.graph.layers import layer_weights
 from edgeticket.graph.passes.fold_constants import fold_constants
 from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.reading.load import load_model
 from edgeticket.graph.reading.tensors import tensors_of
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.shapes import infer_shapes
-from edgeticket.graph.values import constant, is_standard, nonzeros, opset, shape_of
+from edgeticket.graph.values import constant, is_constant, is_standard, opset, shape_of
 
 # The inputs of an operator that may be a layer's weights: operators -> positions.
 _WEIGHTS = {
     "Conv": (1,), "ConvTranspose": (1,), "ConvInteger": (1,), "QLinearConv": (3,), "Gemm": (0, 1), "MatMul": (0, 1),
-    "MatMulInteger": (0, 1), "QLinearMatMul": (0, 3),
+    "MatMulInteger": (0, 1), "QLinearMatMul": (0, 3), "FusedConv": (1,), "FusedGemm": (0, 1), "FusedMatMul": (0, 1),
+    "QGemm": (3,), "MatMulIntegerToFloat": (1,), "DynamicQuantizeMatMul": (1,),
 }  # fmt: skip
 
 
@@ -59,29 +62,21 @@ def count(path: Path, shapes: Mapping[str, Sequence[int]]) -> Counts:
     size_bytes = path.stat().st_size + external_bytes(unread, path.parent)
     nodes = sum(len(graph.node) for graph in _graphs(unread.graph))
     proto, _ = inline_functions(onnx.ModelProto.FromString(serialize(whole)))
-    model = ir.from_proto(proto)
-    assert isinstance(model, ir.Model)
+    model = to_ir(proto)
     fold_constants(model)
     for value in model.graph.inputs:
         if value.name is not None and value.name in shapes:
             value.shape = ir.Shape(list(shapes[value.name]))
     infer_shapes(model)
     version = opset(model)
-    layers = [node for node in model.graph if node.op_type in _WEIGHTS and is_standard(node, version)]
-    weights = {}
-    for node in layers:
-        for place in _WEIGHTS[node.op_type]:
-            read = node.inputs[place] if place < len(node.inputs) else None
-            array = constant(read)
-            if read is not None and array is not None:
-                weights[read.name] = array
-    macs = [_macs(node) for node in layers] + [_of_bodies(node, version) for node in model.graph]
+    weights = {weight.value.name: weight for weight in layer_weights(model.graph) if is_constant(weight.value)}
+    macs = _of_graph(model.graph, version)
     return Counts(
         size_bytes,
         nodes,
-        sum(array.size for array in weights.values()),
-        sum(map(nonzeros, weights.values())),
-        None if None in macs else sum(each for each in macs if each is not None),
+        sum(weight.array.size for weight in weights.values()),
+        sum(weight.nonzeros for weight in weights.values()),
+        macs,
     )
 
 
@@ -134,7 +129,7 @@ def _of_bodies(node: ir.Node, version: int) -> int | None:
 def _of_graph(graph: ir.Graph, version: int) -> int | None:
     found = []
     for node in graph:
-        layer = node.op_type in _WEIGHTS and is_standard(node, version)
+        layer = node.op_type in _WEIGHTS and (node.domain == "com.microsoft" or is_standard(node, version))
         found += [_macs(node) if layer else 0, _of_bodies(node, version)]
     return None if None in found else sum(each for each in found if each is not None)
 

@@ -72,7 +72,7 @@ class Content:
     @property
     def packed(self) -> bool:
         """Whether the runtime rebuilds a tensor at load."""
-        return any(each.storage != "dense" or each.weights != "fp32" for each in self.manifest.tensors)
+        return any(each.storage != "dense" or each.rounded for each in self.manifest.tensors)
 
     @property
     def weights_held(self) -> tuple[int, int]:
