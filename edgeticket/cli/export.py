@@ -86,6 +86,6 @@ def _print(exported: Any) -> None:
     for reason in view.reasons(exported.content):
         why.add_row(Text(reason.label, "bold"), Text(reason.sentence))
     if why.row_count:
-        screen.print("\nNot done, and why:", why, sep="\n")
+        screen.print("\nNot done, or changed, and why:", why, sep="\n")
     screen.print()
     screen.print(f"report: {exported.folder / 'report.html'}", soft_wrap=True, markup=False)
