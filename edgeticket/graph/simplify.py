@@ -17,6 +17,7 @@ from edgeticket.graph.passes.canonicalise import canonicalise
 from edgeticket.graph.passes.flush_denormals import flush_denormals
 from edgeticket.graph.passes.fold_batchnorm import fold_batchnorm
 from edgeticket.graph.passes.fold_constants import fold_constants
+from edgeticket.graph.passes.fold_shapes import fold_shapes
 from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.passes.note import Note
 from edgeticket.graph.passes.remove_dead import remove_dead
@@ -30,6 +31,7 @@ Pass = Callable[[ir.Model], list[Note]]
 # Passes that bring weights out from behind other operators and keep every number. The plan counts from here.
 READABLE: tuple[Pass, ...] = (
     fold_constants,
+    fold_shapes,
     canonicalise,
     fold_constants,
     remove_unused,
