@@ -14,6 +14,7 @@ import onnx_ir as ir
 from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ModelError
 from edgeticket.graph.passes.canonicalise import canonicalise
+from edgeticket.graph.passes.drop_zero_states import drop_zero_states
 from edgeticket.graph.passes.flush_denormals import flush_denormals
 from edgeticket.graph.passes.fold_batchnorm import fold_batchnorm
 from edgeticket.graph.passes.fold_constants import fold_constants
@@ -32,6 +33,7 @@ Pass = Callable[[ir.Model], list[Note]]
 READABLE: tuple[Pass, ...] = (
     fold_constants,
     fold_shapes,
+    drop_zero_states,
     canonicalise,
     fold_constants,
     remove_unused,
@@ -58,8 +60,10 @@ class Simplified:
     layers: tuple[LayerInfo, ...]
 
 
-def simplify(model: onnx.ModelProto) -> Simplified:
+def simplify(model: onnx.ModelProto, *, removal: bool = True) -> Simplified:
     """Fold, flush and remove what is dead. The argument is not changed; the same model gives the same bytes.
+
+    Without `removal` dead units stay: what a network gains without any pruning.
 
     Raises:
         ModelError: the graph cannot be read into an intermediate representation.
@@ -73,7 +77,7 @@ def simplify(model: onnx.ModelProto) -> Simplified:
         notes.append(Note("simplify", 0, f"{UNCHANGED}: opset {version} is not one of those known ({known})"))
         return _untouched(proto, notes)
     try:
-        layers = _passes(work, notes)
+        layers = _passes(work, notes, removal)
         return Simplified(_to_proto(work), _merged(notes), layers)
     except Exception as error:  # a graph we have never seen must not keep anyone from exporting it
         reason = f"a pass failed on this graph ({type(error).__name__}: {str(error)[:200]})"
@@ -98,7 +102,7 @@ def _untouched(proto: onnx.ModelProto, notes: list[Note]) -> Simplified:
     return Simplified(proto, tuple(notes), _plan(survey, survey))
 
 
-def _passes(work: ir.Model, notes: list[Note]) -> tuple[LayerInfo, ...]:
+def _passes(work: ir.Model, notes: list[Note], removal: bool) -> tuple[LayerInfo, ...]:
     strip_debugging(work)
     unnamed, declared = name_dimensions(work), [output.shape for output in work.graph.outputs]
     for run in READABLE:
@@ -106,7 +110,8 @@ def _passes(work: ir.Model, notes: list[Note]) -> tuple[LayerInfo, ...]:
     before = _survey(work)
     notes += _left_alone(work)
     for run in SMALLER:
-        notes += run(work)
+        if removal or run is not remove_dead:
+            notes += run(work)
     layers = _plan(before, _survey(work))
     if layers and all(layer.nonzeros_before == _size(layer.shape_before) for layer in layers):
         notes.append(Note("simplify", 0, "the weights hold no zeros: there is nothing to remove, export is dense"))

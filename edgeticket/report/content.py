@@ -34,6 +34,7 @@ class Content:
     layers and tensors stand in the manifest. `measurements` is empty and `host` None where nothing was timed. `engine`
     is what parity.py found (state, sentence, claimed, nodes, max_abs_delta, tolerance, within), None without golden
     inputs. `names` gives the network's own name of a tensor, where the file's is one that an exporter made up.
+    `baseline` says in sentences what the dense network is that stands beside, and what was tried for it.
     """
 
     manifest: Manifest
@@ -47,6 +48,7 @@ class Content:
     remarks: tuple[str, ...] = ()
     engine: Mapping[str, Any] | None = None
     names: Mapping[str, str] = field(default_factory=dict)
+    baseline: tuple[str, ...] = ()
 
     def parameter(self, tensor: str) -> str:
         """The network's own name of a tensor of the file."""

@@ -4,8 +4,8 @@
     Shape(Expand(0, (1, n, 16)), start=2)    =  [16]        what PyTorch's exporter slices recurrent weights with
     Reshape(x, (10, f(n), 3, 16))            =  Reshape(x, (10, -1, 3, 16))
 
-A size that is known although the batch is free becomes a constant, and with it whatever is sliced by it. A Reshape keeps
-the number of elements, so the one entry that is not known follows from the others, which are positive. Declined:
+A size that is known although the batch is free becomes a constant, and with it whatever is sliced by it. A Reshape
+keeps the number of elements, so the one entry that is not known follows from the others, which are positive. Declined:
 targets with two entries that are not known, and values whose rank is not, for a number and a vector of one look alike.
 """
 
