@@ -18,7 +18,7 @@ _KEPT = frozenset([  # constants that the runtime computes on purpose, and what 
 ])  # fmt: skip
 
 
-def optimised(model: bytes) -> onnx.GraphProto | None:
+def optimised(model: bytes | Path) -> onnx.GraphProto | None:
     """The graph after constant folding and the basic rewrites; None where the runtime cannot load the model."""
     with tempfile.TemporaryDirectory(prefix="edgeticket-") as folder:
         path = Path(folder, "optimised.onnx")
