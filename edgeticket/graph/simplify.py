@@ -5,8 +5,8 @@ Exact in real arithmetic for finite inputs; weights are computed in float64 and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import onnx
 import onnx_ir as ir
@@ -22,7 +22,7 @@ from edgeticket.graph.passes.note import Note
 from edgeticket.graph.passes.remove_dead import remove_dead
 from edgeticket.graph.passes.remove_unused import remove_unused
 from edgeticket.graph.shapes import forget_shapes, name_dimensions, unname_dimensions
-from edgeticket.graph.values import is_constant, layer_weights, nonzeros, opset
+from edgeticket.graph.values import Array, is_constant, layer_weights, nonzeros, opset, settle
 from edgeticket.text import listing
 
 Pass = Callable[[ir.Model], list[Note]]
@@ -49,11 +49,15 @@ OLDEST_OPSET = 7  # before it, broadcasting, Dropout and BatchNormalization mean
 
 @dataclass(frozen=True)
 class Simplified:
-    """The smaller model, what each pass did or declined, and the plan for each weight."""
+    """The smaller model, what each pass did or declined, and the plan for each weight.
+
+    `unrounded` holds, by name, the float64 numbers of which the model's constants are the rounding, where they differ.
+    """
 
     model: onnx.ModelProto
     notes: tuple[Note, ...]
     layers: tuple[LayerInfo, ...]
+    unrounded: Mapping[str, Array] = field(default_factory=dict)
 
 
 def simplify(model: onnx.ModelProto) -> Simplified:
@@ -71,8 +75,8 @@ def simplify(model: onnx.ModelProto) -> Simplified:
         notes.append(Note("simplify", 0, f"{UNCHANGED}: opset {version} is not one of those known ({known})"))
         return _untouched(proto, notes)
     try:
-        layers = _passes(work, notes)
-        return Simplified(_to_proto(work), _merged(notes), layers)
+        layers, unrounded = _passes(work, notes)
+        return Simplified(_to_proto(work), _merged(notes), layers, unrounded)
     except Exception as error:  # a graph we have never seen must not keep anyone from exporting it
         reason = f"a pass failed on this graph ({type(error).__name__}: {str(error)[:200]})"
         return _untouched(proto, [*inlined, Note("simplify", 0, f"{UNCHANGED}: {reason}; please report it")])
@@ -96,7 +100,7 @@ def _untouched(proto: onnx.ModelProto, notes: list[Note]) -> Simplified:
     return Simplified(proto, tuple(notes), _plan(survey, survey))
 
 
-def _passes(work: ir.Model, notes: list[Note]) -> tuple[LayerInfo, ...]:
+def _passes(work: ir.Model, notes: list[Note]) -> tuple[tuple[LayerInfo, ...], dict[str, Array]]:
     strip_debugging(work)
     unnamed, declared = name_dimensions(work), [output.shape for output in work.graph.outputs]
     for run in READABLE:
@@ -105,6 +109,7 @@ def _passes(work: ir.Model, notes: list[Note]) -> tuple[LayerInfo, ...]:
     notes += _left_alone(work)
     for run in SMALLER:
         notes += run(work)
+    unrounded = settle(work)
     layers = _plan(before, _survey(work))
     if layers and all(layer.nonzeros_before == _size(layer.shape_before) for layer in layers):
         notes.append(Note("simplify", 0, "the weights hold no zeros: there is nothing to remove, export is dense"))
@@ -112,7 +117,7 @@ def _passes(work: ir.Model, notes: list[Note]) -> tuple[LayerInfo, ...]:
     unname_dimensions(unnamed)
     for output, shape in zip(work.graph.outputs, declared, strict=True):
         output.shape = shape
-    return layers
+    return layers, unrounded
 
 
 def _to_proto(model: ir.Model) -> onnx.ModelProto:
