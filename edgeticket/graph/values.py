@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 TINY = {np.dtype(np.float32): float(np.finfo(np.float32).tiny), np.dtype(np.float64): float(np.finfo(np.float64).tiny)}
-HALF_AND_SINGLE = frozenset(
-    kind.numpy() for kind in (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
-)
+HALF_AND_SINGLE = frozenset(kind.numpy() for kind in (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16))
 _UNROUNDED = "edgeticket.unrounded"  # of a value's `meta`: float64 numbers beside the rounded ones
 LAYER_WEIGHTS = {"Conv": (1,), "ConvTranspose": (1,), "Gemm": (0, 1), "MatMul": (0, 1), "LSTM": (1, 2), "GRU": (1, 2)}
 

@@ -137,9 +137,7 @@ def _fold(node: ir.Node, inputs: list[Array | None], version: int) -> list[Array
     return None
 
 
-def _in_float64(
-    node: ir.Node, inputs: list[Array | None], results: list[Array], version: int
-) -> list[Array | None]:
+def _in_float64(node: ir.Node, inputs: list[Array | None], results: list[Array], version: int) -> list[Array | None]:
     """The same outputs without rounding to float32 or less; None where there was nothing to round, or no way."""
     nothing: list[Array | None] = [None] * len(results)
     floats = [array for array in (*inputs, *results) if array is not None and array.dtype in HALF_AND_SINGLE]
@@ -150,7 +148,8 @@ def _in_float64(
     if len({array.dtype for array in floats}) > 1 and node.op_type not in ("Cast", "CastLike"):
         return nothing
     wide = [
-        exact(value) if value is not None and is_constant(value) and array is not None and array.dtype in HALF_AND_SINGLE
+        exact(value)
+        if value is not None and is_constant(value) and array is not None and array.dtype in HALF_AND_SINGLE
         else array
         for value, array in zip(node.inputs, inputs, strict=True)
     ]
