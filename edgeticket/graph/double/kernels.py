@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
 from edgeticket.graph.double import pointwise, quantized, recurrent, resampling, windows
-from edgeticket.graph.double.operation import Kernel, NotHereError, Operation, RuntimeDecidesError, Values, alone, runtime_alone
+from edgeticket.graph.double.operation import (
+    Kernel,
+    NotHereError,
+    Operation,
+    RuntimeDecidesError,
+    Values,
+    alone,
+    runtime_alone,
+)
 from edgeticket.graph.double.widen import wide
 
 Array = NDArray[Any]

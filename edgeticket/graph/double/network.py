@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeticket.graph.double.kernels import Computed, compute
-from edgeticket.graph.double.operation import NotHereError, Operation
+from edgeticket.graph.double.operation import NotHereError, Operation, Signature
 from edgeticket.graph.double.widen import flushed, wide
 from edgeticket.graph.passes.inline_functions import inline_functions
 
@@ -54,15 +54,15 @@ class _Scope:
 class Network:
     """A model, ready to be run in float64. Denormal weights and inputs are taken as zero, as the runtime takes them.
 
-    `unrounded` holds float64 numbers for some of the initializers. `by_runtime` names nodes (by their first output)
-    that are left to the runtime whatever else can run them.
+    `unrounded` holds float64 numbers for some of the initializers. Nodes with a signature in `by_runtime` are left
+    to the runtime, whatever else can run them.
     """
 
     def __init__(
         self,
         model: onnx.ModelProto,
         unrounded: Mapping[str, Array] | None = None,
-        by_runtime: frozenset[str] = frozenset(),
+        by_runtime: frozenset[Signature] = frozenset(),
     ) -> None:
         inlined, _ = inline_functions(model)
         self._opsets = {"" if e.domain == "ai.onnx" else e.domain: e.version for e in inlined.opset_import}
@@ -80,7 +80,9 @@ class Network:
             inputs = {name: _given(value) for name, value in feed.items()}
             found, single = self._run(self._graph, inputs, None)
         names = [output.name for output in self._graph.proto.output]
-        return Result(dict(zip(names, found, strict=True)), frozenset(n for n, s in zip(names, single, strict=True) if s))
+        return Result(
+            dict(zip(names, found, strict=True)), frozenset(n for n, s in zip(names, single, strict=True) if s)
+        )
 
     def node(self, operation: Operation, feed: Sequence[Any]) -> Computed:
         """One node of the main graph on values of one's own."""
@@ -116,13 +118,15 @@ class Network:
             for name in graph.last_reads[index]:
                 scope.values.pop(name, None)
         names = [output.name for output in graph.proto.output]
-        values = [graph.constant(n) if n in graph.constants and scope.values[n] is None else scope.find(n)[0] for n in names]
+        values = [
+            graph.constant(n) if n in graph.constants and scope.values[n] is None else scope.find(n)[0] for n in names
+        ]
         return values, [scope.find(name)[1] for name in names]
 
     def _compute(self, operation: Operation, scope: _Scope) -> Computed:
         node = operation.node
         inputs = [scope.find(name)[0] if name else None for name in node.input]
-        by_runtime = node.output[0] in self._by_runtime
+        by_runtime = bool(self._by_runtime) and operation.signature in self._by_runtime
         try:
             if operation.domain == "" and node.op_type == "If" and not by_runtime:
                 branch = operation.graphs["then_branch" if bool(np.all(inputs[0])) else "else_branch"]

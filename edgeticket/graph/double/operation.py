@@ -18,6 +18,8 @@ from edgeticket.graph.double.widen import widened_node
 Array = NDArray[Any]
 Values = Sequence[Any]  # arrays, None for what is left out, lists and maps for sequences
 
+Signature = tuple[str, str, bytes]
+
 _NEWEST_IR = 10
 
 
@@ -45,6 +47,12 @@ class Operation:
     def wide_node(self) -> onnx.NodeProto:
         """The node with its attributes in float64."""
         return widened_node(self.node)
+
+    @cached_property
+    def signature(self) -> Signature:
+        """Operator and attributes: nodes of the same signature are computed in the same way."""
+        attributes = sorted(entry.SerializeToString(deterministic=True) for entry in self.node.attribute)
+        return (self.domain, self.node.op_type, b"".join(attributes))
 
     @property
     def version(self) -> int:

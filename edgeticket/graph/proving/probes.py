@@ -23,6 +23,7 @@ _GUESSES = (32, 224, 28, 64, 128, 16, 8, 256, 512, 3, 1)
 # Of all inputs of one feed together: a graph may declare any size, and nobody should run out of memory for it.
 MOST_ELEMENTS = 1 << 25
 _SEED = 20190311
+_USUAL = ("normal", "uniform", "negative", "ones")
 
 _KINDS: dict[str, Callable[[np.random.Generator, Shape], Array]] = {
     "normal": lambda rng, shape: rng.standard_normal(shape),
@@ -38,10 +39,15 @@ _KINDS: dict[str, Callable[[np.random.Generator, Shape], Array]] = {
 
 @dataclass(frozen=True)
 class Probe:
-    """One named set of inputs."""
+    """One named set of inputs. The usual ones are of unit scale; the others are extreme."""
 
     name: str
     feed: Mapping[str, Array]
+
+    @property
+    def usual(self) -> bool:
+        """Is it of unit scale, as inputs of networks usually are?"""
+        return self.name.split(",")[0] in _USUAL
 
 
 @dataclass(frozen=True)
