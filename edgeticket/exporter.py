@@ -41,7 +41,10 @@ DISTRIBUTIONS = ("numpy", "onnx", "onnx-ir", "onnxruntime")
 
 @dataclass(frozen=True)
 class Options:
-    """How to export: `storage` and `weights` as in graph/storing; `input_shapes` fix free axes of an ONNX source."""
+    """How to export: `storage` and `weights` as in graph/storing.
+
+    `input_shapes` are what the inputs of an ONNX source are made up with; `fix_shape` writes them into the artifact.
+    """
 
     round: int | None = None
     storage: str = "auto"
@@ -49,6 +52,7 @@ class Options:
     budget: Budget | None = None
     bench: bool = True
     input_shapes: Mapping[str, tuple[int, ...]] | None = None
+    fix_shape: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,7 +114,7 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
     """
     kind = _known("storage", options.storage, storage.STORAGES)
     weights = _known("weights", options.weights, get_args(Weights))
-    source = read_source(path, options.round)
+    source = read_source(path, options.round, options.input_shapes if options.fix_shape else None)
     folder = out or source.default_out
     require_free(folder)
     converted = _convert(source, kind, weights)
@@ -163,7 +167,7 @@ def _seal(source: Source, converted: Converted, proved: SourceProof, *, bench: b
     """Record golden outputs and a ticket's labelled slice, hold the engine to them, and time it where `bench`."""
     inputs, outputs = ports(source.masked)
     exported = LoadedModel.load(converted.model)
-    golden = record_outputs(exported, proved.yardstick.atol, inputs, outputs, proved.feeds)
+    golden = record_outputs(exported, proved.yardstick.atol, inputs, proved.feeds)
     files = {GOLDEN: golden.data}
     cut = None
     if source.ticket is not None:

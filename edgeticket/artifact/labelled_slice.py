@@ -38,8 +38,8 @@ def labelled_slice(
 ) -> Slice:
     """Up to 500 samples over the whole test set, uint8 where the ticket holds them so, with their targets.
 
-    `atol_of` gives the first output's tolerance (graph/proving/yardstick.py). For a metric of the task's own the slice carries the
-    masked network's outputs, to be compared with.
+    `atol_of` gives the first output's tolerance (graph/proving/yardstick.py). For a metric of the task's own the slice
+    carries the masked network's outputs, to be compared with.
     """
     test, metric = ticket.test, ticket.record.metric
     picked = spread(len(test.inputs), SLICE_SAMPLES)

@@ -40,7 +40,7 @@ class Port:
     """An input or output of the model; an axis of None is free (symbolic)."""
 
     name: str
-    dtype: str  # numpy's name
+    dtype: str  # numpy's name; of a sequence, map or optional the runtime's, such as seq(tensor(float))
     shape: tuple[int | None, ...]
 
 
@@ -99,7 +99,10 @@ class SliceInfo:
 
 @dataclass(frozen=True)
 class GoldenInfo:
-    """Which outputs golden.npz holds, and the tolerance of each: `atol` by feed, then by output. rtol is always 0."""
+    """Which outputs golden.npz holds, and the tolerance of each: `atol` by feed, then by output. rtol is always 0.
+
+    A sequence or map is held flat, and `NAME (structure)` beside it: see flattened() of checks.py.
+    """
 
     outputs: tuple[str, ...]
     atol: tuple[tuple[float, ...], ...]
@@ -136,9 +139,9 @@ class ProofInfo:
     verdict: 'proved', 'refuted' (an output moved too far), 'not proved' (nothing could be compared), or 'measured'
         (values are stored as fp16 or int8: outputs move on purpose, and no tolerance applies to the file).
     max_abs_delta: largest |exported - original| over all finite float outputs.
-    output: the one that came nearest to its tolerance, with `tolerance`, `delta` (how far the file lies from float64, or
-        from the original where float64 was not run), float64_error (how far the original lies from float64 there) and
-        output_range (its largest less its smallest value).
+    output: the one that came nearest to its tolerance, with `tolerance`, `delta` (how far the file lies from float64,
+        or from the original where float64 was not run), float64_error (how far the original lies from float64 there)
+        and output_range (its largest less its smallest value).
     top1_agreement: share of rows with the same argmax over axis 1, for the first two-dimensional float output.
     nonfinite: outputs of the original that are NaN or infinite; nonfinite_differ of them are not the same in the
         exported one (a removed zero no longer passes on a NaN or an infinity).

@@ -68,7 +68,7 @@ def one_for_each(array: Array, channels: int) -> bool:
 
 
 def set_bias(graph: ir.Graph, node: ir.Node, bias: Floats, dtype: np.dtype[Any]) -> None:
-    """Give a Conv or Gemm the bias [channels], float64, rounded to `dtype`, added once (beta = 1), in its own tensor."""
+    """Give a Conv or Gemm the bias [channels], float64, rounded to `dtype`, added once (beta = 1)."""
     rounded = to_dtype(bias, dtype)
     if len(node.inputs) > 2 and node.inputs[2] is not None:
         set_constant(owned(node, 2), rounded, bias)

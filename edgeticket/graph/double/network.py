@@ -1,4 +1,4 @@
-"""A whole graph in float64, node by node: constants and inputs are widened, and each node is computed as kernels.py says.
+"""A whole graph in float64: constants and inputs are widened, and each node is computed as kernels.py says.
 
 If, Loop and Scan run their bodies here too, so that what stands inside of them is computed like everything else.
 """
@@ -201,7 +201,7 @@ class _Graph:
             **{sparse.values.name: sparse for sparse in proto.sparse_initializer},
         }
         self._unrounded = {name: array for name, array in unrounded.items() if name in self.constants}
-        self.operations = [_operation(node, opsets, self.constants) for node in _ordered(proto, self.constants)]
+        self.operations = [_operation(node, opsets, self.constants) for node in _ordered(proto)]
         kept = {output.name for output in proto.output} | set(self.constants)
         last = {name: index for index, operation in enumerate(self.operations) for name in operation.reads}
         here = {name for operation in self.operations for name in operation.node.output}
@@ -247,7 +247,7 @@ def _captured(graph: onnx.GraphProto) -> Iterator[str]:
     yield from (output.name for output in graph.output if output.name not in own)
 
 
-def _ordered(graph: onnx.GraphProto, constants: Mapping[str, object]) -> list[onnx.NodeProto]:
+def _ordered(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """The nodes so that each comes after what it reads: the runtime takes them in any order."""
     made_by = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
     done: set[int] = set()

@@ -101,7 +101,7 @@ def runtime_alone(operation: Operation, inputs: Values, node: onnx.NodeProto | N
 
 
 def alone(operation: Operation, inputs: Values, node: onnx.NodeProto, *, embed: bool = True) -> onnx.ModelProto:
-    """A model of this node alone, with i0, i1 ... as inputs and o0, o1 ... as outputs; `embed` keeps constants inside."""
+    """A model of this node alone: i0, i1 ... are its inputs, o0, o1 ... its outputs; `embed` keeps constants inside."""
     single = onnx.NodeProto()
     single.CopyFrom(node)
     count = len(node.input)

@@ -1,4 +1,4 @@
-"""Resize and Upsample in float64: on each axis a matrix, which the runtime itself is asked for by resizing a unit matrix.
+"""Resize and Upsample in float64: on each axis a matrix, for which the runtime is asked by resizing a unit matrix.
 
 Every mode of the operator is linear in its input and takes one axis after the other. The runtime computes its
 coordinates in float32, and which pixel it takes depends on their last bit; so its matrix is the one that is meant.

@@ -74,7 +74,7 @@ def fold_constants(model: ir.Model) -> list[Note]:
         inputs = _inputs(node)
         if inputs is None:
             continue
-        if node.op_type in _VIEWS and _read_by_a_layer(node.inputs[0]):
+        if node.op_type in _VIEWS and _read_by_a_layer(node.inputs[0] if node.inputs else None):
             declined.append(node.outputs[0].name or node.op_type)
             continue
         results = _fold(node, inputs, version)
@@ -117,17 +117,17 @@ def _inputs(node: ir.Node) -> list[Array | None] | None:
 
 def _read_by_a_layer(value: ir.Value | None) -> bool:
     array = constant(value)
-    assert value is not None
-    if array is None or array.size <= _SHARED_LIMIT:
+    if value is None or array is None or array.size <= _SHARED_LIMIT:
         return False
     return any(any(other is not None and not is_constant(other) for other in use.node.inputs) for use in value.uses())
 
 
 def _fold(node: ir.Node, inputs: list[Array | None], version: int) -> list[Array] | None:
-    proto = ir.to_proto(node)
-    assert isinstance(proto, onnx.NodeProto)
+    proto: onnx.NodeProto = ir.to_proto(node)
     if node.op_type != "Constant":
         return evaluate(proto, inputs, version)
+    if len(proto.attribute) != 1:
+        return None
     [entry] = proto.attribute
     kinds = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
     if entry.name == "value":

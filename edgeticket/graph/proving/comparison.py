@@ -90,9 +90,12 @@ class Tally:
         for name, before in expected.items():
             after = found.get(name)
             self.compared.setdefault(name, 0)
-            if after is None or before.shape != after.shape or before.dtype.kind != after.dtype.kind:
-                self.refutation = against = f"output {name!r} is {_form(after)}, not {_form(before)}"
-            elif before.dtype != after.dtype and before.dtype.kind not in "OUST":
+            if (
+                after is None
+                or before.shape != after.shape
+                or before.dtype.kind != after.dtype.kind
+                or (before.dtype != after.dtype and before.dtype.kind not in "OUST")
+            ):
                 self.refutation = against = f"output {name!r} is {_form(after)}, not {_form(before)}"
             elif not is_float(before):
                 differ = int(np.sum(before != after))
@@ -175,48 +178,6 @@ def is_float(array: object) -> bool:
     return isinstance(array, np.ndarray) and bool(np.issubdtype(array.dtype, np.floating))
 
 
-def flattened(outputs: Mapping[str, Any]) -> dict[str, Array]:
-    """Sequences and maps as tensors of their own: 'y[0]' for an element, 'y[0].keys' and 'y[0].values' for a map.
-
-    A sequence of maps of floats, as classifiers of scikit-learn give it, becomes one tensor of keys and one of values.
-    """
-    flat: dict[str, Array] = {}
-    for name, value in outputs.items():
-        flat |= _flat(name, value)
-    return flat
-
-
-def _flat(name: str, value: Any) -> dict[str, Array]:
-    if isinstance(value, dict):
-        numbers = np.asarray(list(value.values()))
-        return {f"{name}.keys": np.asarray(list(value)), f"{name}.values": _single(numbers)}
-    alike = isinstance(value, list) and all(isinstance(each, dict) and each.keys() == value[0].keys() for each in value)
-    if alike and value:
-        return {
-            f"{name}.keys": np.asarray([list(each) for each in value]),
-            f"{name}.values": _single(np.asarray([list(each.values()) for each in value])),
-        }
-    if isinstance(value, list):
-        flat = {f"{name}.length": np.asarray(len(value))}
-        for index, each in enumerate(value):
-            flat |= _flat(f"{name}[{index}]", each)
-        return flat
-    return {name: np.asarray(value)}
-
-
-def _single(numbers: Array) -> Array:
-    """The runtime's maps hold float32; Python's floats are wider."""
-    return numbers.astype(np.float32) if numbers.dtype == np.float64 and _is_single(numbers) else numbers
-
-
-def _is_single(numbers: Array) -> bool:
-    return bool(np.array_equal(numbers.astype(np.float32).astype(np.float64), numbers, equal_nan=True))
-
-
-def same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+def same(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
     """Are the outputs of two runs the same, bit by bit?"""
-    one, other = flattened(first), flattened(second)
-    return one.keys() == other.keys() and all(
-        a.tobytes() == other[name].tobytes() if a.dtype != object else bool(np.array_equal(a, other[name]))
-        for name, a in one.items()
-    )
+    return all(a.dtype == second[name].dtype and a.tobytes() == second[name].tobytes() for name, a in first.items())

@@ -23,7 +23,7 @@ from edgeticket.artifact.golden import NEGLIGIBLE
 from edgeticket.artifact.manifest import GraphProof
 from edgeticket.graph.double.operation import Signature
 from edgeticket.graph.proving import reference
-from edgeticket.graph.proving.comparison import flattened, is_float
+from edgeticket.graph.proving.comparison import is_float
 from edgeticket.graph.proving.yardstick import Yardstick, largest, span
 from edgeticket.graph.simplify import Simplified
 from edgeticket.graph.values import to_dtype
@@ -70,7 +70,7 @@ def prove_graph(
     for sample, outputs in zip(samples, found.outputs, strict=True):
         if outputs is None:
             return GraphProof("refuted", "in float64 the original runs, and the simplified network does not")
-        after = flattened(outputs)
+        after = outputs
         moved: dict[str, Array] | None = None
         compared += reference.rows(sample.feed)
         for name, before in sample.double.items():
@@ -108,7 +108,7 @@ def _allowed(name: str, sample: Sample, yardstick: Yardstick, coarse: frozenset[
     if single is not None and single.shape == double.shape and is_float(single):
         both = finite & np.isfinite(single)
         error = largest(single[both].astype(np.float64) - double[both])
-    if any(name == output or name.startswith((f"{output}.", f"{output}[")) for output in coarse):
+    if name in coarse:
         return yardstick.allowed(name, scale, own, error).tolerance
     if single is not None and single.dtype == np.float64:
         error = error / _PER_SINGLE  # it was measured in float64 already
@@ -141,7 +141,7 @@ def _nudged(original: onnx.ModelProto, feed: Feed, by_runtime: frozenset[Signatu
     }
     moved = {name: nudged(array) if is_float(array) else array for name, array in feed.items()}
     found = reference.evaluate(original, [moved], weights, by_runtime).outputs
-    return {} if found is None or found[0] is None else flattened(found[0])
+    return {} if found is None or found[0] is None else found[0]
 
 
 def _not_rounded(simplified: Simplified) -> str:

@@ -19,10 +19,11 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeticket import runtime
+from edgeticket.artifact import outputs
 from edgeticket.artifact.manifest import ProofInfo
 from edgeticket.errors import InputError, ModelError
 from edgeticket.graph.proving import reference as float64
-from edgeticket.graph.proving.comparison import Tally, flattened
+from edgeticket.graph.proving.comparison import Tally
 from edgeticket.graph.proving.trial import Run, Trial
 from edgeticket.graph.proving.verdict import judged
 from edgeticket.graph.proving.yardstick import Yardstick
@@ -158,7 +159,7 @@ def proof(
 def _compared(trial: Trial, tally: Tally, yardstick: Yardstick, each: Run, *, exact: bool, counted: bool = True) -> str:
     """Run the exported file on one feed and count it. Returns what refutes it, or ''."""
     try:
-        found = flattened(runtime.run(trial.after, each.feed))
+        found = outputs.run(trial.after, each.feed)
     except InputError as error:
         return f"the original runs, the exported model does not: {error}"
     tally.samples += float64.rows(each.feed) if counted else 0

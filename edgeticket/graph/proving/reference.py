@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import shape_inference
 
+from edgeticket.artifact import checks
 from edgeticket.graph.double.network import CannotRunError, Network
 from edgeticket.graph.double.operation import Signature
 
@@ -38,7 +38,7 @@ class Reference:
     `operators` on the way to them were run in that.
     """
 
-    outputs: tuple[dict[str, Any] | None, ...] | None
+    outputs: tuple[dict[str, Array] | None, ...] | None
     reason: str = ""
     single: frozenset[str] = frozenset()
     operators: tuple[str, ...] = ()
@@ -51,14 +51,14 @@ def evaluate(
     by_runtime: frozenset[Signature] = frozenset(),
 ) -> Reference:
     """The model's outputs in float64. Integer and boolean inputs stay what they are; see double/network.py."""
-    results: list[dict[str, Any] | None] = []
+    results: list[dict[str, Array] | None] = []
     single: set[str] = set()
     reason = ""
     network = Network(model, unrounded, by_runtime)
     for feed in feeds:
         try:
             found = network.run(feed)
-            results.append(found.outputs)
+            results.append(checks.flattened(found.outputs))
             single |= found.single
         except CannotRunError as error:
             reason = f"the reference evaluator cannot run it ({' '.join(str(error).split())[:_LONGEST_REASON]})"

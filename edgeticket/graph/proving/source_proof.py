@@ -10,9 +10,10 @@ from edgeticket.artifact import checks
 from edgeticket.artifact.golden import inputs_from_feeds, inputs_from_ticket
 from edgeticket.artifact.manifest import ProofInfo
 from edgeticket.errors import ModelError
-from edgeticket.graph.proving import probes, proof, reference
+from edgeticket.graph.proving import kinds, probes, proof, reference
 from edgeticket.graph.proving.yardstick import Yardstick
 from edgeticket.graph.reading.source import Source, ports
+from edgeticket.graph.reading.validity import fault_of
 from edgeticket.graph.simplify import Simplified
 from edgeticket.ticket.record import Ticket
 
@@ -38,15 +39,19 @@ def prove_source(
 
     Raises:
         InputError: `shapes` names an input that the model does not have, or gives one an impossible dimension.
+        ModelError: the runtime cannot load the source, which breaks the standard.
     """
     if source.ticket is not None:
         return _over_test_set(source, source.ticket, simplified, exported, fp32)
     try:
         made = probes.probes(source.masked, shapes)
     except ModelError as error:  # operators that the runtime does not know: passed through, and said
+        if fault := fault_of(source.masked):
+            raise ModelError(f"{source.name}: no valid ONNX model: {fault}. Export it again.") from error
         return SourceProof(ProofInfo("not proved", str(error)), [], Yardstick())
     if not made:
         reason = "no inputs could be made up for its free axes or types; give shapes with --input-shape NAME=1x3x32x32"
+        reason = kinds.unmade(source.masked.graph) or reason
         return SourceProof(ProofInfo("not proved", reason), [], Yardstick())
     feeds = [dict(probe.feed) for probe in made]
     usual = [feed for feed, probe in zip(feeds, made, strict=True) if probe.usual]

@@ -8,11 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import onnx_ir as ir
-
 from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ProofError
 from edgeticket.graph import evaluate
+from edgeticket.graph.intermediate import to_ir
 from edgeticket.graph.passes.fold_constants import FOLDABLE, fold_constants
 from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.reading.load import parse_model
@@ -31,8 +30,7 @@ def rebuilt(model_bytes: bytes, where: str = "the exported model") -> dict[str, 
 def _evaluated(model_bytes: bytes, where: str) -> tuple[dict[str, Array], frozenset[str]]:
     """The constants by name, and the names of those that are computed from constants alone but were not evaluated."""
     proto, _ = inline_functions(parse_model(model_bytes, where))
-    model = ir.from_proto(proto)
-    assert isinstance(model, ir.Model)
+    model, _ = to_ir(proto)
     fold_constants(model)
     constants = {
         name: value.const_value.numpy()

@@ -11,13 +11,14 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeticket import runtime
+from edgeticket.artifact import outputs
 from edgeticket.artifact.manifest import GraphProof
 from edgeticket.errors import InputError
 from edgeticket.graph.double.operation import Signature
 from edgeticket.graph.double.suspects import suspects
 from edgeticket.graph.double.widen import flushed
 from edgeticket.graph.proving import reference as float64
-from edgeticket.graph.proving.comparison import flattened, is_float, same
+from edgeticket.graph.proving.comparison import is_float, same
 from edgeticket.graph.proving.graph_proof import Sample, prove_graph
 from edgeticket.graph.proving.yardstick import SINGLE, Yardstick, largest, measured, span
 from edgeticket.graph.serialize import serialize
@@ -58,7 +59,7 @@ class Trial:
             InputError: it does not take the feed.
         """
         clean = {name: flushed(array) if is_float(array) else array for name, array in feed.items()}
-        return Run(clean, usual, flattened(runtime.run(self.before, clean)))
+        return Run(clean, usual, outputs.run(self.before, clean))
 
     def run(self, feeds: Sequence[Feed], *, usual: bool) -> None:
         """Run the original on feeds and keep what it gave; an extreme one that it does not take is left out.
@@ -76,7 +77,7 @@ class Trial:
     def is_random(self) -> bool:
         """Does it give other outputs each time?"""
         first = self.runs[0]
-        return not same(first.single, flattened(runtime.run(self.before, first.feed)))
+        return not same(first.single, outputs.run(self.before, first.feed))
 
     def yardstick(self, *, exact: bool) -> Yardstick:
         """Run the original in float64, on as many feeds as the budget allows, and measure."""
@@ -103,8 +104,8 @@ class Trial:
         """Run the original in float64; the reason where it cannot be."""
         found = float64.evaluate(self.original, [each.feed for each in chosen], {}, self._by_runtime)
         self._coarse, self._operators = found.single, found.operators
-        for each, outputs in zip(chosen, found.outputs or [None] * len(chosen), strict=True):
-            each.double = None if outputs is None else flattened(outputs)
+        for each, doubled in zip(chosen, found.outputs or [None] * len(chosen), strict=True):
+            each.double = doubled
         return "" if found.outputs is not None else found.reason
 
     def _apart(self, each: Run, yardstick: Yardstick) -> bool:
@@ -176,7 +177,7 @@ class Trial:
                 else array
                 for name, array in feed.items()
             }
-            yield flattened(runtime.run(self.before if nudge else self._plain, moved))
+            yield outputs.run(self.before if nudge else self._plain, moved)
 
 
 def _unit(model: onnx.ModelProto) -> float:
