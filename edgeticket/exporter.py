@@ -27,7 +27,7 @@ from edgeticket.graph.reading.source import Source, ports, read_source, stamp
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified, simplify
 from edgeticket.graph.storing import storage
-from edgeticket.graph.storing.encoding import Weights
+from edgeticket.graph.storing.encoding import WEIGHTS, Weights
 from edgeticket.measure import profile
 from edgeticket.report import Content, Score, view
 from edgeticket.tables import ShowsTable, Table
@@ -158,7 +158,8 @@ def _convert(source: Source, kind: storage.Storage, weights: Weights) -> Convert
     stored = storage.store(simplified.model, storage=kind, weights=weights)
     model = stored.serialized()
     rounded = any(tensor.weights != "fp32" for tensor in stored.tensors)
-    unchecked = check_stored_weights(model, simplified.layers, lossy=rounded)
+    encoded = {tensor.name: kind for tensor in stored.tensors for kind in WEIGHTS if tensor.weights == kind}
+    unchecked = check_stored_weights(model, simplified.layers, planned=simplified.model, encoded=encoded, lossy=rounded)
     fp32 = serialize(simplified.model) if rounded else None
     return Converted(simplified, stored, model, fp32, serialize(source.dense), unchecked)
 

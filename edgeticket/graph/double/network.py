@@ -5,6 +5,7 @@ If, Loop and Scan run their bodies here too, so that what stands inside of them 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from edgeticket.graph.passes.inline_functions import inline_functions
 
 Array = NDArray[Any]
 Feed = Mapping[str, Any]
+_NODE_NS, _ELEMENT_NS, _PRODUCT_NS = 2e5, 2.0, 0.25  # measured on one core of 2.5 GHz
 
 
 class CannotRunError(Exception):
@@ -69,6 +71,7 @@ class Network:
         self._graph = _Graph(inlined.graph, self._opsets, unrounded or {})
         self._by_runtime = by_runtime
         self.in_single: set[str] = set()  # operators that were computed in float32, as far as it ran
+        self.cost_ns = 0.0  # about what was run, by its shapes alone: the same on every machine
 
     def run(self, feed: Feed) -> Result:
         """The outputs for one feed.
@@ -142,6 +145,7 @@ class Network:
             raise CannotRunError(f"{node.op_type} ({node.name or node.output[0]}): {error}") from error
         if done.single:
             self.in_single.add(node.op_type)
+        self.cost_ns += _cost_ns(operation, inputs, done.outputs)
         return done
 
     def _loop(self, operation: Operation, inputs: list[Any], scope: _Scope) -> Computed:
@@ -202,6 +206,8 @@ class _Graph:
         }
         self._unrounded = {name: array for name, array in unrounded.items() if name in self.constants}
         self.operations = [_operation(node, opsets, self.constants) for node in _ordered(proto)]
+        self._readers = Counter(name for operation in self.operations for name in operation.reads)
+        self._kept: dict[str, Array] = {}
         kept = {output.name for output in proto.output} | set(self.constants)
         last = {name: index for index, operation in enumerate(self.operations) for name in operation.reads}
         here = {name for operation in self.operations for name in operation.node.output}
@@ -211,19 +217,28 @@ class _Graph:
                 self.last_reads[index].append(name)
 
     def constant(self, name: str) -> Array | None:
-        """A constant in float64, denormals as zero."""
+        """A constant in float64, denormals as zero; kept where several nodes read it."""
         if name in self._unrounded:
             return self._unrounded[name]
+        if name in self._kept:
+            return self._kept[name]
         entry = self.constants.get(name)
         if entry is None:
             return None
-        if isinstance(entry, onnx.TensorProto):
-            return wide(flushed(onnx.numpy_helper.to_array(entry)))
-        array = onnx.numpy_helper.to_array(entry.values)
-        whole = np.zeros(tuple(entry.dims), array.dtype)
-        places = onnx.numpy_helper.to_array(entry.indices)
-        whole[np.unravel_index(places, whole.shape) if places.ndim == 1 else tuple(places.T)] = array
-        return wide(flushed(whole))
+        array = wide(flushed(_dense(entry)))
+        if self._readers[name] > 1:
+            self._kept[name] = array
+        return array
+
+
+def _dense(entry: onnx.TensorProto | onnx.SparseTensorProto) -> Array:
+    if isinstance(entry, onnx.TensorProto):
+        return onnx.numpy_helper.to_array(entry)
+    array = onnx.numpy_helper.to_array(entry.values)
+    whole = np.zeros(tuple(entry.dims), array.dtype)
+    places = onnx.numpy_helper.to_array(entry.indices)
+    whole[np.unravel_index(places, whole.shape) if places.ndim == 1 else tuple(places.T)] = array
+    return whole
 
 
 def _operation(node: onnx.NodeProto, opsets: Mapping[str, int], constants: Mapping[str, object]) -> Operation:
@@ -267,6 +282,25 @@ def _ordered(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
             else:
                 stack.extend(sorted(needed))
     return ordered
+
+
+def _cost_ns(operation: Operation, inputs: Sequence[Any], outputs: Sequence[Any]) -> float:
+    """What a node takes on one core, from its shapes: so much for itself, each element, each product."""
+    sizes = [value.size if isinstance(value, np.ndarray) else 0 for value in (*inputs, *outputs)]
+    cost = _NODE_NS + _ELEMENT_NS * sum(sizes)
+    kind = operation.node.op_type
+    if kind in ("Conv", "ConvTranspose") and len(inputs) > 1:
+        x, weight, y = inputs[0], inputs[1], outputs[0]
+        positions = (x if kind == "ConvTranspose" else y).size / max(1, weight.shape[0])
+        cost += _PRODUCT_NS * positions * weight.size + _ELEMENT_NS * positions * weight[0].size
+    elif kind in ("MatMul", "Gemm") and len(inputs) > 1:
+        cost += _PRODUCT_NS * outputs[0].size * inputs[0].shape[-1]
+    elif kind in ("LSTM", "GRU", "RNN") and len(inputs) > 2:
+        steps = inputs[0].shape[0]
+        cost += steps * (_NODE_NS + _PRODUCT_NS * inputs[0].shape[1] * (inputs[1].size + inputs[2].size))
+    elif kind in ("MaxPool", "AveragePool"):
+        cost += _ELEMENT_NS * outputs[0].size * float(np.prod(operation.attribute("kernel_shape", [1])))
+    return cost
 
 
 def _given(value: Any) -> Any:

@@ -22,6 +22,7 @@ class Finding:
     delta: float  # to float64 where that is known, else to the original in float32
     tolerance: float
     own_error: float | None  # of the original in float32, to float64
+    range: float  # of the output, as yardstick.py has it
 
 
 @dataclass
@@ -90,12 +91,7 @@ class Tally:
         for name, before in expected.items():
             after = found.get(name)
             self.compared.setdefault(name, 0)
-            if (
-                after is None
-                or before.shape != after.shape
-                or before.dtype.kind != after.dtype.kind
-                or (before.dtype != after.dtype and before.dtype.kind not in "OUST")
-            ):
+            if after is None or before.shape != after.shape or not _same_type(before, after):
                 self.refutation = against = f"output {name!r} is {_form(after)}, not {_form(before)}"
             elif not is_float(before):
                 differ = int(np.sum(before != after))
@@ -154,7 +150,7 @@ class Tally:
         allowed = yardstick.allowed(name, largest(known), span(known), own or 0.0)
         delta = largest(new - known)
         self.testified.add(name)
-        found = Finding(name, delta, allowed.tolerance, own)
+        found = Finding(name, delta, allowed.tolerance, own, yardstick.range_of(name, largest(known), span(known)))
         if self.worst is None or _share(found) > _share(self.worst):
             self.worst = found
         if delta <= allowed.tolerance:
@@ -167,6 +163,11 @@ class Tally:
 
 def _share(found: Finding) -> float:
     return found.delta / found.tolerance if found.tolerance > 0 else (np.inf if found.delta > 0 else 0.0)
+
+
+def _same_type(before: Array, after: Array) -> bool:
+    """Texts are of one type, whatever the longest of them."""
+    return before.dtype == after.dtype or before.dtype.kind == after.dtype.kind == "U"
 
 
 def _form(array: Array | None) -> str:

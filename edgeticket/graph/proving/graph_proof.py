@@ -78,10 +78,10 @@ def prove_graph(
             if now is None or now.shape != before.shape:
                 return GraphProof("refuted", f"in float64 the output {name!r} has another shape: {_shape(now)}")
             allowed = _allowed(name, sample, yardstick, coarse)
-            apart, reason = _apart(name, before, now)
+            apart, reason = _apart(before, now)
             if reason or apart > allowed:
                 moved = moved or _nudged(original, sample.feed, by_runtime)
-                jumps, _ = _apart(name, before, moved.get(name, before))
+                jumps, _ = _apart(before, moved.get(name, before))
                 scale = largest(before[np.isfinite(before)]) if is_float(before) else 0.0
                 cap = SHARE * yardstick.range_of(name, scale, span(before[np.isfinite(before)]) if scale else 0.0)
                 if (reason or apart > cap) and jumps > cap:
@@ -116,7 +116,7 @@ def _allowed(name: str, sample: Sample, yardstick: Yardstick, coarse: frozenset[
     return min(FACTOR * _PER_SINGLE * error + ULPS * DOUBLE * scale, cap) + NEGLIGIBLE
 
 
-def _apart(name: str, before: Array, now: Array) -> tuple[float, str]:
+def _apart(before: Array, now: Array) -> tuple[float, str]:
     """The largest difference; and a reason where they differ in kind, not in size."""
     if not is_float(before) or not is_float(now):
         differ = int(np.sum(before != now))

@@ -1,11 +1,12 @@
 """A float64 reference of an ONNX model: the yardstick for what float32 rounding alone does to its outputs.
 
-graph/double/ runs the graph in numpy, at 3 to 8 GMAC/s on two cores and about 0.3 ms for each node beside that. So the
-number of samples follows from the model's multiply-accumulates and nodes.
+graph/double/ runs the graph in numpy, at 3 to 8 GMAC/s on two cores and about 0.2 ms for each node beside that. So the
+number of samples follows from the model's multiply-accumulates, and from a model of the time that its nodes take.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,9 +24,10 @@ Feed = Mapping[str, Array]
 
 MOST_ROWS = 64
 BUDGET_MACS = 3_000_000_000
-BUDGET_NODES = 3_000  # runs of a node, small or large
+BUDGET_S = 1.0  # by the cost model of double/network.py
 MOST_MACS = 60_000_000_000  # beyond, one sample would take longer than the rest of an export
 _LONGEST_REASON = 200
+_AT_LEAST = 2  # feeds
 _RECURRENT = ("LSTM", "GRU", "RNN")
 _MULTIPLY = ("Conv", "ConvTranspose", "Gemm", "MatMul", "QLinearConv", "ConvInteger", "MatMulInteger", *_RECURRENT)
 
@@ -49,13 +51,21 @@ def evaluate(
     feeds: Sequence[Feed],
     unrounded: Mapping[str, Array] | None = None,
     by_runtime: frozenset[Signature] = frozenset(),
+    *,
+    budget_s: float = math.inf,
 ) -> Reference:
-    """The model's outputs in float64. Integer and boolean inputs stay what they are; see double/network.py."""
+    """The model's outputs in float64. Integer and boolean inputs stay what they are; see double/network.py.
+
+    The first two feeds are run, and others while what is run costs less than `budget_s`, by a model of its time.
+    """
     results: list[dict[str, Array] | None] = []
     single: set[str] = set()
     reason = ""
     network = Network(model, unrounded, by_runtime)
-    for feed in feeds:
+    for number, feed in enumerate(feeds):
+        if number >= _AT_LEAST and network.cost_ns * (number + 1) / number > 1e9 * budget_s:
+            results.append(None)
+            continue
         try:
             found = network.run(feed)
             results.append(checks.flattened(found.outputs))
@@ -81,14 +91,13 @@ def within_budget(model: onnx.ModelProto, feeds: Sequence[Feed]) -> list[Feed]:
     """
     kept: list[Feed] = []
     spent = taken = 0
-    most = max(2, BUDGET_NODES // max(1, len(model.graph.node)))
     costs: dict[tuple[tuple[int, ...], ...], int] = {}
     for feed in feeds:
         shapes = tuple(array.shape for array in feed.values())
         needed = costs[shapes] = costs[shapes] if shapes in costs else macs(model, feed)
         if needed > MOST_MACS:
             continue
-        fits = spent + needed <= BUDGET_MACS and taken + rows(feed) <= MOST_ROWS and len(kept) < most
+        fits = spent + needed <= BUDGET_MACS and taken + rows(feed) <= MOST_ROWS
         if not kept or fits:
             kept.append(feed)
             spent, taken = spent + needed, taken + rows(feed)

@@ -1,4 +1,4 @@
-"""The original on trial: its outputs in float32 and in float64, feed by feed, and how much it moves by rounding alone."""
+"""The original in float32 and in float64, feed by feed, and how much it moves by rounding alone."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Trial:
         unit = _unit(self.original)
         usual = [each for each in self.runs if each.usual]
         affordable = float64.within_budget(self.original, [each.feed for each in self.runs]) if exact else []
-        chosen = [each for each in self.runs if any(each.feed is feed for feed in affordable)]
+        chosen = _alternating([each for each in self.runs if any(each.feed is feed for feed in affordable)])
         found = measured([each.single for each in usual], [None] * len(usual), unit)
         if not chosen or not exact:
             missing = "the model is too large for a float64 reference" if exact else ""
@@ -102,7 +102,8 @@ class Trial:
 
     def _double(self, chosen: Sequence[Run]) -> str:
         """Run the original in float64; the reason where it cannot be."""
-        found = float64.evaluate(self.original, [each.feed for each in chosen], {}, self._by_runtime)
+        feeds = [each.feed for each in chosen]
+        found = float64.evaluate(self.original, feeds, {}, self._by_runtime, budget_s=float64.BUDGET_S)
         self._coarse, self._operators = found.single, found.operators
         for each, doubled in zip(chosen, found.outputs or [None] * len(chosen), strict=True):
             each.double = doubled
@@ -178,6 +179,15 @@ class Trial:
                 for name, array in feed.items()
             }
             yield outputs.run(self.before if nudge else self._plain, moved)
+
+
+def _alternating(runs: Sequence[Run]) -> list[Run]:
+    """Two usual ones first, then one of each kind in turn: what the budget cuts off is some of both."""
+    usual, extreme = [each for each in runs if each.usual], [each for each in runs if not each.usual]
+    ordered, rest = usual[:2], usual[2:]
+    for index in range(max(len(rest), len(extreme))):
+        ordered += [*extreme[index : index + 1], *rest[index : index + 1]]
+    return ordered
 
 
 def _unit(model: onnx.ModelProto) -> float:

@@ -32,7 +32,7 @@ def judged(tally: Tally, yardstick: Yardstick, graph: GraphProof | None, *, exac
         delta=worst.delta if worst else (0.0 if exact else None),
         float64_error=worst.own_error if worst and not yardstick.missing else None,
         output=worst.output if worst else None,
-        output_range=yardstick.ranges.get(worst.output) if worst else None,
+        output_range=worst.range if worst else None,
         in_float64=graph,
         samples=samples,
         nonfinite=tally.nonfinite,

@@ -1,4 +1,4 @@
-"""How far an output may move by rounding alone: measured on the network, never assumed, and never more than says something.
+"""How far an output may move by rounding alone: measured on the network, and never so far that it says nothing.
 
 The original runs in float32 on the runtime, y32, and in float64, y64 (graph/double/). For each output, over the usual
 feeds, e = max |y32 - y64| of a feed and s = max |y64| of it give r = max e / s. Where the largest |output| is S,

@@ -42,6 +42,11 @@ class Encoded:
     original_nonzeros: int = 0
     original_bytes: int = 0  # the initializer's entry in the file
 
+    def decoded(self) -> Float32:
+        """The float32 numbers that a file rebuilds from the codes."""
+        numbers: Float32 = self.codes.astype(np.float32).reshape(self.shape)
+        return numbers if self.scale is None else numbers * self.scale.astype(np.float32)
+
     @cached_property
     def nonzeros(self) -> int:
         """Codes that are not zero: fewer than the weights' where small ones round to zero."""
