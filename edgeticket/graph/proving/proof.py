@@ -139,18 +139,20 @@ def proof(
             reason = "the original gives other outputs each time it runs (random operators)"
             return Proof(ProofInfo("not proved", reason), nothing)
         tally, yardstick = Tally(), trial.yardstick(exact=exact)
+        graph = trial.graph(simplified, yardstick) if simplified is not None and exact else None
+        if graph is not None and graph.verdict == "refuted":
+            return Proof(ProofInfo("refuted", graph.reason, in_float64=graph), nothing)
         for each in trial.runs:
             against = _compared(trial, tally, yardstick, each, exact=exact, counted=count is None or not samples)
             if against:
-                return Proof(ProofInfo("refuted", against), nothing)
+                return Proof(ProofInfo("refuted", against, in_float64=graph), nothing)
         for feed in others if count is not None else ():
             each = trial.single(feed)
             against = _compared(trial, tally, yardstick, each, exact=exact)
             if against:
-                return Proof(ProofInfo("refuted", against), nothing)
+                return Proof(ProofInfo("refuted", against, in_float64=graph), nothing)
     except InputError as error:
         return Proof(ProofInfo("not proved", str(error)), nothing)
-    graph = trial.graph(simplified, yardstick) if simplified is not None and exact else None
     info = judged(tally, yardstick, graph, exact=exact, samples=tally.samples if count is None else count)
     witnesses = tuple(each.feed for each in trial.runs if each.usual or each.double is not None)
     return Proof(info, yardstick, witnesses)

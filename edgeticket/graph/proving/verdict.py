@@ -13,7 +13,7 @@ def judged(tally: Tally, yardstick: Yardstick, graph: GraphProof | None, *, exac
     if not any(tally.compared.values()):
         strange = f"all {tally.nonfinite} of them are NaN or infinite" if tally.nonfinite else "they are empty"
         return ProofInfo("not proved", f"the outputs give nothing to compare: {strange}", samples=samples)
-    verdict, reason = _verdict(tally, graph, exact=exact)
+    verdict, reason = _verdict(tally, exact=exact)
     if exact and yardstick.missing and verdict == "proved":
         reason += f"; the tolerance is {ULPS_WITHOUT_REFERENCE:.0f} units in the last place, as {yardstick.missing}"
     if tally.nonfinite_differ:
@@ -42,11 +42,9 @@ def judged(tally: Tally, yardstick: Yardstick, graph: GraphProof | None, *, exac
     )
 
 
-def _verdict(tally: Tally, graph: GraphProof | None, *, exact: bool) -> tuple[Verdict, str]:
+def _verdict(tally: Tally, *, exact: bool) -> tuple[Verdict, str]:
     if not exact:
         return "measured", "no tolerance applies to that"
-    if graph is not None and graph.verdict == "refuted":
-        return "refuted", graph.reason
     if tally.mute:
         name = tally.mute[0]
         return "not proved", (
