@@ -18,7 +18,9 @@ from quantized_models import qdq_network, qoperator_network
 from storage_models import model, node, product, pruned
 
 from edgeticket import runtime
+from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.graph.evaluate import ScatterElements
+from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.storing import runtime_folds
 from edgeticket.graph.storing.storage import STORAGES, Stored, store
@@ -175,25 +177,35 @@ def test_a_constant_made_of_one_value_rests_as_that_value(value: float) -> None:
     assert before.tobytes() == after.tobytes()
 
 
-def test_equal_tensors_rest_once_under_both_names() -> None:
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.float64, np.int8, np.uint8, np.int32, np.bool_])
+def test_equal_tensors_rest_once_under_both_names(dtype: Any, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    weight, dense = pruned(rng, (50, 50), 200), rng.normal(size=(50, 50)).astype(np.float32)
-    nodes = [node("MatMul", ["x", "a"], ["h1"]), node("MatMul", ["h1", "b"], ["h2"])]
-    nodes += [
-        node("MatMul", ["h2", "c"], ["h3"]),
-        node("Reshape", ["d", "s"], ["e"]),
-        node("MatMul", ["h3", "e"], ["y"]),
-    ]
-    weights = {"a": weight, "b": weight, "c": dense, "d": dense.reshape(-1), "s": np.array([50, 50])}
-    proto = model(nodes, weights, {"x": ["n", 50]})
+    weight, dense = pruned(rng, (50, 50), 200), 3 + rng.normal(size=(50, 50)).astype(np.float32)
+    arrays = {"a": weight, "b": weight, "c": dense, "d": dense}
+    weights = {name: (10 * array).astype(dtype) for name, array in arrays.items()}
+    nodes = [node("Cast", [name], [f"{name}.f"], to=TensorProto.FLOAT) for name in weights]
+    nodes += [node("Sum", ["x", *(f"{name}.f" for name in weights)], ["y"])]
+    proto = model(nodes, weights, {"x": [50, 50]})
     stored = store(proto)
+    first = "gaps" if dtype == np.bool_ else "dense"  # of booleans all but a few are the same
     assert {tensor.name: tensor.storage for tensor in stored.tensors} == {
-        "a": "gaps", "b": "computed", "c": "dense", "d": "computed",
+        "a": "gaps", "b": "computed", "c": first, "d": "computed",
     }  # fmt: skip
-    assert len(stored.serialized()) < 4 * 2500 + 4 * 200 + 1500
-    x = {"x": rng.normal(size=(3, 50)).astype(np.float32)}
+    assert _by_reference(stored.model, "d").tobytes() == weights["d"].tobytes()
+    assert _optimized(stored.model, tmp_path) == _optimized(proto, tmp_path)
+    x = {"x": rng.normal(size=(50, 50)).astype(np.float32)}
     before, after = (runtime.run(runtime.cpu_session(serialize(m)), x)["y"] for m in (proto, stored.model))
     assert before.tobytes() == after.tobytes()
+
+
+def test_layers_with_equal_weights_pass_the_check_of_stored_weights() -> None:
+    weight = pruned(np.random.default_rng(0), (50, 50), 200)
+    nodes = [node("MatMul", ["x", "a"], ["h"]), node("MatMul", ["h", "b"], ["y"])]
+    proto = model(nodes, {"a": weight, "b": weight}, {"x": ["n", 50]})
+    stored = store(proto)
+    assert [tensor.storage for tensor in stored.tensors] == ["gaps", "computed"]
+    layers = [LayerInfo(name, "MatMul", (50, 50), (50, 50), 200, 200) for name in "ab"]
+    assert check_stored_weights(stored.serialized(), layers) == ()
 
 
 @pytest.mark.parametrize("per_channel", [False, True], ids=["per tensor", "per channel"])

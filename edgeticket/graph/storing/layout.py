@@ -69,7 +69,7 @@ def sparse_initializer_bytes(writer: Writer, tensor: Encoded) -> int:
 
 @dataclass(frozen=True)
 class Twin:
-    """A tensor with the very numbers of another one, in the same order; or with those numbers `times` a scalar."""
+    """A tensor with the very numbers and the shape of another one; or with those numbers `times` a scalar."""
 
     tensor: Encoded
     of: str

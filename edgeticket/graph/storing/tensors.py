@@ -41,7 +41,7 @@ def survey(
     left = {each.name for each in points.values()}  # what rebuilds others is not rebuilt itself
     found: list[list[Encoded]] = []
     repeated: list[Twin] = []
-    first: dict[tuple[int, int, bytes], str] = {}
+    first: dict[tuple[int, tuple[int, ...], bytes], str] = {}
     names = []
     for tensor in eligible(model.graph, writer.opset):
         if tensor.name in left:
@@ -55,7 +55,7 @@ def survey(
             dense = replace(as_it_is(tensor.name, array, tensor.data_type), note=dense_notes[tensor.name])
             found.append([replace(dense, original_bytes=original_bytes)])
             continue
-        key = (tensor.data_type, array.size, hashlib.sha256(array.tobytes()).digest())
+        key = (tensor.data_type, array.shape, hashlib.sha256(array.tobytes()).digest())
         if tensor.data_type == TensorProto.FLOAT:
             float32: Float32 = array
             each = encodings(tensor.name, float32, weights, axes.get(tensor.name) if array.ndim > 1 else None)
@@ -65,7 +65,8 @@ def survey(
         twin = Twin(each[-1], first.setdefault(key, tensor.name))
         if twin.of == tensor.name:
             twin = products.get(tensor.name, twin)
-        if twins and twin.of != tensor.name and _twin_bytes(writer, twin) < original_bytes:
+        expanded = tensor.data_type != TensorProto.BFLOAT16  # Expand of these is not in ONNX Runtime
+        if twins and expanded and twin.of != tensor.name and _twin_bytes(writer, twin) < original_bytes:
             repeated.append(replace(twin, tensor=each[-1]))
         else:
             found.append(each)
