@@ -51,7 +51,12 @@ def _by_reference(proto: onnx.ModelProto, name: str = "w") -> Array:
     cut = onnx.ModelProto()
     cut.CopyFrom(proto)
     del cut.graph.output[:], cut.graph.input[:]
-    kept = [entry for entry in cut.graph.node if not {"x", name} & {*entry.input}]
+    kept, late = [], {"x", name}
+    for entry in cut.graph.node:
+        if late.isdisjoint(entry.input):
+            kept.append(entry)
+        else:
+            late.update(entry.output)
     del cut.graph.node[:]
     cut.graph.node.extend(kept)
     cut.graph.output.append(onnx.ValueInfoProto(name=name))
@@ -149,6 +154,28 @@ def test_weights_option_is_about_float32() -> None:
     at_rest = {tensor.name: (tensor.weights, tensor.rounded) for tensor in stored.tensors}
     assert at_rest == {"h": ("fp16", False), "w": ("int8", True)}
     assert any(note.startswith("h: as precise as given") for note in stored.notes)
+
+
+@pytest.mark.parametrize(("dtype", "label"), [(np.float16, "fp16"), (BFLOAT16, "bf16")], ids=["fp16", "bf16"])
+def test_numbers_that_a_narrower_type_holds_rest_in_it_exactly(dtype: Any, label: str, tmp_path: Path) -> None:
+    """What was trained in half precision is often given as float32."""
+    rng = np.random.default_rng(0)
+    sparse, full = pruned(rng, (60, 50), 300), rng.normal(size=(50, 60)).astype(np.float32)
+    weights = {"s": sparse.astype(dtype).astype(np.float32), "f": full.astype(dtype).astype(np.float32)}
+    nodes = [node("MatMul", ["x", "s"], ["a"]), node("MatMul", ["a", "f"], ["y"])]
+    proto = model(nodes, weights, {"x": ["n", 60]})
+    stored = store(proto)
+    found = [(tensor.storage, tensor.weights, tensor.lossless, tensor.rounded) for tensor in stored.tensors]
+    assert found == [("gaps", label, True, False), ("dense", label, True, False)]
+    assert len(stored.serialized()) < 2 * (300 + 3000) + 1000
+    assert _optimized(stored.model, tmp_path) == _optimized(proto, tmp_path)
+    back = _stored(proto).model
+    assert _by_reference(back, "s").tobytes() == weights["s"].tobytes()
+    assert _by_reference(back, "f").tobytes() == weights["f"].tobytes()
+    assert store(proto, storage="dense").serialized() == serialize(proto)
+    weights["s"][3, 4] = np.float32(1.0001)
+    weights["f"][3, 4] = 1e-30 if dtype == np.float16 else 1e-39  # would be denormal, or nothing
+    assert {tensor.weights for tensor in store(model(nodes, weights, {"x": ["n", 60]})).tensors} == {"fp32"}
 
 
 def test_negative_zeros_are_zeros_where_weights_are_multiplied_and_kept_elsewhere() -> None:
