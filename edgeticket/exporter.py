@@ -42,8 +42,10 @@ DISTRIBUTIONS = ("numpy", "onnx", "onnx-ir", "onnxruntime")
 
 @dataclass(frozen=True)
 class Options:
-    """How to export: `storage` and `weights` as in graph/storing; `input_shapes` fix free axes of an ONNX source;
-    `upgrade_opset` converts an old operator set even where the proof has to decide whether that was right.
+    """How to export: `storage` and `weights` as in graph/storing.
+
+    `input_shapes` are what the inputs of an ONNX source are made up with; `fix_shape` writes them into the artifact.
+    `upgrade_opset` converts an operator set below 11 even where the proof has to decide whether that was right.
     """
 
     round: int | None = None
@@ -52,6 +54,7 @@ class Options:
     budget: Budget | None = None
     bench: bool = True
     input_shapes: Mapping[str, tuple[int, ...]] | None = None
+    fix_shape: bool = False
     upgrade_opset: bool = False
 
 
@@ -74,9 +77,10 @@ class Exported(ShowsTable):
 
     @property
     def table(self) -> Table:
-        """What is shown: the report's headline, and where the report is."""
+        """What is shown: the report's headline, what was not done and why, and where the report is."""
         cards = [(card.label, card.value, card.detail) for card in view.cards(self.content)]
-        sentences = (view.zeros_sentence(self.content), f"report: {self.folder / 'report.html'}")
+        why = [f"{each.label}: {each.sentence}" for each in view.reasons(self.content)]
+        sentences = (view.zeros_sentence(self.content), *why, f"report: {self.folder / 'report.html'}")
         return Table(f"{self.manifest.name}: {self.folder}", rows=cards, sentences=sentences)
 
 
@@ -114,7 +118,7 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
     """
     kind = _known("storage", options.storage, storage.STORAGES)
     weights = _known("weights", options.weights, get_args(Weights))
-    source = read_source(path, options.round)
+    source = read_source(path, options.round, options.input_shapes if options.fix_shape else None)
     folder = out or source.default_out
     require_free(folder)
     converted = _convert(source, kind, weights, upgrade_opset=options.upgrade_opset)
@@ -169,7 +173,7 @@ def _seal(source: Source, converted: Converted, feeds: list[checks.Feed], *, ben
     inputs, outputs = ports(source.masked)
     exported = LoadedModel.load(converted.model)
     shares = relative_tolerances(converted.simplified.model, feeds[0])
-    golden = record_outputs(exported, shares, inputs, outputs, feeds)
+    golden = record_outputs(exported, shares, inputs, feeds)
     files = {GOLDEN: golden.data}
     cut = None
     if source.ticket is not None:
@@ -223,6 +227,7 @@ def _content(source: Source, converted: Converted, sealed: Sealed, manifest: Man
         failures=bench.failures if bench else (),
         host=bench.host if bench else None,
         remarks=(*converted.stored.notes, *_remarks(source, sealed.slice, converted.unchecked)),
+        storage_notes=converted.stored.notes,
         engine=asdict(sealed.engine) if sealed.engine else None,
         names=parameter_names(source.masked, converted.simplified.model),
     )
