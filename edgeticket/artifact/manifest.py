@@ -207,11 +207,12 @@ class TensorInfo:
     size_bytes: int
     note: str
     dtype: str = "float32"  # the tensor's own, by numpy's name
+    lossless: bool = False  # a narrower type holds all of its numbers
 
     @property
     def rounded(self) -> bool:
         """Values rest less precisely than the tensor holds them."""
-        return self.dtype == "float32" and self.weights != "fp32"
+        return self.dtype == "float32" and self.weights != "fp32" and not self.lossless
 
 
 @dataclass(frozen=True)
@@ -257,8 +258,9 @@ class Manifest:
         """The document, format and version first."""
         body = asdict(self)
         for tensor in body["tensors"]:
-            if tensor["dtype"] == "float32":  # what 0.1.0 wrote stays as it was
-                del tensor["dtype"]
+            for name, default in (("dtype", "float32"), ("lossless", False)):
+                if tensor[name] == default:  # what 0.1.0 wrote stays as it was
+                    del tensor[name]
         head = {key: body.pop(key) for key in ("format", "version")}
         return json.dumps(head | body, indent=1, allow_nan=False) + "\n"
 

@@ -31,7 +31,7 @@ from edgeticket.cli.output import console, write_json
     type=click.Choice(["fp32", "fp16", "int8"]),
     default="fp32",
     show_default=True,
-    help="How values rest on disk.",
+    help="How float32 values rest on disk; other types rest as they are.",
 )
 @options.budget_ms
 @options.budget_host
