@@ -46,9 +46,9 @@ def _outline(model: ir.Model) -> onnx.ModelProto:
     """The model with its nodes and types, and of its constants only the small ones: the others are inputs here."""
     made = onnx.ModelProto(ir_version=model.ir_version or 10)
     made.opset_import.extend(onnx.helper.make_opsetid(*entry) for entry in model.opset_imports.items())
-    made.functions.extend(ir.to_proto(function) for function in model.functions.values())
+    made.functions.extend(map(serde.serialize_function, model.functions.values()))
     graph = made.graph
-    graph.node.extend(ir.to_proto(node) for node in model.graph)
+    graph.node.extend(map(serde.serialize_node, model.graph))
     graph.input.extend(map(serde.serialize_value, model.graph.inputs))
     for value in model.graph.initializers.values():
         tensor = value.const_value

@@ -115,7 +115,8 @@ def _passes(work: ir.Model, notes: list[Note]) -> tuple[LayerInfo, ...]:
     layers = _plan(before, _survey(work))
     if layers and all(layer.nonzeros_before == _size(layer.shape_before) for layer in layers):
         notes.append(Note("simplify", 0, "the weights hold no zeros: there is nothing to remove, export is dense"))
-    infer_shapes(work)
+    if given:
+        infer_shapes(work)
     keep_shapes(work.graph, given, frozenset(_names_of(unnamed)))
     unname_dimensions(unnamed)
     for output, shape in zip(work.graph.outputs, declared, strict=True):
