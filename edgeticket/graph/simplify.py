@@ -14,7 +14,7 @@ import onnx_ir as ir
 from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ModelError
 from edgeticket.graph.annotations import given_shapes, keep_shapes
-from edgeticket.graph.intermediate import give_back, to_ir, unreadable
+from edgeticket.graph.intermediate import first_cause, give_back, to_ir, unreadable
 from edgeticket.graph.passes.canonicalise import canonicalise
 from edgeticket.graph.passes.flush_denormals import flush_denormals
 from edgeticket.graph.passes.fold_batchnorm import fold_batchnorm
@@ -81,7 +81,7 @@ def simplify(model: onnx.ModelProto) -> Simplified:
         layers = _passes(work, notes)
         return Simplified(_to_proto(work), _merged(notes), layers)
     except Exception as error:  # a graph we have never seen must not keep anyone from exporting it
-        reason = f"a pass failed on this graph ({type(error).__name__}: {str(error)[:200]})"
+        reason = f"a pass failed on this graph ({type(error).__name__}: {first_cause(error)})"
         return _untouched(proto, [*inlined, Note("simplify", 0, f"{UNCHANGED}: {reason}; please report it")])
 
 
