@@ -5,7 +5,7 @@ Exact in real arithmetic for finite inputs; weights are computed in float64 and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import onnx
@@ -25,7 +25,7 @@ from edgeticket.graph.passes.note import Note
 from edgeticket.graph.passes.remove_dead import remove_dead
 from edgeticket.graph.passes.remove_unused import remove_unused
 from edgeticket.graph.shapes import infer_shapes, name_dimensions, unname_dimensions
-from edgeticket.graph.values import forget_names, is_constant, layer_weights, nonzeros, opset
+from edgeticket.graph.values import constant, forget_names, is_constant, layer_weights, nonzeros, opset
 from edgeticket.text import listing
 
 Pass = Callable[[ir.Model], list[Note]]
@@ -112,7 +112,7 @@ def _passes(work: ir.Model, notes: list[Note]) -> tuple[LayerInfo, ...]:
     for run in SMALLER:
         forget_names(work.graph)
         notes += run(work)
-    layers = _plan(before, _survey(work))
+    layers = _plan(before, _survey(work) | _without_layer(work, before))
     if layers and all(layer.nonzeros_before == _size(layer.shape_before) for layer in layers):
         notes.append(Note("simplify", 0, "the weights hold no zeros: there is nothing to remove, export is dense"))
     if given:
@@ -167,6 +167,17 @@ def _survey(model: ir.Model) -> dict[str, tuple[str, tuple[int, ...], int]]:
         assert weight.name is not None
         array = weight.const_value.numpy()
         found.setdefault(weight.name, (node.op_type, tuple(array.shape), nonzeros(array)))
+    return found
+
+
+def _without_layer(model: ir.Model, before: Iterable[str]) -> dict[str, tuple[str, tuple[int, ...], int]]:
+    """Weights whose layers went, and that something else reads or the graph gives out (a tied embedding, say)."""
+    left = {value.name for _, value in layer_weights(model.graph)}
+    found: dict[str, tuple[str, tuple[int, ...], int]] = {}
+    for name in before:
+        array = None if name in left else constant(model.graph.initializers.get(name))
+        if array is not None:
+            found[name] = ("", tuple(array.shape), nonzeros(array))
     return found
 
 
