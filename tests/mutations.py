@@ -76,14 +76,20 @@ def classifier() -> bytes:
 
 
 def branches() -> bytes:
-    """An If whose branches read outer values, and a quantised weight."""
+    """An If whose branches read outer values, one of them a weight of int8."""
     rng = np.random.default_rng(2)
     out = [helper.make_tensor_value_info("r", TensorProto.FLOAT, None)]
     then = helper.make_graph([helper.make_node("MatMul", ["f", "w"], ["r"])], "then", [], out)
     other = helper.make_graph(
-        [helper.make_node("DequantizeLinear", ["q", "scale"], ["d"]), helper.make_node("MatMul", ["f", "d"], ["r"])],
-        "else", [], out,
-    )  # fmt: skip
+        [
+            helper.make_node("Cast", ["q"], ["c8"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", ["c8", "scale"], ["d"]),
+            helper.make_node("MatMul", ["f", "d"], ["r"]),
+        ],
+        "else",
+        [],
+        out,
+    )
     nodes = [
         helper.make_node("Flatten", ["x"], ["f"]),
         helper.make_node("ReduceMax", ["x"], ["top"], keepdims=0),

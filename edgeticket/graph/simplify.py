@@ -166,7 +166,8 @@ def _survey(model: ir.Model) -> dict[str, tuple[str, tuple[int, ...], int]]:
         assert weight.const_value is not None
         assert weight.name is not None
         array = weight.const_value.numpy()
-        found.setdefault(weight.name, (node.op_type, tuple(array.shape), nonzeros(array)))
+        if array.ndim:  # a shape of () says in a plan that the layer was removed, and no layer multiplies by one number
+            found.setdefault(weight.name, (node.op_type, tuple(array.shape), nonzeros(array)))
     return found
 
 

@@ -37,4 +37,4 @@ def fault_of(model: onnx.ModelProto) -> str:
 def _said(error: Exception) -> str:
     text = " ".join(str(error).split())
     unknown = "No Op registered" in text or "No opset import" in text or "not a registered" in text
-    return "" if unknown else text[:_LONGEST]
+    return "" if unknown else text[:_LONGEST].rstrip(" .")
