@@ -6,8 +6,8 @@ Constants are computed by onnx.reference in float64, on one element for each cha
 from __future__ import annotations
 
 import numpy as np
-import onnx
 import onnx_ir as ir
+from onnx_ir import serde
 
 from edgeticket.graph.channels.state import Channels, Cut, Floats, State, rank_of
 from edgeticket.graph.evaluate import evaluate
@@ -106,8 +106,7 @@ def _through(
 
 
 def _compute(state: State, node: ir.Node, feeds: list[Array | None]) -> Array | None:
-    proto = ir.to_proto(node)
-    assert isinstance(proto, onnx.NodeProto)
+    proto = serde.serialize_node(node)
     results = evaluate(proto, feeds, state.version)
     return None if results is None else results[0]
 
