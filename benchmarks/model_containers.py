@@ -20,6 +20,7 @@ def containers() -> Iterator[Case]:
     yield Case("Loop, weights in its body", loop())
     yield Case("Scan, weights in its body", scan())
     yield Case("weights in Constant nodes", constant_nodes())
+    yield Case("weights that nodes compute from small constants", computed())
     yield Case("a function of the model", function())
     yield Case("external data beside the model", plain(), external)
     yield Case("the same as links into a cache", plain(), linked)
@@ -77,6 +78,22 @@ def constant_nodes() -> onnx.ModelProto:
     """Weights as attributes of nodes, as older exporters write them."""
     made = [node("Constant", [], [name], value=numpy_helper.from_array(array)) for name, array in MATRICES.items()]
     return model([*made, *matrices()], {}, IN, OUT)
+
+
+def computed() -> onnx.ModelProto:
+    """A table of cosines [100, 64], made of two ranges, beside the weights: evaluated, it is larger than its nodes."""
+    nodes = [
+        node("Range", ["zero", "rows", "one"], ["row"]),
+        node("Range", ["zero", "width", "one"], ["place"]),
+        node("Unsqueeze", ["row", "axis"], ["column"]),
+        node("Mul", ["column", "place"], ["angle"]),
+        node("Cos", ["angle"], ["table"]),
+        node("Gather", ["table", "numbers"], ["x"]),
+        *matrices(),
+    ]
+    numbers = {"zero": np.float32(0), "one": np.float32(1), "rows": np.float32(100), "width": np.float32(FIRST)}
+    constants = {**numbers, "axis": np.array([1]), **MATRICES}
+    return model(nodes, constants, [value("numbers", ("n",), TensorProto.INT64)], OUT)
 
 
 def function() -> onnx.ModelProto:

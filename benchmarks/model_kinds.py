@@ -28,6 +28,8 @@ def shapes() -> Iterator[Case]:
     yield Case("unknown rank of the output", ended(("n", FIRST), None))
     yield Case("two inputs, each with its free batch", two_inputs("n", "m"))
     yield Case("two inputs of different length", two_inputs(1, "m"))
+    yield Case("two inputs, their batch at different places", state())
+    yield Case("a free length that a window of 1,024 reads", window())
     yield Case("a scalar input beside the data", scalar())
     yield Case("a batch of size 0", ended((0, FIRST), (0, LAST)))
     yield Case("no input at all", model(matrices(x="a0"), {**MATRICES, "a0": np.ones((1, FIRST), np.float32)}, [], OUT))
@@ -64,6 +66,26 @@ def two_inputs(first: int | str, second: int | str) -> onnx.ModelProto:
     """The sum of two inputs through the network."""
     ends = [value("x1", (first, FIRST)), value("x2", (second, FIRST))], [value("y", ("rows", LAST))]
     return model([node("Add", ["x1", "x2"], ["x"]), *matrices()], MATRICES, *ends)
+
+
+def state() -> onnx.ModelProto:
+    """Rows, and a state whose batch is its second axis, as recurrent networks have it."""
+    half = FIRST // 2
+    nodes = [node("Squeeze", ["h0", "first"], ["h1"]), node("Concat", ["x0", "h1"], ["x"], axis=1), *matrices()]
+    inputs = [value("x0", ("batch", half)), value("h0", (1, "batch", half))]
+    return model(nodes, {"first": np.array([0]), **MATRICES}, inputs, [value("y", ("batch", LAST))])
+
+
+def window() -> onnx.ModelProto:
+    """Sound, read through windows of 1,024 samples that advance by 512."""
+    nodes = [
+        node("Unsqueeze", ["x0", "axis"], ["x1"]),
+        node("Conv", ["x1", "windows"], ["x2"], strides=[512]),
+        node("ReduceMean", ["x2"], ["x"], axes=[2], keepdims=0),
+        *matrices(),
+    ]
+    windows = pruned(np.random.default_rng(1), FIRST, 1, 1024)
+    return model(nodes, {"axis": np.array([1]), "windows": windows, **MATRICES}, [value("x0", ("n", "samples"))], OUT)
 
 
 def scalar() -> onnx.ModelProto:
