@@ -26,6 +26,7 @@ from edgeticket.graph.reading.naming import parameter_names
 from edgeticket.graph.reading.source import Source, ports, read_source, stamp
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified, simplify
+from edgeticket.graph.smallest import functions_left_where_smaller
 from edgeticket.graph.storing import storage
 from edgeticket.graph.storing.encoding import Weights
 from edgeticket.measure import profile
@@ -41,7 +42,9 @@ DISTRIBUTIONS = ("numpy", "onnx", "onnx-ir", "onnxruntime")
 
 @dataclass(frozen=True)
 class Options:
-    """How to export: `storage` and `weights` as in graph/storing; `input_shapes` fix free axes of an ONNX source."""
+    """How to export: `storage` and `weights` as in graph/storing; `input_shapes` fix free axes of an ONNX source;
+    `upgrade_opset` converts an old operator set even where the proof has to decide whether that was right.
+    """
 
     round: int | None = None
     storage: str = "auto"
@@ -49,6 +52,7 @@ class Options:
     budget: Budget | None = None
     bench: bool = True
     input_shapes: Mapping[str, tuple[int, ...]] | None = None
+    upgrade_opset: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,9 +74,10 @@ class Exported(ShowsTable):
 
     @property
     def table(self) -> Table:
-        """What is shown: the report's headline, and where the report is."""
+        """What is shown: the report's headline, what was not done and why, and where the report is."""
         cards = [(card.label, card.value, card.detail) for card in view.cards(self.content)]
-        sentences = (view.zeros_sentence(self.content), f"report: {self.folder / 'report.html'}")
+        why = [f"{each.label}: {each.sentence}" for each in view.reasons(self.content)]
+        sentences = (view.zeros_sentence(self.content), *why, f"report: {self.folder / 'report.html'}")
         return Table(f"{self.manifest.name}: {self.folder}", rows=cards, sentences=sentences)
 
 
@@ -113,7 +118,7 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
     source = read_source(path, options.round)
     folder = out or source.default_out
     require_free(folder)
-    converted = _convert(source, kind, weights)
+    converted = _convert(source, kind, weights, upgrade_opset=options.upgrade_opset)
     feeds, proof = prove_source(source, converted.model, converted.fp32, options.input_shapes)
     if proof.verdict == "refuted":
         raise ProofError(f"{path}: {proof.reason}; nothing was written. Please report this model")
@@ -142,17 +147,19 @@ def _known(name: str, given: str, known: tuple[Known, ...]) -> Known:
     raise InputError(f"{name} {given!r}: choose from {', '.join(map(str, known))}")
 
 
-def _convert(source: Source, kind: storage.Storage, weights: Weights) -> Converted:
+def _convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade_opset: bool) -> Converted:
     """Simplify, store, and hold the stored file to the plan.
 
     Raises:
         ProofError: the file does not hold the planned weights.
     """
-    simplified = simplify(source.masked)
-    stamp(simplified.model, source.stamp)
+    simplified = simplify(source.masked, upgrade_opset=upgrade_opset)
     stored = storage.store(simplified.model, storage=kind, weights=weights)
+    simplified, stored = functions_left_where_smaller(source.masked, (simplified, stored), kind, weights)
+    for each in (simplified.model, stored.model):
+        stamp(each, source.stamp)
     model = stored.serialized()
-    rounded = any(tensor.weights != "fp32" for tensor in stored.tensors)
+    rounded = any(tensor.rounded for tensor in stored.tensors)
     unchecked = check_stored_weights(model, simplified.layers, lossy=rounded)
     fp32 = serialize(simplified.model) if rounded else None
     return Converted(simplified, stored, model, fp32, serialize(source.dense), unchecked)
@@ -217,6 +224,7 @@ def _content(source: Source, converted: Converted, sealed: Sealed, manifest: Man
         failures=bench.failures if bench else (),
         host=bench.host if bench else None,
         remarks=(*converted.stored.notes, *_remarks(source, sealed.slice, converted.unchecked)),
+        storage_notes=converted.stored.notes,
         engine=asdict(sealed.engine) if sealed.engine else None,
         names=parameter_names(source.masked, converted.simplified.model),
     )

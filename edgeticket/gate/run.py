@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from edgeticket.artifact import checks
 from edgeticket.gate import exact, memory
 from edgeticket.gate.accuracy import Samples, judge_accuracy
 from edgeticket.gate.comparison import Comparison, Measured
-from edgeticket.gate.gate import Gate
+from edgeticket.gate.gate import SHOWN, Gate
 from edgeticket.gate.latency import judged
 from edgeticket.gate.limit import Limit
 from edgeticket.gate.request import ComparisonRequest
@@ -115,7 +115,8 @@ class _Run:
         if self.baseline is not None:
             if self.request.max_memory is not None and not self.interrupted:
                 self._memory(str(path), self.request.max_memory, error_share)
-            self.gates.append(_instructions(self.measured, self.request.max_counts.get("instructions")))
+            counts = self.request.max_counts
+            self.gates.append(_instructions(self.measured, self.request.thread_counts, counts.get("instructions")))
         for subject in subjects.values():
             if not subject.unchanged():
                 sentence = f"{subject.path} was changed while it was measured; run the same again"
@@ -136,7 +137,13 @@ class _Run:
         self.gates += [exact.judge_count(name, mine[name], others[name], allowed.get(name)) for name in exact.COUNTED]
 
     def _duels(self, feed: str, limit: Limit, error: float) -> None:
+        counted = self.request.max_counts.get("instructions") is not None
         for label, ours, theirs, threads in self.pairings:
+            timed = limit.at(threads) is not None or (theirs is not None and self.request.max_latency is not None)
+            if not timed:
+                self.gates.append(Gate(f"latency, {label}", SHOWN, "not measured, as its limit is off", {}))
+            if not timed and not (counted and threads == 1):
+                continue
             plan = Plan(
                 threads,
                 self.request.max_latency if theirs is not None else None,
@@ -145,11 +152,13 @@ class _Run:
                 self.request.process_s,
                 self.request.seed,
                 error,
+                most=None if timed else 1,  # the first counts the instructions
             )
             done = duel.run(ours, theirs, feed, plan, partial(self.watch, label), self.host)
             other = ours.provider if theirs is None else theirs.provider
             self.measured.append(Measured(label, ours.provider, other, threads, done))
-            self.gates += judged(label, done, self.request, limit, threads)
+            if timed or done.failed_arm is not None:
+                self.gates += judged(label, done, self.request, limit, threads)
             if done.interrupted:
                 self.interrupted = True
                 return
@@ -190,10 +199,12 @@ def _pairings(request: ComparisonRequest, candidate: Subject, baseline: Subject 
             yield f"{shown}, {text.plural(threads, 'thread')}", Arm(str(candidate.model), full), theirs, threads
 
 
-def _instructions(measured: list[Measured], allowed: float | None) -> Gate:
+def _instructions(measured: list[Measured], threads: Sequence[int], allowed: float | None) -> Gate:
     """Judge what the first process at one thread counted: the kernel counts the calling thread alone."""
-    single = [process for done in measured if done.threads == 1 for process in done.duel.processes]
-    if measured and all(done.threads != 1 for done in measured):
+    if 1 not in threads:
         return exact.judge_instructions({}, "they are counted at one thread only; give --threads 1", allowed)
+    if not measured:
+        return exact.judge_instructions({}, "nothing was timed", allowed)
+    single = [process for done in measured if done.threads == 1 for process in done.duel.processes]
     found = next((process for process in single if process.instructions or process.not_counted), None)
     return exact.judge_instructions(found.instructions if found else {}, found.not_counted if found else None, allowed)

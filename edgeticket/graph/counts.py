@@ -10,18 +10,20 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 
+from edgeticket.graph.layers import layer_weights
 from edgeticket.graph.passes.fold_constants import fold_constants
 from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.reading.load import load_model
 from edgeticket.graph.reading.tensors import tensors_of
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.shapes import infer_shapes
-from edgeticket.graph.values import constant, is_standard, nonzeros, opset, shape_of
+from edgeticket.graph.values import is_constant, is_standard, opset, shape_of
 
 # The inputs of an operator that may be a layer's weights: operators -> positions.
 _WEIGHTS = {
     "Conv": (1,), "ConvTranspose": (1,), "ConvInteger": (1,), "QLinearConv": (3,), "Gemm": (0, 1), "MatMul": (0, 1),
-    "MatMulInteger": (0, 1), "QLinearMatMul": (0, 3),
+    "MatMulInteger": (0, 1), "QLinearMatMul": (0, 3), "FusedConv": (1,), "FusedGemm": (0, 1), "FusedMatMul": (0, 1),
+    "QGemm": (3,), "MatMulIntegerToFloat": (1,), "DynamicQuantizeMatMul": (1,),
 }  # fmt: skip
 
 
@@ -67,20 +69,18 @@ def count(path: Path, shapes: Mapping[str, Sequence[int]]) -> Counts:
             value.shape = ir.Shape(list(shapes[value.name]))
     infer_shapes(model)
     version = opset(model)
-    layers = [node for node in model.graph if node.op_type in _WEIGHTS and is_standard(node, version)]
-    weights = {}
-    for node in layers:
-        for place in _WEIGHTS[node.op_type]:
-            read = node.inputs[place] if place < len(node.inputs) else None
-            array = constant(read)
-            if read is not None and array is not None:
-                weights[read.name] = array
+    layers = [
+        node
+        for node in model.graph
+        if node.op_type in _WEIGHTS and (node.domain == "com.microsoft" or is_standard(node, version))
+    ]
+    weights = {weight.value.name: weight for weight in layer_weights(model.graph) if is_constant(weight.value)}
     macs = [_macs(node) for node in layers]
     return Counts(
         size_bytes,
         nodes,
-        sum(array.size for array in weights.values()),
-        sum(map(nonzeros, weights.values())),
+        sum(weight.array.size for weight in weights.values()),
+        sum(weight.nonzeros for weight in weights.values()),
         None if None in macs else sum(each for each in macs if each is not None),
     )
 

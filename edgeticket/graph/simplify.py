@@ -13,22 +13,26 @@ import onnx_ir as ir
 
 from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ModelError
+from edgeticket.graph.layers import layer_weights
 from edgeticket.graph.passes.canonicalise import canonicalise
 from edgeticket.graph.passes.flush_denormals import flush_denormals
 from edgeticket.graph.passes.fold_batchnorm import fold_batchnorm
 from edgeticket.graph.passes.fold_constants import fold_constants
 from edgeticket.graph.passes.inline_functions import inline_functions
-from edgeticket.graph.passes.note import Note
+from edgeticket.graph.passes.lift_weights import lift_weights
+from edgeticket.graph.passes.note import NO_ZEROS, Note
 from edgeticket.graph.passes.remove_dead import remove_dead
 from edgeticket.graph.passes.remove_unused import remove_unused
 from edgeticket.graph.shapes import forget_shapes, name_dimensions, unname_dimensions
-from edgeticket.graph.values import is_constant, layer_weights, nonzeros, opset
+from edgeticket.graph.upgrade import upgrade
+from edgeticket.graph.values import is_constant, opset
 from edgeticket.text import listing
 
 Pass = Callable[[ir.Model], list[Note]]
 
 # Passes that bring weights out from behind other operators and keep every number. The plan counts from here.
 READABLE: tuple[Pass, ...] = (
+    lift_weights,
     fold_constants,
     canonicalise,
     fold_constants,
@@ -56,13 +60,18 @@ class Simplified:
     layers: tuple[LayerInfo, ...]
 
 
-def simplify(model: onnx.ModelProto) -> Simplified:
+def simplify(model: onnx.ModelProto, *, upgrade_opset: bool = False, inline: bool = True) -> Simplified:
     """Fold, flush and remove what is dead. The argument is not changed; the same model gives the same bytes.
+
+    `upgrade_opset` converts an operator set below 11 also where operators may come to mean another thing. Without
+    `inline`, model-local functions stay, and nobody looks into them.
 
     Raises:
         ModelError: the graph cannot be read into an intermediate representation.
     """
-    proto, notes = inline_functions(model)
+    proto, notes = inline_functions(model) if inline else (model, [])
+    proto, upgraded = upgrade(proto, convert=upgrade_opset)
+    notes += upgraded
     inlined = tuple(notes)
     work = _read(proto)
     version = opset(work)
@@ -107,7 +116,7 @@ def _passes(work: ir.Model, notes: list[Note]) -> tuple[LayerInfo, ...]:
         notes += run(work)
     layers = _plan(before, _survey(work))
     if layers and all(layer.nonzeros_before == _size(layer.shape_before) for layer in layers):
-        notes.append(Note("simplify", 0, "the weights hold no zeros: there is nothing to remove, export is dense"))
+        notes.append(Note("simplify", 0, NO_ZEROS))
     forget_shapes(work, types=True)
     unname_dimensions(unnamed)
     for output, shape in zip(work.graph.outputs, declared, strict=True):
@@ -144,11 +153,9 @@ def strip_debugging(model: ir.Model) -> None:
 def _survey(model: ir.Model) -> dict[str, tuple[str, tuple[int, ...], int]]:
     """Weight name -> (operator, shape, nonzeros), in the order of the graph."""
     found: dict[str, tuple[str, tuple[int, ...], int]] = {}
-    for node, weight in layer_weights(model.graph):
-        assert weight.const_value is not None
-        assert weight.name is not None
-        array = weight.const_value.numpy()
-        found.setdefault(weight.name, (node.op_type, tuple(array.shape), nonzeros(array)))
+    for weight in layer_weights(model.graph):
+        assert weight.value.name is not None
+        found.setdefault(weight.value.name, (weight.node.op_type, tuple(weight.array.shape), weight.nonzeros))
     return found
 
 
@@ -164,7 +171,7 @@ def _plan(
 
 def _left_alone(model: ir.Model) -> list[Note]:
     """One sentence for the weights that no pass may touch because whoever runs the model may override them."""
-    overridable = [weight.name or "?" for _, weight in layer_weights(model.graph) if not is_constant(weight)]
+    overridable = [each.value.name or "?" for each in layer_weights(model.graph) if not is_constant(each.value)]
     if not overridable:
         return []
     sentence = (
