@@ -41,6 +41,7 @@ def export(
     budget_threads: int = 1,
     bench: bool = True,
     input_shapes: Mapping[str, tuple[int, ...]] | None = None,
+    fix_shape: bool = False,
     upgrade_opset: bool = False,
 ) -> Exported:
     """Export a ticket or an ONNX file with zeros in it as an artifact: small, proved, measured.
@@ -56,7 +57,8 @@ def export(
         budget_host: 'any', 'this', or the fingerprint of the host that the budget is for.
         budget_threads: the threads that the budget is for.
         bench: measure latency, load time and memory for the report.
-        input_shapes: shapes for inputs with free axes, where the source is an ONNX file.
+        input_shapes: shapes that inputs with free axes are tried with, where the source is an ONNX file.
+        fix_shape: write these shapes into the artifact, which then takes no others.
         upgrade_opset: convert an operator set below 11, which packing needs, also where its operators may come to mean
             another thing; the proof decides. What is safe is converted without being asked.
 
@@ -83,7 +85,9 @@ def export(
         budget = Budget(budget_ms, budget_threads, str(host()["fingerprint"]) if budget_host == "this" else budget_host)
     elif (budget_host, budget_threads) != ("any", 1):
         raise InputError("--budget-host and --budget-threads say where a budget holds; give the budget, --budget-ms")
-    options = exporter.Options(round, storage, weights, budget, bench, input_shapes, upgrade_opset)
+    if fix_shape and not input_shapes:
+        raise InputError("--fix-shape writes the shapes of --input-shape into the artifact; give NAME=1x3x32x32")
+    options = exporter.Options(round, storage, weights, budget, bench, input_shapes, fix_shape, upgrade_opset)
     path = path_of(source)
     with refusals_explained():
         if input_shapes and path.is_dir():

@@ -42,8 +42,10 @@ DISTRIBUTIONS = ("numpy", "onnx", "onnx-ir", "onnxruntime")
 
 @dataclass(frozen=True)
 class Options:
-    """How to export: `storage` and `weights` as in graph/storing; `input_shapes` fix free axes of an ONNX source;
-    `upgrade_opset` converts an old operator set even where the proof has to decide whether that was right.
+    """How to export: `storage` and `weights` as in graph/storing.
+
+    `input_shapes` are what the inputs of an ONNX source are made up with; `fix_shape` writes them into the artifact.
+    `upgrade_opset` converts an operator set below 11 even where the proof has to decide whether that was right.
     """
 
     round: int | None = None
@@ -52,6 +54,7 @@ class Options:
     budget: Budget | None = None
     bench: bool = True
     input_shapes: Mapping[str, tuple[int, ...]] | None = None
+    fix_shape: bool = False
     upgrade_opset: bool = False
 
 
@@ -115,7 +118,7 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
     """
     kind = _known("storage", options.storage, storage.STORAGES)
     weights = _known("weights", options.weights, get_args(Weights))
-    source = read_source(path, options.round)
+    source = read_source(path, options.round, options.input_shapes if options.fix_shape else None)
     folder = out or source.default_out
     require_free(folder)
     converted = _convert(source, kind, weights, upgrade_opset=options.upgrade_opset)
@@ -170,7 +173,7 @@ def _seal(source: Source, converted: Converted, feeds: list[checks.Feed], *, ben
     inputs, outputs = ports(source.masked)
     exported = LoadedModel.load(converted.model)
     shares = relative_tolerances(converted.simplified.model, feeds[0])
-    golden = record_outputs(exported, shares, inputs, outputs, feeds)
+    golden = record_outputs(exported, shares, inputs, feeds)
     files = {GOLDEN: golden.data}
     cut = None
     if source.ticket is not None:

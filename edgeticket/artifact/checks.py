@@ -61,6 +61,8 @@ PASS, FAIL, INCONCLUSIVE, INTEGRITY = "pass", "fail", "inconclusive", "integrity
 EXIT_CODES = {PASS: 0, FAIL: 1, INCONCLUSIVE: 3, INTEGRITY: 4}
 CLOSED_PIPE = 141  # as a shell says it of a command whose reader has gone
 
+STRUCTURE = " (structure)"  # ends the name of what says how the numbers of a sequence or map belong together
+
 SLOTS, SLOT_RUNS, SLOT_MS, LIMIT_S = 41, 3, 5.0, 20.0  # of the latency check
 CONFIDENCE = 0.99
 CPU_PROVIDER = "CPUExecutionProvider"
@@ -279,6 +281,55 @@ def session(model: bytes | str, threads: int, *, spinning: bool = True, provider
     return onnxruntime.InferenceSession(model, options, providers=providers, enable_fallback=0)
 
 
+def flattened(outputs: Mapping[str, Any]) -> dict[str, Array]:
+    """Outputs as arrays that an npz holds without pickle; a tensor of numbers stays as it is.
+
+    A tensor of texts becomes an array of unicode. Of a sequence, map or optional, NAME holds the numbers (or texts)
+    [n] in their order, and `NAME (structure)`, a text as JSON, says how they nest: a list for a sequence, an object
+    with keys and values for a map, null for an optional that is empty, and type and shape for each tensor.
+    """
+    found: dict[str, Array] = {}
+    for name, value in outputs.items():
+        if isinstance(value, np.ndarray):
+            found[name] = _without_objects(value)
+            continue
+        leaves: list[Array] = []
+        structure = json.dumps(_structure(value, leaves))
+        found[name] = np.concatenate([leaf.reshape(-1) for leaf in leaves]) if leaves else np.zeros(0, np.float32)
+        found[name + STRUCTURE] = np.array(structure)
+    return found
+
+
+def _without_objects(array: Array) -> Array:
+    return array.astype(np.str_) if array.dtype == np.object_ else array
+
+
+def _structure(value: Any, leaves: list[Array]) -> Any:
+    """How `value` nests, for JSON; its tensors and numbers are added to `leaves`."""
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        return {"keys": list(value), "values": [_structure(each, leaves) for each in value.values()]}
+    if isinstance(value, list | tuple):
+        return [_structure(each, leaves) for each in value]
+    leaf = _without_objects(np.asarray(value))
+    leaves.append(leaf)
+    return f"{'str' if leaf.dtype.kind == 'U' else leaf.dtype.name}{list(leaf.shape)}"
+
+
+def listed(running: Any, names: Sequence[str]) -> list[str]:
+    """The outputs of a session that `names`, which flattening may have made, are taken from; each once."""
+    own = {port.name for port in running.get_outputs()}
+    return list(dict.fromkeys(name if name in own else name.removesuffix(STRUCTURE) for name in names))
+
+
+def outputs_of(running: Any, feed: Feed, names: Sequence[str]) -> list[Array]:
+    """The outputs called `names` of one inference, flattened."""
+    asked = listed(running, names)
+    found = flattened(dict(zip(asked, running.run(asked, feed), strict=True)))
+    return [found[name] for name in names]
+
+
 def single(inputs: Sequence[Mapping[str, Any]], feed: Feed) -> Feed:
     """The feed at batch 1, for every input whose first axis is free."""
     free = {spec["name"] for spec in inputs if spec["shape"] and spec["shape"][0] is None}
@@ -341,6 +392,8 @@ def max_delta(got: Array, wanted: Array) -> float:
 
 def largest(array: Array) -> float:
     """The largest finite |value|; 0 where there is none."""
+    if array.dtype.kind not in "biufc":  # texts
+        return 0.0
     values = np.abs(array.astype(np.float64))
     return float(np.max(values, where=np.isfinite(values), initial=0.0))
 
@@ -415,8 +468,8 @@ def check_golden(opened: Opened, running: Any) -> Check:
     golden = opened.manifest["golden"]
     found: list[tuple[float, float]] = []
     for (feed, wanted), allowed in zip(golden_feeds(opened), golden["atol"], strict=True):
-        got = running.run(golden["outputs"], feed)
-        deltas = [max_delta(np.asarray(a), b) for a, b in zip(got, wanted, strict=True)]
+        got = outputs_of(running, feed, golden["outputs"])
+        deltas = [max_delta(a, b) for a, b in zip(got, wanted, strict=True)]
         found += zip(deltas, map(float, allowed), strict=True)
     beyond = [pair for pair in found if pair[0] > pair[1]]
     worst, atol = max(beyond or found, key=lambda pair: pair[0], default=(0.0, 0.0))

@@ -40,7 +40,7 @@ class Port:
     """An input or output of the model; an axis of None is free (symbolic)."""
 
     name: str
-    dtype: str  # numpy's name
+    dtype: str  # numpy's name; of a sequence, map or optional the runtime's, such as seq(tensor(float))
     shape: tuple[int | None, ...]
 
 
@@ -99,7 +99,10 @@ class SliceInfo:
 
 @dataclass(frozen=True)
 class GoldenInfo:
-    """Which outputs golden.npz holds, and the tolerance of each: `atol` by feed, then by output. rtol is always 0."""
+    """Which outputs golden.npz holds, and the tolerance of each: `atol` by feed, then by output. rtol is always 0.
+
+    A sequence or map is held flat, and `NAME (structure)` beside it: see flattened() of checks.py.
+    """
 
     outputs: tuple[str, ...]
     atol: tuple[tuple[float, ...], ...]

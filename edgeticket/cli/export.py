@@ -40,6 +40,7 @@ from edgeticket.cli.output import console, write_json
 )
 @click.option("--no-bench", is_flag=True, help="Do not measure latency, load time and memory.")
 @options.input_shapes
+@click.option("--fix-shape", is_flag=True, help="Write the shapes of --input-shape into the artifact.")
 @click.option(
     "--upgrade-opset",
     is_flag=True,

@@ -51,7 +51,7 @@ input_shapes = click.option(
     multiple=True,
     callback=lambda _context, _parameter, pairs: dict(pairs),
     metavar="NAME=1x3x32x32",
-    help="For free axes of an ONNX file; repeatable.",
+    help="Try an ONNX file's inputs with these free axes; repeatable.",
 )
 budget_ms = click.option(
     "--budget-ms", type=click.FloatRange(min=0, min_open=True), help="What the median inference may take."

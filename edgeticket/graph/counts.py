@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 
+from edgeticket.graph.intermediate import to_ir
 from edgeticket.graph.layers import layer_weights
 from edgeticket.graph.passes.fold_constants import fold_constants
 from edgeticket.graph.passes.inline_functions import inline_functions
@@ -61,8 +62,7 @@ def count(path: Path, shapes: Mapping[str, Sequence[int]]) -> Counts:
     size_bytes = path.stat().st_size + external_bytes(unread, path.parent)
     nodes = sum(len(graph.node) for graph in _graphs(unread.graph))
     proto, _ = inline_functions(onnx.ModelProto.FromString(serialize(whole)))
-    model = ir.from_proto(proto)
-    assert isinstance(model, ir.Model)
+    model = to_ir(proto)
     fold_constants(model)
     for value in model.graph.inputs:
         if value.name is not None and value.name in shapes:

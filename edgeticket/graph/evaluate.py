@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,14 @@ Array = NDArray[Any]
 
 MAX_ELEMENTS = 2**27  # the largest weight of VGG-16 holds 103 million elements
 _SMALL = 4096  # inputs up to here take part in shape inference by value
+# What these return has no more elements than the product of their inputs' sizes, whatever the inputs' values are.
+_BOUNDED = frozenset([
+    "Abs", "Add", "And", "BatchNormalization", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor",
+    "Cast", "CastLike", "Ceil", "Clip", "CumSum", "Div", "Equal", "Erf", "Exp", "Flatten", "Floor", "Gelu",
+    "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Less", "LessOrEqual", "Log",
+    "Mod", "Mul", "Neg", "Not", "Or", "PRelu", "Pow", "Reciprocal", "Relu", "Reshape", "Round", "Selu", "Sigmoid",
+    "Sign", "Softplus", "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where", "Xor",
+])  # fmt: skip
 
 
 class ScatterElements(OpRun):
@@ -62,6 +71,8 @@ def single_node_model(
 
 def _fits(node: onnx.NodeProto, inputs: Sequence[Array | None], opset: int) -> bool:
     """Will the outputs stay within MAX_ELEMENTS? Where inference cannot say, the operator selects from its inputs."""
+    if node.op_type in _BOUNDED and math.prod(max(1, a.size) for a in inputs if a is not None) <= MAX_ELEMENTS:
+        return True
     inferred = onnx.shape_inference.infer_shapes(single_node_model(node, inputs, opset, by_value=True))
     for output in inferred.graph.output:
         count = 1

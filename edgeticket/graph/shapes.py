@@ -6,16 +6,19 @@ is taken from the file, because nothing else says it.
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 import onnx_ir as ir
-from onnx_ir.passes.common import ShapeInferencePass
+from onnx_ir import serde
 
+from edgeticket.graph.intermediate import give_back
 from edgeticket.graph.values import attribute, constant, is_standard, opset, shape_of
 
 _LIMIT = 64  # entries: a shape is no longer than that
+_SMALL_BYTES = 1024  # inference sees the numbers of constants up to here: shapes, axes, sizes
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,75 @@ Vector = tuple[Entry, ...]
 def infer_shapes(model: ir.Model) -> None:
     """Infer every shape anew. A shape that inference cannot find stays unknown; nothing is raised."""
     forget_shapes(model)
-    logger = logging.getLogger("onnx_ir.passes.common.shape_inference")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
     try:
-        ShapeInferencePass(check_type=False, strict_mode=False, data_prop=False)(model)
-    finally:
-        logger.setLevel(level)
+        found = onnx.shape_inference.infer_shapes(_outline(model), check_type=False, strict_mode=False, data_prop=False)
+    except Exception:  # the inference is C++ and raises what it likes on a graph that it does not understand
+        return
+    _take_shapes(model.graph, found.graph)
+
+
+def _outline(model: ir.Model) -> onnx.ModelProto:
+    """The model with its nodes and types, and of its constants only the small ones: the others are inputs here."""
+    made = onnx.ModelProto(ir_version=model.ir_version or 10)
+    made.opset_import.extend(onnx.helper.make_opsetid(*entry) for entry in model.opset_imports.items())
+    made.functions.extend(ir.to_proto(function) for function in model.functions.values())
+    graph = made.graph
+    graph.node.extend(ir.to_proto(node) for node in model.graph)
+    graph.input.extend(map(serde.serialize_value, model.graph.inputs))
+    for value in model.graph.initializers.values():
+        tensor = value.const_value
+        if tensor is None or value.is_graph_input():
+            continue
+        if tensor.nbytes <= _SMALL_BYTES:
+            graph.initializer.append(serde.serialize_tensor(tensor))
+            graph.initializer[-1].name = value.name or ""
+        else:
+            graph.input.append(
+                onnx.helper.make_tensor_value_info(value.name or "", int(tensor.dtype), tensor.shape.numpy())
+            )
+    graph.output.extend(map(serde.serialize_value, model.graph.outputs))
+    graph.value_info.extend(
+        serde.serialize_value(value)
+        for node in model.graph
+        for value in node.outputs
+        if value.type is not None and not value.is_graph_output()
+    )
+    give_back(made, model)
+    return made
+
+
+def _take_shapes(graph: ir.Graph | ir.Function, found: onnx.GraphProto) -> None:
+    """Give the values of a graph and its subgraphs the shapes and types that were found."""
+    entries = {entry.name: entry.type for entry in (*found.value_info, *found.output)}
+    for node, proto in zip(graph, found.node, strict=True):
+        for value in node.outputs:
+            if value.name in entries:
+                _take(value, entries[value.name])
+        parts = dict(_subgraphs(proto))
+        for attribute_ in node.attributes.values():
+            if attribute_.type == ir.AttributeType.GRAPH and (attribute_.name, 0) in parts:
+                _take_shapes(attribute_.as_graph(), parts[attribute_.name, 0])
+            elif attribute_.type == ir.AttributeType.GRAPHS:
+                for index, part in enumerate(attribute_.as_graphs()):
+                    _take_shapes(part, parts[attribute_.name, index])
+
+
+def _subgraphs(node: onnx.NodeProto) -> Iterator[tuple[tuple[str, int], onnx.GraphProto]]:
+    for entry in node.attribute:
+        if entry.HasField("g"):
+            yield (entry.name, 0), entry.g
+        yield from (((entry.name, index), part) for index, part in enumerate(entry.graphs))
+
+
+def _take(value: ir.Value, kind: onnx.TypeProto) -> None:
+    try:
+        found, shape = serde.deserialize_type_proto_for_type(kind), serde.deserialize_type_proto_for_shape(kind)
+    except Exception:  # a map, which onnx-ir has not (see intermediate.py), or a type that lacks a part
+        return
+    if found is not None and value.dtype != found.dtype:
+        value.type = found
+    if shape is not None and value.shape != shape:
+        value.shape = shape
 
 
 def name_dimensions(model: ir.Model) -> list[tuple[ir.Value, ir.Shape]]:

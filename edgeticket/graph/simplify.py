@@ -5,7 +5,7 @@ Exact in real arithmetic for finite inputs; weights are computed in float64 and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import onnx
@@ -13,19 +13,22 @@ import onnx_ir as ir
 
 from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ModelError
+from edgeticket.graph.annotations import given_shapes, keep_shapes
+from edgeticket.graph.intermediate import give_back, to_ir, unreadable
 from edgeticket.graph.layers import layer_weights
 from edgeticket.graph.passes.canonicalise import canonicalise
 from edgeticket.graph.passes.flush_denormals import flush_denormals
 from edgeticket.graph.passes.fold_batchnorm import fold_batchnorm
 from edgeticket.graph.passes.fold_constants import fold_constants
+from edgeticket.graph.passes.fold_shapes import fold_shapes
 from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.passes.lift_weights import lift_weights
 from edgeticket.graph.passes.note import NO_ZEROS, Note
 from edgeticket.graph.passes.remove_dead import remove_dead
 from edgeticket.graph.passes.remove_unused import remove_unused
-from edgeticket.graph.shapes import forget_shapes, name_dimensions, unname_dimensions
+from edgeticket.graph.shapes import infer_shapes, name_dimensions, unname_dimensions
 from edgeticket.graph.upgrade import upgrade
-from edgeticket.graph.values import is_constant, opset
+from edgeticket.graph.values import forget_names, is_constant, opset
 from edgeticket.text import listing
 
 Pass = Callable[[ir.Model], list[Note]]
@@ -34,6 +37,7 @@ Pass = Callable[[ir.Model], list[Note]]
 READABLE: tuple[Pass, ...] = (
     lift_weights,
     fold_constants,
+    fold_shapes,
     canonicalise,
     fold_constants,
     remove_unused,
@@ -63,6 +67,8 @@ class Simplified:
 def simplify(model: onnx.ModelProto, *, upgrade_opset: bool = False, inline: bool = True) -> Simplified:
     """Fold, flush and remove what is dead. The argument is not changed; the same model gives the same bytes.
 
+    Inputs and outputs keep their names and shapes, and inner values the shapes that the file gives them, but for the
+    axes from which channels were removed.
     `upgrade_opset` converts an operator set below 11 also where operators may come to mean another thing. Without
     `inline`, model-local functions stay, and nobody looks into them.
 
@@ -88,14 +94,11 @@ def simplify(model: onnx.ModelProto, *, upgrade_opset: bool = False, inline: boo
 
 
 def _read(proto: onnx.ModelProto) -> ir.Model:
+    model = to_ir(proto)
     try:
-        model = ir.from_proto(proto)
-        assert isinstance(model, ir.Model)
         _survey(model)  # a weight of a type that numpy cannot hold is found here
-    except Exception as error:  # onnx-ir and numpy raise what they like on a damaged graph
-        raise ModelError(
-            f"the ONNX graph {proto.graph.name!r} cannot be read: {error}. Check it with onnx.checker.check_model."
-        ) from error
+    except Exception as error:  # numpy and its friends raise what they like
+        raise ModelError(unreadable(proto, error)) from error
     return model
 
 
@@ -107,26 +110,39 @@ def _untouched(proto: onnx.ModelProto, notes: list[Note]) -> Simplified:
 
 def _passes(work: ir.Model, notes: list[Note]) -> tuple[LayerInfo, ...]:
     strip_debugging(work)
+    given = given_shapes(work.graph)
     unnamed, declared = name_dimensions(work), [output.shape for output in work.graph.outputs]
     for run in READABLE:
+        forget_names(work.graph)
         notes += run(work)
     before = _survey(work)
     notes += _left_alone(work)
     for run in SMALLER:
+        forget_names(work.graph)
         notes += run(work)
     layers = _plan(before, _survey(work))
     if layers and all(layer.nonzeros_before == _size(layer.shape_before) for layer in layers):
         notes.append(Note("simplify", 0, NO_ZEROS))
-    forget_shapes(work, types=True)
+    infer_shapes(work)
+    keep_shapes(work.graph, given, frozenset(_names_of(unnamed)))
     unname_dimensions(unnamed)
     for output, shape in zip(work.graph.outputs, declared, strict=True):
         output.shape = shape
     return layers
 
 
+def _names_of(unnamed: list[tuple[ir.Value, ir.Shape]]) -> Iterator[str]:
+    """The names that name_dimensions made up."""
+    for value, before in unnamed:
+        for dim, old in zip(value.shape or (), before, strict=True):
+            if isinstance(dim, ir.SymbolicDim) and dim.value is not None and dim != old:
+                yield dim.value
+
+
 def _to_proto(model: ir.Model) -> onnx.ModelProto:
     """The model as a proto, without the annotations that repeat what initializers say of themselves."""
     proto: onnx.ModelProto = ir.to_proto(model)
+    give_back(proto, model)
     stored = {tensor.name for tensor in proto.graph.initializer}
     kept = [entry for entry in proto.graph.value_info if entry.name not in stored]
     del proto.graph.value_info[:]

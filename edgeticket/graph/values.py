@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 TINY = {np.dtype(np.float32): float(np.finfo(np.float32).tiny), np.dtype(np.float64): float(np.finfo(np.float64).tiny)}
+_TAKEN = "edgeticket.names"  # in a graph's meta: the names that values bear -> the number given out last
 
 
 def is_constant(value: ir.Value | None) -> bool:
@@ -46,14 +47,26 @@ def new_constant(graph: ir.Graph, base: str, array: Array) -> ir.Value:
 
 
 def fresh_name(graph: ir.Graph, base: str) -> str:
-    """`base`, or the first of `base_2`, `base_3` ... that no value of the graph or its subgraphs bears."""
-    taken = {value.name for value in all_values(graph)}
-    if base not in taken:
-        return base
-    number = 2
-    while f"{base}_{number}" in taken:
+    """`base`, or the first of `base_2`, `base_3` ... that no value of the graph or its subgraphs bears or has borne.
+
+    The names are gathered once, and what is given out is added to them: see forget_names.
+    """
+    taken: dict[str | None, int] | None = graph.meta.get(_TAKEN)
+    if taken is None:
+        taken = graph.meta[_TAKEN] = dict.fromkeys((value.name for value in all_values(graph)), 1)
+    name, number = base, taken.get(base, 1)
+    while name in taken:
         number += 1
-    return f"{base}_{number}"
+        name = f"{base}_{number}"
+    if name != base:
+        taken[base] = number
+    taken[name] = 1
+    return name
+
+
+def forget_names(graph: ir.Graph) -> None:
+    """Have the names gathered anew: called before each pass, as it may name values without fresh_name."""
+    graph.meta.pop(_TAKEN, None)
 
 
 def all_values(graph: ir.Graph) -> Iterator[ir.Value]:

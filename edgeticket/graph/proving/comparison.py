@@ -66,7 +66,7 @@ class Tally:
             self.compared.setdefault(name, 0)
             if not isinstance(before, np.ndarray):  # a sequence or a map
                 self._add_discrete(name, int(not _equal(before, after)), 1, exact)
-            elif before.shape != after.shape or before.dtype != after.dtype:
+            elif before.shape != after.shape or (before.dtype != after.dtype and before.dtype.kind != "U"):
                 self.refutation = f"output {name!r} is {after.dtype}{after.shape}, not {before.dtype}{before.shape}"
             elif not is_float(before):
                 self._add_discrete(name, int(np.sum(before != after)), before.size, exact)

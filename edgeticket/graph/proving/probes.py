@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgeticket import runtime
 from edgeticket.errors import InputError
+from edgeticket.graph.proving import kinds
 from edgeticket.graph.serialize import serialize
 
 Array = NDArray[np.generic]
@@ -50,14 +51,16 @@ class _Input:
     dtype: np.dtype[np.generic]
     dims: tuple[int | str, ...]  # a number, or the name of an open dimension ('' if it has none)
     limit: int  # integers are drawn below it
+    words: tuple[str, ...] = ()  # texts are made of these
+    sentences: bool = False  # of several words
 
 
 def probes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]] | None = None) -> tuple[Probe, ...]:
     """Normal inputs at several batch sizes, then every other kind at one. Integers are drawn where they are indices.
 
     `shapes` gives whole shapes by input name; other open dimensions are guessed, the first of each input being the
-    batch. () where no guess runs or is small enough, or an input is neither numeric nor boolean: say so, and ask for
-    shapes.
+    batch. () where no guess runs or is small enough, or an input is neither of numbers nor of texts: say so (see
+    kinds.unmade), and ask for shapes.
 
     Raises:
         ModelError: the runtime cannot load the model.
@@ -131,6 +134,8 @@ def _elements(inputs: Sequence[_Input], given: Mapping[str, Sequence[int]], gues
 
 
 def _draw(rng: np.random.Generator, shape: Shape, entry: _Input, kind: str) -> Array:
+    if entry.dtype.kind == "U":
+        return kinds.texts(rng, shape, entry.words, kind, whole=entry.sentences)
     if np.issubdtype(entry.dtype, np.floating):
         with np.errstate(over="ignore", under="ignore"):
             return np.asarray(_KINDS[kind](rng, shape)).astype(entry.dtype)
@@ -148,17 +153,18 @@ def _without_default(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
 def _inputs(graph: onnx.GraphProto, values: Sequence[onnx.ValueInfoProto]) -> list[_Input] | None:
     """What is to be drawn for `values`; None where one cannot be drawn."""
     rows = _lookup_rows(graph)
+    words, sentences = kinds.vocabulary(graph), kinds.splits(graph)
     inputs = []
     for value in values:
-        kind = value.type.tensor_type
-        if not value.type.HasField("tensor_type") or not kind.HasField("shape"):
+        kind = kinds.tensor_type(value)
+        dtype = None if kind is None else kinds.dtype_of(kind)
+        if kind is None or dtype is None:
             return None
-        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))
-        if dtype.kind not in "fiub":
-            return None
-        dims = tuple(_dimension(dim) for dim in kind.shape.dim)
+        dims: tuple[int | str, ...] = tuple(_dimension(dim) for dim in kind.shape.dim)
+        if not kind.HasField("shape"):
+            dims = kinds.guessed_dims(graph, value.name)
         limit = 2 if dtype.kind == "b" else rows.get(value.name, 256 if dtype == np.uint8 else 2)
-        inputs.append(_Input(value.name, dtype, _with_channels(graph, value.name, dims), limit))
+        inputs.append(_Input(value.name, dtype, _with_channels(graph, value.name, dims), limit, words, sentences))
     return inputs
 
 

@@ -21,6 +21,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeticket import runtime
+from edgeticket.artifact import outputs
 from edgeticket.artifact.manifest import ProofInfo, Verdict
 from edgeticket.errors import InputError, ModelError
 from edgeticket.graph.proving import reference as float64
@@ -89,13 +90,13 @@ def prove_feeds(
     tally = Tally()
     try:
         yardstick = _yardstick(original, before, samples) if exact else Yardstick({}, {})
-        first = runtime.run(before, feeds[0])
-        if not same(first, runtime.run(before, feeds[0])):
+        first = outputs.run(before, feeds[0])
+        if not same(first, outputs.run(before, feeds[0])):
             return ProofInfo("not proved", "the original gives other outputs each time it runs (random operators)")
         for feed in feeds:
-            expected = runtime.run(before, feed)
+            expected = outputs.run(before, feed)
             try:
-                found = runtime.run(after, feed, list(expected))
+                found = outputs.run(after, feed, list(expected))
             except InputError as error:
                 return ProofInfo("refuted", f"the original runs, the exported model does not: {error}")
             tally.samples += float64.rows(feed)
@@ -160,7 +161,7 @@ def _yardstick(original: onnx.ModelProto, before: runtime.Session, samples: Sequ
     relative: dict[str, float] = {}
     absolute: dict[str, float] = {}
     for feed, exact in zip(samples, found.outputs, strict=True):
-        for name, array in runtime.run(before, feed).items():
+        for name, array in outputs.run(before, feed).items():
             wide = exact[name]
             if not is_float(array) or array.shape != wide.shape:
                 continue

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
+from edgeticket.artifact import checks
+
 Array = NDArray[np.generic]
 Feed = Mapping[str, Array]
 
@@ -43,7 +45,7 @@ def evaluate(model: onnx.ModelProto, feeds: Sequence[Feed]) -> Reference:
             warnings.simplefilter("ignore")  # overflow in an extreme sample is a result
             for feed in feeds:
                 arrays = evaluator.run(names, {name: _wide(array) for name, array in feed.items()})
-                results.append({name: np.asarray(array) for name, array in zip(names, arrays, strict=True)})
+                results.append(checks.flattened(dict(zip(names, arrays, strict=True))))
     except Exception as error:  # the evaluator raises what each of its hundreds of operators happens to raise
         text = " ".join(str(error).split())[:_LONGEST_REASON]
         return Reference(None, f"onnx's reference evaluator cannot run it ({type(error).__name__}: {text})")

@@ -9,8 +9,9 @@ from edgeticket.artifact import checks
 from edgeticket.artifact.golden import inputs_from_feeds, inputs_from_ticket
 from edgeticket.artifact.manifest import ProofInfo
 from edgeticket.errors import ModelError
-from edgeticket.graph.proving import probes, proof, reference
+from edgeticket.graph.proving import kinds, probes, proof, reference
 from edgeticket.graph.reading.source import Source, ports
+from edgeticket.graph.reading.validity import fault_of
 from edgeticket.ticket.record import Ticket
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -26,16 +27,19 @@ def prove_source(
 
     Raises:
         InputError: `shapes` names an input that the model does not have, or gives one an impossible dimension.
+        ModelError: the runtime cannot load the source, which breaks the standard.
     """
     if source.ticket is not None:
         return _over_test_set(source, source.ticket, exported, fp32)
     try:
         made = probes.probes(source.masked, shapes)
     except ModelError as error:  # operators that the runtime does not know: passed through, and said
+        if fault := fault_of(source.masked):
+            raise ModelError(f"{source.name}: no valid ONNX model: {fault}. Export it again.") from error
         return [], ProofInfo("not proved", str(error))
     if not made:
         reason = "no inputs could be made up for its free axes or types; give shapes with --input-shape NAME=1x3x32x32"
-        return [], ProofInfo("not proved", reason)
+        return [], ProofInfo("not proved", kinds.unmade(source.masked.graph) or reason)
     feeds = [dict(probe.feed) for probe in made]
     # Extreme inputs make no yardstick: where float32 flushes to zero, all of an output is its error.
     usual = [probe.feed for probe in made if probe.name.startswith("normal")]

@@ -8,11 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import onnx_ir as ir
-
 from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ProofError
 from edgeticket.graph import evaluate
+from edgeticket.graph.intermediate import to_ir
 from edgeticket.graph.layers import layer_weights
 from edgeticket.graph.passes.fold_constants import FOLDABLE, fold_constants
 from edgeticket.graph.passes.inline_functions import inline_functions
@@ -34,9 +33,8 @@ def _evaluated(model_bytes: bytes, where: str) -> tuple[dict[str, Array], frozen
     nonzeros of the layers' weights (of quantised ones: what differs from the zero point).
     """
     proto, _ = inline_functions(parse_model(model_bytes, where))
-    model = ir.from_proto(proto)
-    assert isinstance(model, ir.Model)
-    fold_constants(model)
+    model = to_ir(proto)
+    fold_constants(model, outputs=True)
     constants = {
         name: value.const_value.numpy()
         for name, value in model.graph.initializers.items()
