@@ -100,9 +100,9 @@ def by_size(head: str, cases: Iterable[Case]) -> str:
 
 
 def outcome(trial: Trial) -> tuple[str, str, str]:
-    """Read, proved, and the sizes, with the reason where the zeros stayed."""
-    stayed = f"; {trial.remarks[0]}" if trial.remarks and trial.ratio < PACKED else ""
-    return trial.read, trial.proved, trial.bytes + stayed
+    """Read, proved, and the sizes, with what was raised for it, or the reason where the zeros stayed."""
+    stayed = trial.remarks[:1] if trial.proof and trial.ratio < PACKED else ()
+    return trial.read, trial.proved, "; ".join([trial.bytes, *trial.raised, *stayed])
 
 
 PACKED = 1.5  # a file with 90 % zeros that did not even become so much smaller has a reason for it
@@ -117,8 +117,17 @@ def by_version(head: str, cases: Iterable[Case]) -> str:
 
 
 def span(names: list[str]) -> str:
-    """['7', '8', '9'] -> '7 to 9'; names that are no numbers stay."""
-    return f"{names[0]} to {names[-1]}" if len(names) > 2 and all(map(str.isdigit, names)) else ", ".join(names)
+    """['3', '4', '5', '8, by hand'] -> '3 to 5; 8, by hand': numbers that follow one another are drawn together."""
+    parts: list[str] = []
+    for index, name in enumerate(names):
+        follows = name.isdigit() and index > 0 and names[index - 1] == str(int(name) - 1)
+        if follows and " to " in parts[-1]:
+            parts[-1] = f"{parts[-1].split()[0]} to {name}"
+        elif follows:
+            parts[-1] = f"{parts[-1]} to {name}"
+        else:
+            parts.append(name)
+    return "; ".join(parts)
 
 
 def by_channels(cases: Iterable[Case]) -> str:

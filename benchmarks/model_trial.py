@@ -41,6 +41,7 @@ class Trial:
 
     size_bytes: of the model as given, with its external data; exported_bytes: of the artifact's model.
     removed: channels of the first layer that are gone.
+    raised: what was said of an older operator set or format.
     """
 
     size_bytes: int
@@ -50,6 +51,7 @@ class Trial:
     exported_bytes: int = 0
     removed: int = 0
     remarks: tuple[str, ...] = ()
+    raised: tuple[str, ...] = ()
 
     @property
     def read(self) -> str:
@@ -102,6 +104,7 @@ def tried(case: Case) -> Trial:
             exported_bytes=manifest.size_bytes,
             removed=0 if first is None else _shrunk(first.shape_before, first.shape_after),
             remarks=exported.content.remarks,
+            raised=tuple(str(note["sentence"]) for note in exported.content.passes if note["pass_name"] == "upgrade"),
         )
 
 

@@ -83,6 +83,5 @@ def test_what_stands_in_a_cell() -> None:
     assert short("word " * 50).endswith("word …")
     assert short("the model: ONNX Runtime 1.2.3 cannot load it: [Error] : 9") == "ONNX Runtime 1.2.3 cannot load it"
     assert grouped({"a": ("1",), "b": ("2",), "c": ("1",)}) == [(["a", "c"], ("1",)), (["b"], ("2",))]
-    assert make_models.span(["7", "8", "9"]) == "7 to 9"
-    assert make_models.span(["7", "8"]) == "7, 8"
-    assert make_models.span(["3, listed", "8, listed", "9"]) == "3, listed, 8, listed, 9"
+    assert make_models.span(["7", "8", "9", "27", "28"]) == "7 to 9; 27 to 28"
+    assert make_models.span(["3, listed", "4", "5", "8, listed"]) == "3, listed; 4 to 5; 8, listed"
