@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar, get_args
 
-from edgeticket import report
+from edgeticket import report, text
 from edgeticket.artifact import checks, parity
 from edgeticket.artifact.carried import carried_checks
 from edgeticket.artifact.folder import require_free, write_artifact
@@ -19,6 +19,7 @@ from edgeticket.artifact.golden import LoadedModel, record_outputs
 from edgeticket.artifact.labelled_slice import Slice, labelled_slice
 from edgeticket.artifact.manifest import GOLDEN, MANIFEST, MODEL, SLICE, Budget, GoldenInfo, Manifest, ProofInfo
 from edgeticket.errors import Exit, InputError, ProofError
+from edgeticket.graph.baseline import Baseline, dense_baseline, plainly, with_fixed_axes
 from edgeticket.graph.proving.rounding import relative_tolerances
 from edgeticket.graph.proving.source_proof import prove_source
 from edgeticket.graph.proving.stored_weights import check_stored_weights
@@ -29,7 +30,7 @@ from edgeticket.graph.simplify import Simplified, simplify
 from edgeticket.graph.smallest import functions_left_where_smaller
 from edgeticket.graph.storing import storage
 from edgeticket.graph.storing.encoding import Weights
-from edgeticket.measure import profile
+from edgeticket.measure import sides
 from edgeticket.report import Content, Score, view
 from edgeticket.tables import ShowsTable, Table
 from edgeticket.text import listing
@@ -89,14 +90,15 @@ class Converted:
     """The model after simplification, as it is stored, and serialised.
 
     `model` is the file to be exported, `fp32` the same network where some values are stored rounded, else None;
-    `dense` is the source with its dense weights.
+    `dense` is the dense network as its user would deploy it; `masked` the pruned one without what export does for it.
     """
 
     simplified: Simplified
     stored: storage.Stored
     model: bytes
     fp32: bytes | None
-    dense: bytes
+    dense: Baseline
+    masked: bytes | None  # None where the source may be pruned already, so that the dense one is it
     unchecked: tuple[str, ...]  # weights too large to be rebuilt outside the runtime
 
 
@@ -108,7 +110,7 @@ class Sealed:
     golden: GoldenInfo
     slice: Slice | None = None
     engine: parity.Parity | None = None
-    bench: profile.Profile | None = None
+    bench: sides.Sides | None = None
 
 
 def run(path: Path, out: Path | None, options: Options) -> Exported:
@@ -165,7 +167,8 @@ def _convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade
     rounded = any(tensor.rounded for tensor in stored.tensors)
     unchecked = check_stored_weights(model, simplified.layers, lossy=rounded)
     fp32 = serialize(simplified.model) if rounded else None
-    return Converted(simplified, stored, model, fp32, serialize(source.dense), unchecked)
+    masked = plainly(source, source.masked, removal=False) if source.ticket else None
+    return Converted(simplified, stored, model, fp32, dense_baseline(source), masked, unchecked)
 
 
 def _seal(source: Source, converted: Converted, feeds: list[checks.Feed], *, bench: bool) -> Sealed:
@@ -184,8 +187,9 @@ def _seal(source: Source, converted: Converted, feeds: list[checks.Feed], *, ben
     engine = parity.engine_parity(checks.Opened(about, {MODEL: converted.model, GOLDEN: golden.data}))
     timed = None
     if bench:
-        sparse = ("exported",) if engine.state == parity.RAN else ()
-        timed = profile.measure({"dense": converted.dense, "exported": converted.model}, golden.timed, sparse=sparse)
+        shapes = {name: array.shape for name, array in golden.timed.items()}
+        forms = {form.words: form.model for form in with_fixed_axes(converted.dense, source, shapes).forms}
+        timed = sides.measure(forms, converted.model, golden.timed, sparse=engine.state == parity.RAN)
     return Sealed(files, golden.about, cut, engine, timed)
 
 
@@ -197,7 +201,7 @@ def _manifest(source: Source, converted: Converted, sealed: Sealed, proved: Proo
         storage=options.storage,
         weights=options.weights,
         size_bytes=len(converted.model),
-        dense_size_bytes=len(converted.dense),
+        dense_size_bytes=len(converted.dense.smallest),
         inputs=inputs,
         outputs=outputs,
         preprocessing=source.ticket.record.input.preprocessing if source.ticket else None,
@@ -215,13 +219,12 @@ def _manifest(source: Source, converted: Converted, sealed: Sealed, proved: Proo
 
 def _content(source: Source, converted: Converted, sealed: Sealed, manifest: Manifest) -> Content:
     """What the report says."""
-    bench = sealed.bench
-    sizes = storage.sizes(converted.simplified.model)
+    bench = sealed.bench.profile if sealed.bench else None
     return Content(
         manifest=manifest,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         passes=tuple(asdict(note) for note in converted.simplified.notes),
-        sizes={**_with_gzip("original", converted.dense), **sizes, **_with_gzip("exported", converted.model)},
+        sizes=_sizes(converted),
         scores=_scores(source, sealed.slice),
         measurements=bench.measurements if bench else (),
         failures=bench.failures if bench else (),
@@ -230,7 +233,30 @@ def _content(source: Source, converted: Converted, sealed: Sealed, manifest: Man
         storage_notes=converted.stored.notes,
         engine=asdict(sealed.engine) if sealed.engine else None,
         names=parameter_names(source.masked, converted.simplified.model),
+        baseline=tuple(_baseline(source, converted, sealed.bench)),
     )
+
+
+def _sizes(converted: Converted) -> dict[str, int]:
+    """The bytes of every file the report compares: the dense network first, this artifact last."""
+    dense = converted.dense
+    found = _with_gzip("original", dense.smallest)
+    if dense.given is not None and dense.given != dense.smallest:
+        found |= _with_gzip("given", dense.given)
+    if converted.masked is not None:
+        found |= _with_gzip("masked", converted.masked)
+    return {**found, **storage.sizes(converted.simplified.model), **_with_gzip("exported", converted.model)}
+
+
+def _baseline(source: Source, converted: Converted, bench: sides.Sides | None) -> Iterator[str]:
+    """What the times of the exported file stand beside, and what was tried for it."""
+    if bench is not None and bench.forms:
+        name = "dense network" if source.ticket else "source"
+        tried = [f"{words}: {text.latency(ms)}" for words, ms in bench.forms.items() if words != bench.best]
+        also = f" It is the fastest of its forms on one thread ({'; '.join(tried)})." if tried else ""
+        yield f"The {name} stands here at its best: {bench.best}.{also}"
+    if converted.dense.caveat:
+        yield converted.dense.caveat
 
 
 def _with_gzip(name: str, data: bytes) -> dict[str, int]:

@@ -16,13 +16,14 @@ import pytest
 import sample_artifacts
 from onnx import numpy_helper
 
-from edgeticket import api, exporter
+from edgeticket import api, exporter, text
 from edgeticket.artifact import checks
 from edgeticket.artifact.manifest import TicketSource
 from edgeticket.errors import Exit, FolderError, InputError, IntegrityError, ModelError, ProofError
 from edgeticket.graph import evaluate
 from edgeticket.graph.proving import proof, reference
 from edgeticket.graph.storing import storage
+from edgeticket.report import view
 from edgeticket.ticket.metrics import METRICS
 from edgeticket.version import __version__
 
@@ -300,6 +301,41 @@ def test_the_report_measures_both_models(tmp_path: Path) -> None:
     }
     assert document["failures"] == []
     assert api.check(made.folder).exit_code == 0
+
+
+def test_a_dense_ticket_gains_nothing_in_any_line(tmp_path: Path) -> None:
+    """At a density of 100 % every figure of the exported file is the baseline's: nothing is shown as a gain."""
+    made = api.export(sample_artifacts.ticket(tmp_path / "ticket"), round=0)
+    content = made.content
+    assert made.manifest.size_bytes == made.manifest.dense_size_bytes
+    for ending in ("", ".gz"):
+        assert len({content.sizes[name + ending] for name in ("original", "masked", "dense", "exported")}) == 1
+    for what in ("latency", "load", "first-inference", "peak-memory"):
+        dense, here = content.measured(what, "dense"), content.measured(what, "exported")
+        assert dense is not None
+        assert here is not None
+        assert dense.samples == here.samples
+    cards = {card.label: card for card in view.cards(content)}
+    assert cards["Model file"].value == "same size"
+    assert "in gzip" in cards["Model file"].detail
+    dense_ms = content.measured("latency", "dense")
+    assert dense_ms is not None
+    shown = text.latency(dense_ms.median)
+    assert cards["Latency, one thread"].value == shown
+    once = "1.00 times as fast: it is the same file, measured once"
+    assert cards["Latency, one thread"].detail.startswith(f"dense {shown}: {once}")
+    if "Sparse engine" in cards and content.measured("latency", "exported", provider="sparse"):
+        assert "times as fast as dense on the CPU provider;" in cards["Sparse engine"].detail
+    sections = {section.title: section for section in view.sections(content)}
+    assert sections["Size"].table is not None
+    beside = {row[0]: row[2] for row in sections["Size"].table.rows}
+    assert {beside[name] for name in ("pruned, stored densely", "stored densely", "sparse initializer")} == {
+        "same size"
+    }
+    loading = sections["Loading and memory"].table
+    assert loading is not None
+    rows = {row[0]: row[1:] for row in loading.rows}
+    assert rows["dense"] == rows["exported"]
 
 
 @pytest.mark.parametrize("command", ["export", "check"])

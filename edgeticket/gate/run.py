@@ -14,7 +14,7 @@ from typing import Any
 from edgeticket import text
 from edgeticket.arguments import path_of
 from edgeticket.artifact import checks
-from edgeticket.gate import exact, memory
+from edgeticket.gate import baseline_form, exact, memory
 from edgeticket.gate.accuracy import Samples, judge_accuracy
 from edgeticket.gate.comparison import Comparison, Measured
 from edgeticket.gate.gate import SHOWN, Gate
@@ -64,6 +64,7 @@ def check(request: ComparisonRequest, watch: Watch = lambda *_: None, host: Host
     hot = any(conditions.THROTTLED in each.duel.dropped() for each in measured)
     remarks = conditions.remarks(run.about, load, run.about["cores"], dropped, throttled=hot)
     remarks += [sentence for each in measured for sentence in duel.used_summary(each.duel)]
+    remarks += baseline_form.remarks(baseline) if baseline is not None and not run.interrupted else []
     return Comparison(
         candidate.name,
         candidate.about(),

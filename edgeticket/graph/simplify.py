@@ -17,6 +17,7 @@ from edgeticket.graph.annotations import given_shapes, keep_shapes
 from edgeticket.graph.intermediate import give_back, to_ir, unreadable
 from edgeticket.graph.layers import layer_weights
 from edgeticket.graph.passes.canonicalise import canonicalise
+from edgeticket.graph.passes.drop_zero_states import drop_zero_states
 from edgeticket.graph.passes.flush_denormals import flush_denormals
 from edgeticket.graph.passes.fold_batchnorm import fold_batchnorm
 from edgeticket.graph.passes.fold_constants import fold_constants
@@ -38,6 +39,7 @@ READABLE: tuple[Pass, ...] = (
     lift_weights,
     fold_constants,
     fold_shapes,
+    drop_zero_states,
     canonicalise,
     fold_constants,
     remove_unused,
@@ -64,13 +66,16 @@ class Simplified:
     layers: tuple[LayerInfo, ...]
 
 
-def simplify(model: onnx.ModelProto, *, upgrade_opset: bool = False, inline: bool = True) -> Simplified:
+def simplify(
+    model: onnx.ModelProto, *, upgrade_opset: bool = False, inline: bool = True, removal: bool = True
+) -> Simplified:
     """Fold, flush and remove what is dead. The argument is not changed; the same model gives the same bytes.
 
     Inputs and outputs keep their names and shapes, and inner values the shapes that the file gives them, but for the
     axes from which channels were removed.
     `upgrade_opset` converts an operator set below 11 also where operators may come to mean another thing. Without
-    `inline`, model-local functions stay, and nobody looks into them.
+    `inline`, model-local functions stay, and nobody looks into them. Without `removal` dead units stay: what a network
+    gains without any pruning.
 
     Raises:
         ModelError: the graph cannot be read into an intermediate representation.
@@ -86,7 +91,7 @@ def simplify(model: onnx.ModelProto, *, upgrade_opset: bool = False, inline: boo
         notes.append(Note("simplify", 0, f"{UNCHANGED}: opset {version} is not one of those known ({known})"))
         return _untouched(proto, notes)
     try:
-        layers = _passes(work, notes)
+        layers = _passes(work, notes, removal)
         return Simplified(_to_proto(work), _merged(notes), layers)
     except Exception as error:  # a graph we have never seen must not keep anyone from exporting it
         reason = f"a pass failed on this graph ({type(error).__name__}: {str(error)[:200]})"
@@ -108,7 +113,7 @@ def _untouched(proto: onnx.ModelProto, notes: list[Note]) -> Simplified:
     return Simplified(proto, tuple(notes), _plan(survey, survey))
 
 
-def _passes(work: ir.Model, notes: list[Note]) -> tuple[LayerInfo, ...]:
+def _passes(work: ir.Model, notes: list[Note], removal: bool) -> tuple[LayerInfo, ...]:
     strip_debugging(work)
     given = given_shapes(work.graph)
     unnamed, declared = name_dimensions(work), [output.shape for output in work.graph.outputs]
@@ -118,8 +123,9 @@ def _passes(work: ir.Model, notes: list[Note]) -> tuple[LayerInfo, ...]:
     before = _survey(work)
     notes += _left_alone(work)
     for run in SMALLER:
-        forget_names(work.graph)
-        notes += run(work)
+        if removal or run is not remove_dead:
+            forget_names(work.graph)
+            notes += run(work)
     layers = _plan(before, _survey(work))
     if layers and all(layer.nonzeros_before == _size(layer.shape_before) for layer in layers):
         notes.append(Note("simplify", 0, NO_ZEROS))

@@ -35,6 +35,7 @@ class Content:
     is what parity.py found (state, sentence, claimed, nodes, max_abs_delta, tolerance, within), None without golden
     inputs. `storage_notes` are those of the remarks that say what the storage declined. `names` gives the network's own
     name of a tensor, where the file's is one that an exporter made up.
+    `baseline` says in sentences what the dense network is that stands beside, and what was tried for it.
     """
 
     manifest: Manifest
@@ -49,6 +50,7 @@ class Content:
     storage_notes: tuple[str, ...] = ()
     engine: Mapping[str, Any] | None = None
     names: Mapping[str, str] = field(default_factory=dict)
+    baseline: tuple[str, ...] = ()
 
     def parameter(self, tensor: str) -> str:
         """The network's own name of a tensor of the file."""
