@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from model_kinds import FIRST, IN, LAST, MATRICES, OUT
 from model_trial import Case
-from model_types import matrices, model, node, plain, value
+from model_types import SIZES, matrices, model, node, plain, value
 from onnx import TensorProto, helper, numpy_helper
 
 
@@ -20,6 +20,7 @@ def containers() -> Iterator[Case]:
     yield Case("Loop, weights in its body", loop())
     yield Case("Scan, weights in its body", scan())
     yield Case("weights in Constant nodes", constant_nodes())
+    yield Case("two weights that are equal", equal())
     yield Case("weights that nodes compute from small constants", computed())
     yield Case("a function of the model", function())
     yield Case("external data beside the model", plain(), external)
@@ -78,6 +79,12 @@ def constant_nodes() -> onnx.ModelProto:
     """Weights as attributes of nodes, as older exporters write them."""
     made = [node("Constant", [], [name], value=numpy_helper.from_array(array)) for name, array in MATRICES.items()]
     return model([*made, *matrices()], {}, IN, OUT)
+
+
+def equal() -> onnx.ModelProto:
+    """The network, and beside it a product with a copy of its first matrix."""
+    ends = IN, [*OUT, value("z", ("n", SIZES[1]))]
+    return model([*matrices(), node("MatMul", ["x", "copy"], ["z"])], {**MATRICES, "copy": MATRICES["a"].copy()}, *ends)
 
 
 def computed() -> onnx.ModelProto:
