@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, get_args
 
@@ -20,8 +21,7 @@ from edgeticket.artifact.labelled_slice import Slice, labelled_slice
 from edgeticket.artifact.manifest import GOLDEN, MANIFEST, MODEL, SLICE, Budget, GoldenInfo, Manifest, ProofInfo
 from edgeticket.errors import Exit, InputError, ProofError
 from edgeticket.graph.baseline import Baseline, dense_baseline, plainly, with_fixed_axes
-from edgeticket.graph.proving.rounding import relative_tolerances
-from edgeticket.graph.proving.source_proof import prove_source
+from edgeticket.graph.proving.source_proof import SourceProof, prove_source
 from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.reading.naming import parameter_names
 from edgeticket.graph.reading.source import Source, ports, read_source, stamp
@@ -29,7 +29,7 @@ from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified, simplify
 from edgeticket.graph.smallest import functions_left_where_smaller
 from edgeticket.graph.storing import storage
-from edgeticket.graph.storing.encoding import Weights
+from edgeticket.graph.storing.encoding import WEIGHTS, Weights
 from edgeticket.measure import sides
 from edgeticket.report import Content, Score, view
 from edgeticket.tables import ShowsTable, Table
@@ -124,13 +124,14 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
     folder = out or source.default_out
     require_free(folder)
     converted = _convert(source, kind, weights, upgrade_opset=options.upgrade_opset)
-    feeds, proof = prove_source(source, converted.model, converted.fp32, options.input_shapes)
+    proved = prove_source(source, converted.simplified, converted.model, converted.fp32, options.input_shapes)
+    proof = proved.info
     if proof.verdict == "refuted":
         raise ProofError(f"{path}: {proof.reason}; nothing was written. Please report this model")
     if proof.verdict == "not proved":
         sealed = Sealed({}, GoldenInfo.none())
     else:
-        sealed = _seal(source, converted, feeds, bench=options.bench)
+        sealed = _seal(source, converted, proved, bench=options.bench)
     content = _content(source, converted, sealed, _manifest(source, converted, sealed, proof, options))
     files = {
         **sealed.files,
@@ -165,23 +166,23 @@ def _convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade
         stamp(each, source.stamp)
     model = stored.serialized()
     rounded = any(tensor.rounded for tensor in stored.tensors)
-    unchecked = check_stored_weights(model, simplified.layers, lossy=rounded)
+    encoded = {t.name: kind for t in stored.tensors if t.rounded for kind in WEIGHTS if t.weights == kind}
+    unchecked = check_stored_weights(model, simplified.layers, planned=simplified.model, encoded=encoded, lossy=rounded)
     fp32 = serialize(simplified.model) if rounded else None
     masked = plainly(source, source.masked, removal=False) if source.ticket else None
     return Converted(simplified, stored, model, fp32, dense_baseline(source), masked, unchecked)
 
 
-def _seal(source: Source, converted: Converted, feeds: list[checks.Feed], *, bench: bool) -> Sealed:
+def _seal(source: Source, converted: Converted, proved: SourceProof, *, bench: bool) -> Sealed:
     """Record golden outputs and a ticket's labelled slice, hold the engine to them, and time it where `bench`."""
     inputs, outputs = ports(source.masked)
     exported = LoadedModel.load(converted.model)
-    shares = relative_tolerances(converted.simplified.model, feeds[0])
-    golden = record_outputs(exported, shares, inputs, feeds)
+    golden = record_outputs(exported, proved.yardstick.atol, inputs, proved.feeds)
     files = {GOLDEN: golden.data}
     cut = None
     if source.ticket is not None:
         masked = LoadedModel.load(serialize(source.masked))
-        cut = labelled_slice(source.ticket, exported, masked, shares[outputs[0].name])
+        cut = labelled_slice(source.ticket, exported, masked, partial(proved.yardstick.atol, outputs[0].name))
         files |= {SLICE: cut.data} if cut.data is not None else {}
     about = {"golden": asdict(golden.about), "inputs": [asdict(port) for port in inputs]}
     engine = parity.engine_parity(checks.Opened(about, {MODEL: converted.model, GOLDEN: golden.data}))

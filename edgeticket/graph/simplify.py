@@ -5,8 +5,8 @@ Exact in real arithmetic for finite inputs; weights are computed in float64 and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import onnx
 import onnx_ir as ir
@@ -29,7 +29,7 @@ from edgeticket.graph.passes.remove_dead import remove_dead
 from edgeticket.graph.passes.remove_unused import remove_unused
 from edgeticket.graph.shapes import infer_shapes, name_dimensions, unname_dimensions
 from edgeticket.graph.upgrade import upgrade
-from edgeticket.graph.values import forget_names, is_constant, opset
+from edgeticket.graph.values import Array, forget_names, is_constant, opset, settle
 from edgeticket.text import listing
 
 Pass = Callable[[ir.Model], list[Note]]
@@ -59,11 +59,15 @@ OLDEST_OPSET = 7  # before it, broadcasting, Dropout and BatchNormalization mean
 
 @dataclass(frozen=True)
 class Simplified:
-    """The smaller model, what each pass did or declined, and the plan for each weight."""
+    """The smaller model, what each pass did or declined, and the plan for each weight.
+
+    `unrounded` holds, by name, the float64 numbers of which the model's constants are the rounding, where they differ.
+    """
 
     model: onnx.ModelProto
     notes: tuple[Note, ...]
     layers: tuple[LayerInfo, ...]
+    unrounded: Mapping[str, Array] = field(default_factory=dict)
 
 
 def simplify(
@@ -91,8 +95,8 @@ def simplify(
         notes.append(Note("simplify", 0, f"{UNCHANGED}: opset {version} is not one of those known ({known})"))
         return _untouched(proto, notes)
     try:
-        layers = _passes(work, notes, removal)
-        return Simplified(_to_proto(work), _merged(notes), layers)
+        layers, unrounded = _passes(work, notes, removal)
+        return Simplified(_to_proto(work), _merged(notes), layers, unrounded)
     except Exception as error:  # a graph we have never seen must not keep anyone from exporting it
         reason = f"a pass failed on this graph ({type(error).__name__}: {str(error)[:200]})"
         return _untouched(proto, [*inlined, Note("simplify", 0, f"{UNCHANGED}: {reason}; please report it")])
@@ -113,7 +117,7 @@ def _untouched(proto: onnx.ModelProto, notes: list[Note]) -> Simplified:
     return Simplified(proto, tuple(notes), _plan(survey, survey))
 
 
-def _passes(work: ir.Model, notes: list[Note], removal: bool) -> tuple[LayerInfo, ...]:
+def _passes(work: ir.Model, notes: list[Note], removal: bool) -> tuple[tuple[LayerInfo, ...], dict[str, Array]]:
     strip_debugging(work)
     given = given_shapes(work.graph)
     unnamed, declared = name_dimensions(work), [output.shape for output in work.graph.outputs]
@@ -126,6 +130,7 @@ def _passes(work: ir.Model, notes: list[Note], removal: bool) -> tuple[LayerInfo
         if removal or run is not remove_dead:
             forget_names(work.graph)
             notes += run(work)
+    unrounded = settle(work)
     layers = _plan(before, _survey(work))
     if layers and all(layer.nonzeros_before == _size(layer.shape_before) for layer in layers):
         notes.append(Note("simplify", 0, NO_ZEROS))
@@ -134,7 +139,7 @@ def _passes(work: ir.Model, notes: list[Note], removal: bool) -> tuple[LayerInfo
     unname_dimensions(unnamed)
     for output, shape in zip(work.graph.outputs, declared, strict=True):
         output.shape = shape
-    return layers
+    return layers, unrounded
 
 
 def _names_of(unnamed: list[tuple[ir.Value, ir.Shape]]) -> Iterator[str]:

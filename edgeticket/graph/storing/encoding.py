@@ -94,6 +94,11 @@ class Encoded:
             stored |= np.signbit(self.codes)
         return np.flatnonzero(stored)
 
+    def decoded(self) -> Float32:
+        """The float32 numbers that a file rebuilds from the codes."""
+        numbers: Float32 = self.codes.astype(np.float32).reshape(self.shape)
+        return numbers if self.scale is None else numbers * self.scale.astype(np.float32)
+
     @cached_property
     def _stream(self) -> tuple[int, int, int]:
         positions = self.positions
