@@ -100,7 +100,8 @@ def kinds() -> Iterator[Case]:
     yield Case("int64 input that reads a table", embedding(TensorProto.INT64))
     yield Case("boolean mask as input", masked())
     yield Case("uint8 image as input", bytes_in())
-    yield Case("strings as input", strings())
+    yield Case("strings as input (LabelEncoder)", strings())
+    yield Case("strings as input (OneHotEncoder)", categories())
     yield Case(
         "class numbers as output (ArgMax)",
         model(
@@ -164,6 +165,13 @@ def strings() -> onnx.ModelProto:
         [value("words", ("n",), TensorProto.STRING)],
         OUT,
     )
+
+
+def categories() -> onnx.ModelProto:
+    """Words of known categories, as scikit-learn's converters encode them: any other word is an error."""
+    words = [f"word {number}" for number in range(FIRST)]
+    encoder = node("OneHotEncoder", ["words"], ["x"], domain="ai.onnx.ml", cats_strings=words, zeros=0)
+    return model([encoder, *matrices()], MATRICES, [value("words", ("n",), TensorProto.STRING)], OUT)
 
 
 def labels() -> onnx.ModelProto:

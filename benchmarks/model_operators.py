@@ -72,7 +72,7 @@ class Draft:
 
     def version(self) -> tuple[int, int]:
         """An operator set that has all operators, 20 unless one is younger, and its format."""
-        own = {each.op_type for each in self.nodes}
+        own = {each.op_type for each in self.nodes if not each.domain}
         opset = next(opset for opset in range(20, 99) if all(onnx.defs.has(kind, opset, "") for kind in own))
         return opset, 9 if opset == 20 else 10
 
@@ -168,6 +168,13 @@ def attention(d: Draft) -> str:
     return str(d.op("MatMul", d.op("Softmax", scores, axis=-1), values))
 
 
+def foreign(d: Draft) -> str:
+    """The input comes through an operator of another domain, behind which shape inference knows no ranks."""
+    d.nodes[0].input[0] = "scaled"
+    d.nodes.insert(0, node("Scaler", ["x"], ["scaled"], domain="ai.onnx.ml", offset=[0.5] * 3, scale=[2.0] * 3))
+    return d.read(d.op("Relu", d.h))
+
+
 def recurrent(kind: str, gates: int) -> Build:
     """A recurrent layer that reads the channels as its inputs."""
 
@@ -195,6 +202,7 @@ OTHERS: dict[str, tuple[int, Build]] = {
     "ConvTranspose": (4, transposed),
     "Gemm": (2, lambda d: d.flat(d.op("Relu", d.h), CHANNELS)),
     "MatMul (2 axes)": (2, lambda d: d.read(d.h)),
+    "MatMul (behind another domain's operator)": (2, foreign),
     "MatMul (3 axes)": (3, lambda d: d.read(d.h)),
     "MatMul (attention)": (3, attention),
     "Concat": (4, lambda d: d.read(d.op("Concat", d.h, "x", axis=1), CHANNELS + 3)),

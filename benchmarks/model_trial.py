@@ -12,9 +12,9 @@ from typing import Any
 import onnx
 
 from edgeticket import api
-from edgeticket.artifact.manifest import ProofInfo
+from edgeticket.artifact.manifest import GraphProof, ProofInfo
 from edgeticket.errors import EdgeticketError
-from edgeticket.text import size
+from edgeticket.text import listing, size
 
 Writer = Callable[[onnx.ModelProto, Path], None]
 LONGEST = 110  # letters of a sentence in a cell
@@ -67,7 +67,7 @@ class Trial:
             return f"the artifact's own check says {self.verdict}"
         if not self.proof.proved:
             return f"{self.proof.verdict}: {short(self.proof.reason)}"
-        return "yes" if self.proof.float64_error is not None else "in float32 alone"
+        return in_double(self.proof.in_float64)
 
     @property
     def bytes(self) -> str:
@@ -80,6 +80,13 @@ class Trial:
     def ratio(self) -> float:
         """How many times smaller the file became."""
         return self.size_bytes / self.exported_bytes
+
+
+def in_double(graph: GraphProof | None) -> str:
+    """Whether the graph was proved in float64, whole or in part."""
+    if graph is None or graph.verdict != "proved":
+        return "in float32 alone"
+    return f"yes, {listing(sorted(graph.in_float32))} in float32" if graph.in_float32 else "yes"
 
 
 def tried(case: Case) -> Trial:

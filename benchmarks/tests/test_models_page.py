@@ -14,7 +14,7 @@ import pytest
 from model_trial import Case, Trial, grouped, short, tried
 from onnx import numpy_helper
 
-from edgeticket.artifact.manifest import ProofInfo
+from edgeticket.artifact.manifest import GraphProof, ProofInfo
 from edgeticket.graph.channels.rules import RULES
 
 ROOT = Path(__file__).parents[2]
@@ -71,10 +71,14 @@ def test_what_no_user_should_see_is_named(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_what_the_artifact_says_of_itself_counts() -> None:
-    proof = ProofInfo("proved", "no output moved", float64_error=0.0)
-    assert Trial(1, proof=proof, verdict="pass", exported_bytes=1).proved == "yes"
-    assert Trial(1, proof=proof, verdict="regression", exported_bytes=1).proved.endswith("says regression")
-    assert Trial(1, proof=ProofInfo("proved", ""), verdict="pass", exported_bytes=1).proved == "in float32 alone"
+    def said(verdict: str, graph: GraphProof | None) -> str:
+        proof = ProofInfo("proved", "no output moved", in_float64=graph)
+        return Trial(1, proof=proof, verdict=verdict, exported_bytes=1).proved
+
+    assert said("pass", GraphProof("proved", "")) == "yes"
+    assert said("pass", GraphProof("proved", "", in_float32=("QLinearMatMul",))) == "yes, QLinearMatMul in float32"
+    assert said("pass", GraphProof("not proved", "")) == said("pass", None) == "in float32 alone"
+    assert said("regression", GraphProof("proved", "")) == "the artifact's own check says regression"
 
 
 def test_what_stands_in_a_cell() -> None:
