@@ -168,10 +168,20 @@ def strings() -> onnx.ModelProto:
 
 
 def categories() -> onnx.ModelProto:
-    """Words of known categories, as scikit-learn's converters encode them: any other word is an error."""
-    words = [f"word {number}" for number in range(FIRST)]
-    encoder = node("OneHotEncoder", ["words"], ["x"], domain="ai.onnx.ml", cats_strings=words, zeros=0)
-    return model([encoder, *matrices()], MATRICES, [value("words", ("n",), TensorProto.STRING)], OUT)
+    """Three categories in a column that scikit-learn's ColumnTransformer picks: any other word is an error."""
+    encoder = node(
+        "OneHotEncoder", ["column"], ["wide"], domain="ai.onnx.ml", cats_strings=["red", "green", "blue"], zeros=0
+    )
+    nodes = [
+        node("Gather", ["words", "first"], ["column"], axis=1),
+        encoder,
+        node("Reshape", ["wide", "shape"], ["codes"]),
+        node("Concat", ["codes", "numbers"], ["x"], axis=1),
+        *matrices(),
+    ]
+    constants = {"first": np.array([0]), "shape": np.array([-1, 3]), **MATRICES}
+    inputs = [value("words", ("n", 1), TensorProto.STRING), value("numbers", ("n", FIRST - 3))]
+    return model(nodes, constants, inputs, OUT)
 
 
 def labels() -> onnx.ModelProto:
