@@ -8,7 +8,7 @@ import pytest
 from nets import Net, ops, same, sentences, shapes, zero_rows
 from onnx import TensorProto, helper
 
-from edgeticket.graph.channels.linear import matmul
+from edgeticket.graph.channels.layers import matmul
 from edgeticket.graph.channels.state import State
 from edgeticket.graph.simplify import simplify
 from edgeticket.graph.values import shape_of

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
-import onnx_ir as ir
 
-from edgeticket.graph.channels.groups import groups_of
+from edgeticket.graph.channels.grid import compact
 from edgeticket.graph.channels.liveness import Liveness
-from edgeticket.graph.channels.state import State
-from edgeticket.graph.values import attribute, change_constant, owned, set_attribute
+from edgeticket.graph.channels.state import Bools, Cut, State
+from edgeticket.graph.values import Array, change_constant, owned
 
 
 @dataclass(frozen=True)
@@ -30,35 +28,36 @@ def cut_dead_channels(state: State) -> CutChannels:
         dead = int(np.count_nonzero(~liveness.keep(linear.result.units)))
         if dead and linear.weight.name:
             lost[linear.weight.name] = dead
-    gone: dict[tuple[ir.Node, int, int], list[int]] = {}
-    for group in groups_of(state):
-        if not liveness.needs(group.unit):
-            for member in group.members:
-                gone.setdefault((member.node, member.place, member.axis), []).extend(member.indices)
-    for (node, place, axis), indices in gone.items():
-        if liveness.empty(node.outputs[0]):
-            continue  # the node is dropped as a whole
-        change_constant(owned(node, place), partial(np.delete, obj=indices, axis=axis))
-    _shrink_groups(state, liveness)
-    dropped = [_drop_operands(node, liveness) for node in state.followed if node.op_type == "Concat"]
-    return CutChannels(bool(gone) or any(dropped), lost)
+    dropped = {node for node in state.followed if node.outputs and liveness.dropped(node)}
+    changed = bool(lost)
+    for cut in state.cuts:
+        kept = liveness.keep(cut.units)
+        if kept.all():
+            continue
+        changed = True
+        if cut.node not in dropped and kept.any():  # else the node or the operand goes as a whole
+            _apply(cut, kept)
+    if changed:
+        for fix in state.fixes:
+            if fix.node not in dropped:
+                fix.change(liveness.keep)
+    return CutChannels(changed, lost)
 
 
-def _shrink_groups(state: State, liveness: Liveness) -> None:
-    """A depthwise layer has as many groups as channels are left."""
+def _apply(cut: Cut, kept: Bools) -> None:
+    def left(array: Array) -> Array:
+        return compact(array, cut.axes, kept, cut.ragged)
+
+    change_constant(owned(cut.node, cut.index), left)
+
+
+def barriers(state: State) -> dict[str, int]:
+    """Constant channels of layers that stay only because an operator needs them: operator -> how many."""
+    kept: dict[str, int] = {}
+    held = {state.find(unit): reader for unit, reader in state.pinned.items()}
     for linear in state.linears:
-        if linear.depthwise and attribute(linear.node, "group", 1) > 1:
-            kept = int(np.count_nonzero(liveness.keep(linear.source.units)))
-            if kept:
-                set_attribute(linear.node, "group", kept)
-
-
-def _drop_operands(node: ir.Node, liveness: Liveness) -> bool:
-    """A Concat goes on without the operands of which nothing stays."""
-    operands = [value for value in node.inputs if value is None or not liveness.empty(value)]
-    if len(operands) == len(node.inputs) or not operands:
-        return False
-    for index in range(len(node.inputs)):
-        node.replace_input_with(index, operands[index] if index < len(operands) else None)
-    node.resize_inputs(len(operands))
-    return True
+        constants = ~np.isnan(linear.result.constant)
+        for unit in state.roots(linear.result.units[constants]).tolist():
+            if unit in held:
+                kept[held[unit]] = kept.get(held[unit], 0) + 1
+    return kept
