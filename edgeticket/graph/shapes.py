@@ -115,7 +115,16 @@ def _computed(node: ir.Node, depth: int) -> Vector | None:
         return _slice(node, depth - 1)
     if node.op_type in _ARITHMETIC:
         return _arithmetic(node, depth - 1)
-    return None
+    return _where(node, depth - 1) if node.op_type == "Where" else None
+
+
+def _where(node: ir.Node, depth: int) -> Vector | None:
+    """Entries that a constant condition chooses."""
+    chosen = constant(node.inputs[0])
+    left, right = vector(node.inputs[1], depth), vector(node.inputs[2], depth)
+    if chosen is None or left is None or right is None or not chosen.size == len(left) == len(right):
+        return None
+    return tuple(a if yes else b for yes, a, b in zip(chosen.reshape(-1), left, right, strict=True))
 
 
 def _unknown(value: ir.Value) -> Vector | None:
@@ -164,7 +173,8 @@ def _arithmetic(node: ir.Node, depth: int) -> Vector | None:
     left, right = vector(node.inputs[0], depth), vector(node.inputs[1], depth)
     if left is None or right is None or (len(left) != len(right) and 1 not in (len(left), len(right))):
         return None
-    pairs = list(zip(left * (len(right) if len(left) == 1 else 1), right * (len(left) if len(right) == 1 else 1)))
+    width = max(len(left), len(right))
+    pairs = list(zip(left * (width // len(left)), right * (width // len(right)), strict=True)) if left and right else []
     numbers = [(a, b) for a, b in pairs if isinstance(a, int) and isinstance(b, int)]
     if len(numbers) != len(pairs) or (node.op_type == "Div" and any(a < 0 or b < 1 for a, b in numbers)):
         return None

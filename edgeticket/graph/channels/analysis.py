@@ -24,6 +24,7 @@ def analyse(model: ir.Model) -> State:
         if rule is not None and rule(state, node):
             state.followed.add(node)
             continue
+        state.bar(node)
         for value in node.inputs:
             state.pin(value)
         for value in node.outputs:

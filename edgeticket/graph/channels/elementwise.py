@@ -133,8 +133,9 @@ def _annotate(node: ir.Node) -> None:
     output, value = node.outputs[0], node.inputs[0]
     if output.shape is None and len(node.inputs) == 1 and value is not None:
         output.shape = value.shape
-    if output.dtype is None and node.op_type in _NUMBERS and node.op_type != "Cast" and value is not None:
-        output.dtype = value.dtype
+    known = None if value is None else value.dtype
+    if output.dtype is None and known is not None and node.op_type in _NUMBERS and node.op_type != "Cast":
+        output.dtype = known
 
 
 def length_behind(value: ir.Value, behind: int) -> int | None:

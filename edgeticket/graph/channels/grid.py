@@ -22,8 +22,7 @@ Bools = NDArray[np.bool_]
 
 def along(mask: Bools, axis: int) -> Bools:
     """Which indices of one axis hold anything: [size of the axis]."""
-    found: Bools = mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis))
-    return found
+    return np.asarray(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
 
 
 def box(sides: list[Bools]) -> Bools:

@@ -14,6 +14,7 @@ from edgeticket.graph.channels.state import (
     Channels,
     Cut,
     Fix,
+    Floats,
     Grid,
     Keep,
     Linear,
@@ -47,7 +48,8 @@ def conv(state: State, node: ir.Node) -> bool:
         return False
     inputs, outputs = (groups * weight.shape[1], weight.shape[0])[:: 1 if out_first else -1]
     bias = bias_of(node, outputs)
-    if bias is None:
+    alone = len(kernel.uses()) == 1
+    if bias is None or (1 < groups < inputs and not alone):
         return False
     source = state.read(image, (1,), (inputs,))
     units = _result(state, source.units, groups, outputs)
@@ -130,9 +132,14 @@ def _finish(state: State, draft: Linear, bias: Floats) -> bool:
     if output.shape is None and weight is not None:  # behind an operator that shape inference does not know
         rank = rank_of(draft.node.inputs[0 if draft.node.op_type != "MatMul" else _moving(draft.node)]) or weight.ndim
         output.shape = ir.Shape([result.count if axis == result.axes[0] else None for axis in range(rank)])
-    if output.dtype is None:
+    if output.dtype is None and draft.weight.dtype is not None:
         output.dtype = draft.weight.dtype
-    state.linears.append(replace(draft, result=result, used=flow.used))
+    layer = replace(draft, result=result, used=flow.used)
+    state.linears.append(layer)
+    if len(layer.weight.uses()) > 1:
+        first = state.shared.setdefault(layer.weight, layer)
+        state.tie(first.source.units, layer.source.units)
+        state.tie(first.result.units, layer.result.units)
     return True
 
 

@@ -19,6 +19,7 @@ from edgeticket.graph.channels.state import Bools, Floats, Linear, State
 from edgeticket.graph.values import (
     HALF_AND_SINGLE,
     Array,
+    attribute,
     constant,
     exact,
     new_constant,
@@ -28,16 +29,20 @@ from edgeticket.graph.values import (
     to_dtype,
 )
 
+_SHARED_ATTRIBUTES = ("group", "transB", "alpha", "beta")
 _ROUNDED_ONCE = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def own_weight(state: State, node: ir.Node, index: int = 1) -> Array | None:
-    """The weight at an input, 1 in most layers, if it may be rewritten; None, with a sentence, if not."""
+    """The weight at an input, 1 in most layers, if it may be rewritten; None, with a sentence, if not.
+
+    Layers that share it, such as the heads of a detector at several scales, must all be of the same kind.
+    """
     weight = node.inputs[index] if len(node.inputs) > index else None
     array = constant(weight)
     if weight is None or array is None:
         return None
-    if len(weight.uses()) != 1 or weight.is_graph_output():
+    if weight.is_graph_output() or weight in state.barred or not _alike(state, node, index, weight):
         state.decline("their weight is shared with another reader", weight.name)
         return None
     if array.dtype != np.float64 and array.dtype not in HALF_AND_SINGLE:
@@ -47,6 +52,18 @@ def own_weight(state: State, node: ir.Node, index: int = 1) -> Array | None:
         state.decline("their weights are not all finite", weight.name)
         return None
     return array
+
+
+def _alike(state: State, node: ir.Node, index: int, weight: ir.Value) -> bool:
+    """Do all readers of the weight use it in the same way? Then they keep the same channels."""
+    return all(
+        use.idx == index
+        and use.node.graph is state.graph
+        and use.node.op_type == node.op_type
+        and use.node.domain == node.domain
+        and all(attribute(use.node, name, None) == attribute(node, name, None) for name in _SHARED_ATTRIBUTES)
+        for use in weight.uses()
+    )
 
 
 def may_round(array: Array) -> bool:

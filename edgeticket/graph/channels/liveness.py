@@ -43,12 +43,13 @@ class Liveness:
 
     def dropped(self, node: ir.Node) -> bool:
         """Nothing of what the node makes stays."""
-        return all(self.empty(output) for output in node.outputs if output in self._state.channels)
+        made = [output for output in node.outputs if output in self._state.channels]
+        return bool(made) and all(self.empty(output) for output in made)
 
     def _spread(self) -> None:
         changed = True
         while changed:
-            before = np.count_nonzero(self._live)
+            before = int(np.count_nonzero(self._live))
             for needs in reversed(self._state.needs):
                 self._live[self._roots[needs.source[self.keep(needs.result)]]] = True
             for linear in reversed(self._state.linears):
@@ -56,20 +57,18 @@ class Liveness:
             if self._boxed:
                 for grid in self._state.grids:
                     self._close(grid)
-            changed = np.count_nonzero(self._live) > before
+            changed = int(np.count_nonzero(self._live)) > before
 
     def _read(self, linear: Linear) -> None:
         """What a result that stays is computed from stays."""
         assert linear.used is not None
-        groups, outputs, inputs = linear.used.shape
+        groups, outputs, _ = linear.used.shape
         missing = ~self.keep(linear.source.units)
         if not missing.any():
             return
         stays = self.keep(linear.result.units).reshape(groups, outputs)
-        if groups == 1:
-            needed = linear.used[:, stays[0]].any(axis=1)
-        else:
-            needed = (linear.used & stays[..., None]).any(axis=1)
+        rows = linear.used[:, stays[0]] if groups == 1 else linear.used & stays[..., None]
+        needed = rows.any(axis=1)
         self._live[self._roots[linear.source.units[needed.reshape(-1) & missing]]] = True
 
     def _close(self, grid: Grid) -> None:

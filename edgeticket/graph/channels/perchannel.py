@@ -1,4 +1,4 @@
-"""Rules for operators that treat each channel by itself: normalisation, pooling, reductions, softmax along other axes."""
+"""Rules for operators that treat each channel by itself: normalisation, pooling, reductions, softmax elsewhere."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from functools import partial
 import numpy as np
 import onnx_ir as ir
 
-from edgeticket.graph.channels.state import Channels, Cut, Fix, Keep, State, Units, rank_of
+from edgeticket.graph.channels.state import Bools, Channels, Cut, Fix, Grid, Keep, Needs, State, Units, rank_of
 from edgeticket.graph.values import attribute, constant, exact, set_attribute
+
+_SUMS = ("ReduceL1", "ReduceL2", "ReduceSum", "ReduceSumSquare")
 
 
 def batch_normalization(state: State, node: ir.Node) -> bool:
@@ -119,7 +121,7 @@ def reduce(state: State, node: ir.Node) -> bool:
         return False
     reduced = {axis % rank for axis in axes}
     if reduced & set(source.axes):
-        return False
+        return _sum(state, node, source, reduced)
     kept = source.constant
     if node.op_type not in ("ReduceMean", "ReduceMax", "ReduceMin"):
         kept = np.where((kept == 0) & (node.op_type not in ("ReduceLogSum", "ReduceLogSumExp")), 0.0, np.nan)
@@ -129,6 +131,35 @@ def reduce(state: State, node: ir.Node) -> bool:
     ragged = None if source.ragged is None else moved[source.ragged]
     state.write(node.outputs[0], tuple(moved.values()), source.units, kept, ragged)
     return True
+
+
+def _sum(state: State, node: ir.Node, source: Channels, reduced: set[int]) -> bool:
+    """A sum over channels: those that are 0 add nothing."""
+    if node.op_type not in _SUMS or (set(source.axes) - reduced and source.axes[-1:] != (max(reduced),)):
+        return False
+    rest = tuple(axis for axis in source.axes if axis not in reduced)
+    if len(source.axes) - len(rest) != 1:
+        return False
+    shift = 0 if attribute(node, "keepdims", 1) else sum(other < source.axes[-1] for other in reduced)
+    if shift and rest and any(other < rest[-1] for other in reduced):
+        return False
+    summed(state, node.outputs[0], rest, source, source.constant != 0)
+    return True
+
+
+def summed(state: State, output: ir.Value, batch: tuple[int, ...], source: Channels, counts: Bools) -> None:
+    """A sum over the last of the source's axes, of the entries that count; the others, `batch`, are the output's."""
+    if not batch:
+        state.pin_units(source.units[counts])
+        return
+    units = state.fresh(*source.units.shape[:-1])
+    state.needs.append(Needs(np.broadcast_to(units[..., None], counts.shape)[counts], source.units[counts]))
+    if len(batch) == 1:
+        state.grids.append(Grid(source.units, 1 if source.ragged_index == 1 else None, {0: units}))
+    else:
+        state.pin_units(units)
+        state.pin_units(source.units)
+    state.write(output, batch, units, np.where(counts.any(axis=-1), np.nan, 0.0))
 
 
 def along_other_axes(state: State, node: ir.Node) -> bool:
@@ -141,7 +172,7 @@ def along_other_axes(state: State, node: ir.Node) -> bool:
         mixed = {axis % rank for axis in attribute(node, "axes", (0, 2, 3))}
     else:
         axis = attribute(node, "axis", 1 if "max" in kind and state.version < 13 else -1) % rank
-        all_after = "Normalization" in kind and kind != "LpNormalization" or ("max" in kind and state.version < 13)
+        all_after = ("Normalization" in kind and kind != "LpNormalization") or ("max" in kind and state.version < 13)
         mixed = set(range(axis, rank)) if all_after else {axis}
     if mixed & set(source.axes):
         return False

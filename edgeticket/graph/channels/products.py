@@ -1,8 +1,8 @@
 """The rule for products of two computed matrices, as attention has them: A [..., I, K] x B [..., K, J].
 
-    k of K    both lose it, where A or B is 0 there
-    i, j      go on into the result
-    batch     axes before, such as heads: both lose the same ones
+k of K    both lose it, where A or B is 0 there
+i, j      go on into the result
+batch     axes before, such as heads: both lose the same ones
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import onnx_ir as ir
 
 from edgeticket.graph.channels.elementwise import length_behind
 from edgeticket.graph.channels.layers import matmul
-from edgeticket.graph.channels.state import Channels, Grid, Needs, State, rank_of
+from edgeticket.graph.channels.perchannel import summed
+from edgeticket.graph.channels.state import Channels, Grid, State, rank_of
 from edgeticket.graph.values import constant
 
 
@@ -58,21 +59,9 @@ def _contracted(state: State, node: ir.Node, batch: tuple[int, ...], lengths: tu
     a = state.read(left, (*batch, rank - 1), (*lengths, width))
     b = state.read(right, (*batch, rank - 2), (*lengths, width))
     state.tie(a.units, b.units)
-    counts = ~((a.constant == 0) | (b.constant == 0))
-    if not batch:
-        state.pin_units(a.units[counts])
-        return True
     if a.ragged_index != b.ragged_index or a.ragged_index != len(batch):
         state.grids.append(Grid(a.units))
-    units = state.fresh(*lengths)
-    result = np.broadcast_to(units[..., None], a.units.shape)
-    state.needs.append(Needs(result[counts], a.units[counts]))
-    if len(batch) == 1:
-        state.grids.append(Grid(a.units, a.ragged_index if a.ragged_index == 1 else None, {0: units}))
-    else:
-        state.pin_units(units)
-        state.pin_units(a.units)
-    state.write(node.outputs[0], batch, units, np.where(counts.any(axis=-1), np.nan, 0.0))
+    summed(state, node.outputs[0], batch, a, ~((a.constant == 0) | (b.constant == 0)))
     return True
 
 

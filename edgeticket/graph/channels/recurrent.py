@@ -17,7 +17,7 @@ from edgeticket.graph.values import constant
 def recurrent(state: State, node: ir.Node) -> bool:
     """Columns of W that are 0, or that read constants, let their inputs go."""
     weight, value = own_weight(state, node), node.inputs[0]
-    if weight is None or weight.ndim != 3 or value is None:
+    if weight is None or weight.ndim != 3 or value is None or len(node.inputs[1].uses()) != 1:  # type: ignore[union-attr]
         return False
     source = state.read(value, (2,), (weight.shape[2],))
     for other in node.inputs[1:]:

@@ -10,10 +10,11 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeticket.graph.channels.grid import folded, kept_shape
+from edgeticket.graph.channels.lengths import length_known, write_lengths
 from edgeticket.graph.channels.perchannel import axes_of
 from edgeticket.graph.channels.state import Channels, Fix, Floats, Grid, Keep, State, Units, rank_of
-from edgeticket.graph.shapes import named_dims, reshaped, vector
-from edgeticket.graph.values import attribute, constant, new_constant, shape_of
+from edgeticket.graph.shapes import Vector, named_dims, reshaped, vector
+from edgeticket.graph.values import attribute, constant, shape_of
 
 Dims = Sequence[int | str | None]
 _LARGEST = 2**22  # elements of a grid: beyond it, channels are followed on fewer axes
@@ -40,13 +41,14 @@ def _product(dims: Dims) -> int | str | None:
 
 
 def reshape(state: State, node: ir.Node) -> bool:
-    """A Reshape to a constant target, as canonicalise writes it, whose axes can be told apart; the target follows."""
+    """A Reshape whose axes can be told apart; the target follows."""
     value = node.inputs[0]
     dims = named_dims(value) if value is not None else None
-    target = constant(node.inputs[1]) if len(node.inputs) > 1 else None
-    if dims is None or target is None or value not in state.channels:
+    target = vector(node.inputs[1]) if len(node.inputs) > 1 else None
+    if dims is None or target is None or value not in state.channels or not length_known(node.inputs[1]):
         return False
-    wanted = reshaped(dims, target.tolist(), bool(attribute(node, "allowzero", 0)))
+    named = [entry if isinstance(entry, int) else entry.name for entry in target]
+    wanted = reshaped(dims, named, bool(attribute(node, "allowzero", 0)))
     found = _refold(state, node, dims, wanted)
     if found is None:
         return False
@@ -59,14 +61,8 @@ def _retarget(node: ir.Node, wanted: Dims, axes: list[int], result: Channels, ke
     mask = keep(result.units)
     if mask.all():
         return
-    target, graph = constant(node.inputs[1]), node.graph
-    assert target is not None
-    assert isinstance(graph, ir.Graph)
     lengths = dict(zip(result.axes, kept_shape(mask, result.ragged_index), strict=True))
-    changed = np.array(target)
-    for axis in axes:
-        changed[axis] = lengths.get(axis, wanted[axis])
-    node.replace_input_with(1, new_constant(graph, f"{node.outputs[0].name}.shape", changed))
+    write_lengths(node, 1, {axis: lengths.get(axis, _length(wanted, axis)) for axis in axes})
 
 
 def _refold(state: State, node: ir.Node, dims: Dims, wanted: Dims) -> tuple[list[int], Channels] | None:
@@ -115,7 +111,7 @@ def _plain(
     state: State, axes: tuple[int, ...], units: Units, numbers: Floats
 ) -> tuple[tuple[int, ...], Units, Floats, int | None]:
     """Without the axes along which all units are the same; one axis always stays."""
-    roots = units if units.size == units.shape[0] else state.roots(units)
+    roots: Units = units if units.size == units.shape[0] else state.roots(units)
     kept = list(axes)
     for axis in axes[::-1]:
         place = kept.index(axis)
@@ -123,7 +119,7 @@ def _plain(
         if len(kept) > 1 and (roots == first).all():
             same = (numbers == numbers.take([0], axis=place)).all(axis=place)
             numbers = np.where(same, numbers.take(0, axis=place), np.nan)
-            units, roots = units.take(0, axis=place), roots.take(0, axis=place)
+            units, roots = np.asarray(units.take(0, axis=place)), np.asarray(roots.take(0, axis=place))
             kept.remove(axis)
     return tuple(kept), units, numbers, kept[-1] if len(kept) > 1 else None
 
@@ -166,7 +162,7 @@ def transpose(state: State, node: ir.Node) -> bool:
         return False
     order = attribute(node, "perm", tuple(reversed(range(rank))))
     moved = [order.index(axis) for axis in source.axes]
-    turn = np.argsort(moved)
+    turn = sorted(range(len(moved)), key=moved.__getitem__)
     ragged = None if source.ragged is None else order.index(source.ragged)
     axes = tuple(moved[place] for place in turn)
     state.write(node.outputs[0], axes, source.units.transpose(turn), source.constant.transpose(turn), ragged)
@@ -198,11 +194,10 @@ def _entries(node: ir.Node, listed: list[int]) -> list[int] | None:
     if node.op_type != "Slice":
         return None
     if len(node.inputs) < 2:
-        starts, ends, steps = attribute(node, "starts", ()), attribute(node, "ends", ()), (1,)
+        parts: list[Vector | None] = [attribute(node, "starts", ()), attribute(node, "ends", ()), (1,)]
     else:
-        starts, ends = vector(node.inputs[1]), vector(node.inputs[2])
-        steps = vector(node.inputs[4]) if len(node.inputs) > 4 and node.inputs[4] is not None else (1,)
-    bounds = [part[0] if part and len(part) == 1 else None for part in (starts, ends, steps)]
-    if not all(isinstance(bound, int) for bound in bounds):
-        return None
-    return listed[bounds[0] : bounds[1] : bounds[2]]
+        steps = node.inputs[4] if len(node.inputs) > 4 else None
+        parts = [vector(node.inputs[1]), vector(node.inputs[2]), (1,) if steps is None else vector(steps)]
+    bounds = [part[0] for part in parts if part and len(part) == 1]
+    numbers = [bound for bound in bounds if isinstance(bound, int)]
+    return listed[slice(*numbers)] if len(numbers) == 3 else None

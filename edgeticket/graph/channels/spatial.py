@@ -7,23 +7,10 @@ from functools import partial
 import numpy as np
 import onnx_ir as ir
 
-from edgeticket.graph.channels.state import Channels, Fix, Floats, Keep, State, Units, rank_of
+from edgeticket.graph.channels.lengths import length_known, set_lengths
+from edgeticket.graph.channels.state import Channels, Fix, Floats, State, rank_of
 from edgeticket.graph.shapes import Vector, vector
-from edgeticket.graph.values import attribute, constant, new_constant, shape_of
-
-
-def set_lengths(node: ir.Node, index: int, lengths: dict[int, Units], keep: Keep) -> None:
-    """Write how many channels stay into a constant vector of lengths at a node's input: place -> their units."""
-    value = node.inputs[index]
-    array, graph = constant(value), node.graph
-    assert value is not None
-    assert array is not None
-    assert isinstance(graph, ir.Graph)
-    changed = np.array(array)
-    for place, units in lengths.items():
-        changed[place] = int(keep(units).sum())
-    if not np.array_equal(changed, array):
-        node.replace_input_with(index, new_constant(graph, f"{node.outputs[0].name}.lengths", changed))
+from edgeticket.graph.values import attribute, constant, shape_of
 
 
 def only_zero(constants: Floats) -> Floats:
@@ -64,8 +51,8 @@ def _keeps(state: State, node: ir.Node, source: Channels, places: dict[int, int]
     if sizes is None:
         scales = constant(node.inputs[2]) if len(node.inputs) > 2 else None
         return scales is not None and all(place < scales.size and scales[place] == 1 for place in places.values())
-    listed = constant(sizes)
-    if listed is None or len(source.axes) != 1:
+    listed = vector(sizes)
+    if listed is None or len(source.axes) != 1 or not length_known(sizes):
         return False
     [(axis, place)] = places.items()
     if listed[place] != source.units.shape[source.axes.index(axis)]:
@@ -147,15 +134,15 @@ def _padding(node: ir.Node) -> tuple[list[int] | None, float | None]:
 def expand(state: State, node: ir.Node) -> bool:
     """Repeat along axes of length 1. The target says how many channels there are, or 1, which leaves them."""
     source, rank = state.followed_input(node.inputs[0]), rank_of(node.inputs[0])
-    target = constant(node.inputs[1]) if len(node.inputs) > 1 else None
-    if source is None or rank is None or target is None or len(source.axes) != 1:
+    target = vector(node.inputs[1]) if len(node.inputs) > 1 else None
+    if source is None or rank is None or target is None or len(source.axes) != 1 or not length_known(node.inputs[1]):
         return False
-    place = source.axes[0] - rank + target.size
+    place = source.axes[0] - rank + len(target)
     if place >= 0 and target[place] not in (1, source.count):
         return False
     if place >= 0 and target[place] == source.count > 1:
         state.fixes.append(Fix(node, partial(set_lengths, node, 1, {place: source.units})))
-    shift = max(rank, target.size) - rank
+    shift = max(rank, len(target)) - rank
     state.write(node.outputs[0], (source.axes[0] + shift,), source.units, source.constant)
     return True
 

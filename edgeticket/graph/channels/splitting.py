@@ -26,17 +26,26 @@ def split(state: State, node: ir.Node) -> bool:
     axis = attribute(node, "axis", 0) % len(dims)
     if axis not in source.axes:
         for output in outputs:
-            state.write_like(output, source)
+            state.write_like(output, source, source.constant)
         return True
-    sizes = _sizes(node, source.units.shape[source.axes.index(axis)])
-    if sizes is None or len(source.axes) > 1:
+    place = source.axes.index(axis)
+    sizes = _sizes(node, source.units.shape[place])
+    if sizes is None or sizes.min() < 1:
         return False
-    ends = np.cumsum(sizes)
-    for output, part in zip(outputs, zip(ends - sizes, ends, strict=True), strict=True):
-        state.write(output, (axis,), source.units[slice(*part)], source.constant[slice(*part)])
-    parts = [state.channels[output].units for output in outputs]
-    state.fixes.append(Fix(node, partial(_resplit, node, axis, parts, state.version < 13)))
+    _same_of_every_row(state, source, axis)
+    ragged = source.ragged if source.ragged != axis else None
+    parts: list[Units] = np.split(source.units, np.cumsum(sizes)[:-1], axis=place)
+    numbers = np.split(source.constant, np.cumsum(sizes)[:-1], axis=place)
+    for output, units, part in zip(outputs, parts, numbers, strict=True):
+        state.write(output, source.axes, units, part, ragged)
+    state.fixes.append(Fix(node, partial(_resplit, node, axis, place, parts, state.version < 13)))
     return True
+
+
+def _same_of_every_row(state: State, source: Channels, axis: int) -> None:
+    """Places along the ragged axis mean the same in every row only where the rows lose the same."""
+    if len(source.axes) > 1 and source.ragged == axis:
+        state.grids.append(Grid(source.units))
 
 
 def _sizes(node: ir.Node, total: int) -> Indices | None:
@@ -53,13 +62,13 @@ def _sizes(node: ir.Node, total: int) -> Indices | None:
     return sizes if sizes is not None and len(sizes) == count and sizes.sum() == total and sizes.min() >= 0 else None
 
 
-def _resplit(node: ir.Node, axis: int, parts: list[Units], by_attribute: bool, keep: Keep) -> None:
+def _resplit(node: ir.Node, axis: int, place: int, parts: list[Units], by_attribute: bool, keep: Keep) -> None:
     """Sizes of what stays. An output of which nothing stays goes; if one is left, it is the input itself."""
-    sizes = [int(keep(part).sum()) for part in parts]
+    sizes = [int(along(keep(part), place).sum()) for part in parts]
     graph, source = node.graph, node.inputs[0]
     assert isinstance(graph, ir.Graph)
     assert source is not None
-    if sizes == [part.size for part in parts]:
+    if sizes == [part.shape[place] for part in parts]:
         return
     left = [(output, size) for output, size in zip(node.outputs, sizes, strict=True) if size]
     if len(left) == 1 and not left[0][0].is_graph_output():
@@ -88,21 +97,28 @@ def slice_(state: State, node: ir.Node) -> bool:
     source, dims = state.followed_input(value), None if value is None else shape_of(value)
     if source is None or dims is None:
         return False
-    ranges = _ranges(state, node, len(dims))
+    ranges = _ranges(node, len(dims))
     if ranges is None:
         return False
-    touched = [axis for axis in ranges if axis in source.axes]
+    touched = [axis for axis in ranges if axis in source.axes and not _whole(ranges[axis], dims[axis])]
     if not touched:
-        state.write_like(node.outputs[0], source)
+        state.write_like(node.outputs[0], source, source.constant)
         return True
-    if touched != list(ranges) or len(touched) != 1 or None in ranges[touched[0]]:
-        return False  # the range of the channels is rewritten alone
+    bounds = ranges[touched[0]]
+    if len(touched) != 1 or None in bounds or (len(ranges) > 1 and bounds[2] != 1):
+        return False
     place = source.axes.index(touched[0])
-    chosen = np.arange(source.units.shape[place])[slice(*ranges[touched[0]])]
-    return _choose(state, node, source, touched[0], chosen)
+    chosen = np.arange(source.units.shape[place])[slice(*bounds)]
+    return _choose(state, node, source, touched[0], chosen, list(ranges).index(touched[0]))
 
 
-def _ranges(state: State, node: ir.Node, rank: int) -> dict[int, tuple[int | None, int | None, int | None]] | None:
+def _whole(bounds: tuple[int | None, int | None, int | None], length: int | str | None) -> bool:
+    """Is it everything, from the first to the last? It is then so of what stays as well."""
+    start, end, step = bounds
+    return start == 0 and step == 1 and end is not None and isinstance(length, int) and end >= length
+
+
+def _ranges(node: ir.Node, rank: int) -> dict[int, tuple[int | None, int | None, int | None]] | None:
     """axis -> (start, end, step), with None where it is not constant; None where the axes are not known."""
     if len(node.inputs) < 2:
         starts, ends = (list(attribute(node, name, ())) for name in ("starts", "ends"))
@@ -143,13 +159,15 @@ def gather(state: State, node: ir.Node) -> bool:
     size = source.units.shape[source.axes.index(axis)]
     if chosen is None or chosen.ndim > 1 or chosen.size == 0 or np.abs(chosen + 0.5).max() > size:
         return False
-    return _choose(state, node, source, axis, chosen.astype(np.int64) % size)
+    return _choose(state, node, source, axis, chosen.astype(np.int64) % size, 0)
 
 
 def _embedding(state: State, node: ir.Node) -> bool:
     """Rows [V, E] of a table that indices choose: the channels are its columns."""
     given, rank = constant(node.inputs[0]), rank_of(node.inputs[1])
     if given is None or given.ndim != 2 or given.dtype.kind in "iub":
+        return False
+    if len(node.inputs[0].uses()) != 1:  # type: ignore[union-attr]
         return False
     table = own_weight(state, node, 0)
     if table is None or table.ndim != 2 or rank is None or attribute(node, "axis", 0) % 2 != 0:
@@ -161,26 +179,29 @@ def _embedding(state: State, node: ir.Node) -> bool:
     return True
 
 
-def _choose(state: State, node: ir.Node, source: Channels, axis: int, chosen: Indices) -> bool:
-    """Entries `chosen` along one of the channels' axes; a single index as a scalar removes that axis."""
+def _choose(state: State, node: ir.Node, source: Channels, axis: int, chosen: Indices, entry: int) -> bool:
+    """Entries `chosen` along one of the channels' axes; a single index as a scalar removes that axis.
+
+    In a Slice of several axes, `entry` is where this one stands.
+    """
     place = source.axes.index(axis)
     scalar = chosen.ndim == 0
     picked = np.atleast_1d(chosen)
     if picked.size == 0:
         return False
-    if len(source.axes) > 1:  # the same entries of every row
-        state.grids.append(Grid(source.units))
-    units, numbers = (np.take(part, picked, axis=place) for part in (source.units, source.constant))
+    _same_of_every_row(state, source, axis)
+    units: Units = np.take(source.units, picked, axis=place)
+    numbers: Floats = np.take(source.constant, picked, axis=place)
     whole = source.units
-    state.fixes.append(Fix(node, partial(_rechoose, node, axis, whole, place, chosen)))
+    ragged = source.ragged if source.ragged != axis else None
+    state.fixes.append(Fix(node, partial(_rechoose, node, axis, whole, place, chosen, entry)))
     if not scalar:
-        state.write(node.outputs[0], source.axes, units, numbers)
+        state.write(node.outputs[0], source.axes, units, numbers, ragged)
         return True
     rest = tuple(other - (other > axis) for other in source.axes if other != axis)
     if not rest:
         state.pin_units(units)
         return True
-    ragged = source.ragged if source.ragged != axis else None
     state.write(
         node.outputs[0],
         rest,
@@ -191,27 +212,17 @@ def _choose(state: State, node: ir.Node, source: Channels, axis: int, chosen: In
     return True
 
 
-def _rechoose(node: ir.Node, axis: int, whole: Units, place: int, chosen: Indices, keep: Keep) -> None:
+def _rechoose(node: ir.Node, axis: int, whole: Units, place: int, chosen: Indices, entry: int, keep: Keep) -> None:
     """Say which entries are chosen among those that stay: a range where they lie side by side, else their indices."""
     mask = along(keep(whole), place)
     if mask.all():
         return
-    numbers = np.cumsum(mask) - 1
-    left = np.atleast_1d(chosen)[mask[np.atleast_1d(chosen)]]
-    left = numbers[left]
+    listed = np.atleast_1d(chosen)
+    left = (np.cumsum(mask) - 1)[listed[mask[listed]]]
     graph = node.graph
     assert isinstance(graph, ir.Graph)
-    if node.op_type == "Slice" and len(node.inputs) < 2 and left.size and (np.diff(left) == 1).all():
-        for name, entries in (("starts", left[:1]), ("ends", left[-1:] + 1), ("axes", [axis])):
-            node.attributes[name] = ir.AttrInt64s(name, [int(entry) for entry in entries])
-        return
-    if node.op_type == "Slice" and len(node.inputs) >= 2 and left.size and (np.diff(left) == 1).all():
-        bounds = (left[:1], left[-1:] + 1, np.array([axis]))
-        node.resize_inputs(4)
-        for index, (name, entries) in enumerate(zip(("starts", "ends", "axes"), bounds, strict=True), 1):
-            node.replace_input_with(
-                index, new_constant(graph, f"{node.outputs[0].name}.{name}", entries.astype(np.int64))
-            )
+    if node.op_type == "Slice" and left.size and (np.diff(left) == 1).all():
+        _narrow(graph, node, entry, int(left[0]), int(left[-1]) + 1)
         return
     indices = left.reshape(()) if chosen.ndim == 0 else left
     node.op_type = "Gather"
@@ -219,6 +230,22 @@ def _rechoose(node: ir.Node, axis: int, whole: Units, place: int, chosen: Indice
     node.replace_input_with(1, new_constant(graph, f"{node.outputs[0].name}.indices", indices.astype(np.int64)))
     node.attributes.clear()
     node.attributes["axis"] = ir.AttrInt64("axis", axis)
+
+
+def _narrow(graph: ir.Graph, node: ir.Node, entry: int, start: int, end: int) -> None:
+    """Write one of a Slice's ranges, with the step 1."""
+    for index, name, number in ((1, "starts", start), (2, "ends", end), (4, "steps", 1)):
+        if len(node.inputs) < 2:
+            if name in node.attributes:
+                numbers = list(attribute(node, name, ()))
+                numbers[entry] = number
+                node.attributes[name] = ir.AttrInt64s(name, numbers)
+            continue
+        array = constant(node.inputs[index]) if len(node.inputs) > index else None
+        if array is not None and array[entry] != number:
+            changed = np.array(array)
+            changed[entry] = number
+            node.replace_input_with(index, new_constant(graph, f"{node.outputs[0].name}.{name}", changed))
 
 
 def concat(state: State, node: ir.Node) -> bool:

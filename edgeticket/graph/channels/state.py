@@ -140,6 +140,8 @@ class State:
     declined: dict[str, list[str]] = field(default_factory=dict)
     parents: list[int] = field(default_factory=list)
     pinned: dict[int, str] = field(default_factory=dict)  # unit -> the operator that needs it
+    shared: dict[ir.Value, Linear] = field(default_factory=dict)  # a weight of several layers -> the first of them
+    barred: set[ir.Value] = field(default_factory=set)  # constants that an operator without a rule reads
     reader: str = ""  # the operator that is looked at
 
     def fresh(self, *counts: int, pinned: bool = False) -> Units:
@@ -195,6 +197,11 @@ class State:
     ) -> Channels:
         """Record the channels of a node's output; constants that are not finite count as varying."""
         values = np.full(units.shape, np.nan) if constant is None else np.where(np.isfinite(constant), constant, np.nan)
+        thin = [place for place, size in enumerate(units.shape) if size == 1][: len(axes) - (units.size == 1)]
+        if thin and len(axes) > 1:  # an axis of one entry is none of the grid's
+            axes = tuple(axis for place, axis in enumerate(axes) if place not in thin)
+            units, values = units.squeeze(tuple(thin)), values.squeeze(tuple(thin))
+            ragged = ragged if ragged in axes and len(axes) > 1 else None
         found = Channels(axes, units, values, ragged)
         if len(axes) > 1:
             self.grids.append(Grid(units, found.ragged_index))
@@ -242,6 +249,15 @@ class State:
         self.grids.append(Grid(units, None, sides))
         shape = [-1 if k == place else 1 for k in range(len(axes))]
         return Channels(axes, units, np.broadcast_to(narrow.constant.reshape(shape), counts).copy())
+
+    def bar(self, node: ir.Node) -> None:
+        """Nothing is known of what this node does to constants that layers share with it: they stay whole."""
+        for value in node.inputs:
+            if value is not None and value in self.shared:
+                self.pin_units(self.shared[value].source.units)
+                self.pin_units(self.shared[value].result.units)
+            elif value is not None and value.is_initializer():
+                self.barred.add(value)
 
     def followed_input(self, value: ir.Value | None) -> Channels | None:
         """The channels of an input if they are followed at all."""

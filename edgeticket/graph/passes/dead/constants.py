@@ -6,6 +6,7 @@ Where zeros around an image take part, a constant v ≠ 0 cannot go into the bia
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from edgeticket.graph.values import (
     exact,
     new_constant,
     owned,
+    set_attribute,
     set_constant,
     to_dtype,
 )
@@ -31,33 +33,63 @@ def fold_constant_channels(state: State) -> int:
     Declined, with a sentence in `state`: the last constant other than 0 in front of zero padding, and numbers that
     would not be finite.
     """
-    folded = sum(_fold(state, linear) for linear in state.linears)
+    by_weight: dict[ir.Value, list[Linear]] = {}
+    for linear in state.linears:
+        by_weight.setdefault(linear.weight, []).append(linear)
+    folded = sum(_fold(state, _agreed(linears)) for linears in by_weight.values())
     return folded + sum(_fold_recurrent(state, found) for found in state.recurrents)
 
 
-def _fold(state: State, linear: Linear) -> int:
-    array, node = constant(linear.weight), linear.node
+def _agreed(linears: list[Linear]) -> list[Linear]:
+    """Layers that share a weight, with the constants that all of them read."""
+    if len(linears) == 1:
+        return linears
+    first = linears[0].source.constant
+    same = np.all([linear.source.constant == first for linear in linears], axis=0)
+    numbers = np.where(same, first, np.nan)
+    only_zero = any(linear.only_zero for linear in linears)
+    return [replace(one, source=replace(one.source, constant=numbers), only_zero=only_zero) for one in linears]
+
+
+def _fold(state: State, linears: list[Linear]) -> int:
+    linear = linears[0]
+    array = constant(linear.weight)
     assert array is not None
-    channels = linear.result.count
-    bias = np.zeros(channels) if node.op_type == "MatMul" else bias_of(node, channels)
-    assert bias is not None
-    flow = constant_flow(linear, bias)
-    reads = flow.used.any(axis=1)
-    gone = flow.foldable & reads
-    merged = _merge(state, linear, flow, reads)
+    flows = [constant_flow(one, _bias(one)) for one in linears]
+    reads = np.asarray(flows[0].used.any(axis=1))
+    gone = flows[0].foldable & reads
+    merged = _merge(state, linear, flows[0], reads)
     if not gone.any():
         return merged
-    moved = bias * linear.bias_scale + flow.shift
-    if not np.isfinite(to_dtype(moved, array.dtype)).all():
+    moved = [_bias(one) * one.bias_scale + flow.shift for one, flow in zip(linears, flows, strict=True)]
+    if not all(np.isfinite(to_dtype(bias, array.dtype)).all() for bias in moved):
         state.decline("the folded bias would not be finite", linear.weight.name)
         return merged
-    if np.any(flow.shift):
-        if node.op_type == "MatMul":
-            _add_after(state.graph, linear, moved, array.dtype)
+    written: dict[ir.Value | None, ir.Value | None] = {}
+    for one, flow, bias in zip(linears, flows, moved, strict=True):
+        if not np.any(flow.shift):
+            continue
+        if one.node.op_type == "MatMul":
+            _add_after(state.graph, one, bias, array.dtype)
+            continue
+        before = one.node.inputs[2] if len(one.node.inputs) > 2 else None
+        if before in written:
+            one.node.resize_inputs(3)
+            one.node.replace_input_with(2, written[before])
+            if one.node.op_type == "Gemm":
+                set_attribute(one.node, "beta", 1.0)
         else:
-            set_bias(state.graph, node, moved, array.dtype)
+            set_bias(state.graph, one.node, bias, array.dtype)
+            written[before] = one.node.inputs[2]
     change_constant(linear.weight, lambda weight: _without(weight, linear, gone))
     return merged + int(np.count_nonzero(gone))
+
+
+def _bias(linear: Linear) -> Floats:
+    count = linear.result.count
+    bias = np.zeros(count) if linear.node.op_type == "MatMul" else bias_of(linear.node, count)
+    assert bias is not None
+    return bias
 
 
 def _without(weight: Array, linear: Linear, gone: Bools) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import onnx_ir as ir
 
 from edgeticket.graph.channels.grid import compact
 from edgeticket.graph.channels.liveness import Liveness
@@ -30,13 +31,13 @@ def cut_dead_channels(state: State) -> CutChannels:
             lost[linear.weight.name] = dead
     dropped = {node for node in state.followed if node.outputs and liveness.dropped(node)}
     changed = bool(lost)
-    for cut in state.cuts:
-        kept = liveness.keep(cut.units)
-        if kept.all():
-            continue
-        changed = True
-        if cut.node not in dropped and kept.any():  # else the node or the operand goes as a whole
-            _apply(cut, kept)
+    masks = [(cut, liveness.keep(cut.units)) for cut in state.cuts if cut.node not in dropped]
+    changed = (
+        changed
+        or any(not kept.all() for _, kept in masks)
+        or any(not liveness.keep(cut.units).all() for cut in state.cuts if cut.node in dropped)
+    )
+    _apply(masks, dropped)
     if changed:
         for fix in state.fixes:
             if fix.node not in dropped:
@@ -44,11 +45,42 @@ def cut_dead_channels(state: State) -> CutChannels:
     return CutChannels(changed, lost)
 
 
-def _apply(cut: Cut, kept: Bools) -> None:
-    def left(array: Array) -> Array:
-        return compact(array, cut.axes, kept, cut.ragged)
+def _apply(masks: list[tuple[Cut, Bools]], dropped: set[ir.Node]) -> None:
+    """Cut each constant; one that several nodes read stays one where all of them lose the same."""
+    by_value: dict[ir.Value, dict[tuple[ir.Node, int], list[tuple[Cut, Bools]]]] = {}
+    for cut, kept in masks:
+        value = cut.node.inputs[cut.index]
+        assert value is not None
+        by_value.setdefault(value, {}).setdefault((cut.node, cut.index), []).append((cut, kept))
+    for value, readers in by_value.items():
+        # Of what is emptied nothing is cut: the operand, or the node, goes as a whole.
+        readers = {place: [c for c in cuts if c[1].any()] for place, cuts in readers.items()}
+        if all(kept.all() for cuts in readers.values() for _, kept in cuts):
+            continue
+        uses = {(use.node, use.idx) for use in value.uses() if use.node not in dropped}
+        first = next(iter(readers.values()))
+        if uses == readers.keys() and not value.is_graph_output() and all(_same(first, c) for c in readers.values()):
+            _cut(value, first)
+            continue
+        for (node, index), cuts in readers.items():
+            if any(not kept.all() for _, kept in cuts):
+                _cut(owned(node, index), cuts)
 
-    change_constant(owned(cut.node, cut.index), left)
+
+def _same(left: list[tuple[Cut, Bools]], right: list[tuple[Cut, Bools]]) -> bool:
+    return len(left) == len(right) and all(
+        a.axes == b.axes and a.ragged == b.ragged and np.array_equal(mine, theirs)
+        for (a, mine), (b, theirs) in zip(left, right, strict=True)
+    )
+
+
+def _cut(value: ir.Value, cuts: list[tuple[Cut, Bools]]) -> None:
+    def left(array: Array) -> Array:
+        for cut, kept in cuts:
+            array = compact(array, cut.axes, kept, cut.ragged)
+        return array
+
+    change_constant(value, left)
 
 
 def barriers(state: State) -> dict[str, int]:
