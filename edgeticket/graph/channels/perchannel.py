@@ -60,6 +60,7 @@ def group_normalization(state: State, node: ir.Node) -> bool:
     state.cuts += [Cut(node, index, (0,), units) for index in (1, 2)]
     state.fixes.append(Fix(node, partial(_regroup, node, rows[:, 0])))
     state.write(node.outputs[0], (1,), source.units)
+    _annotate(node)
     return True
 
 
@@ -74,6 +75,13 @@ def _on_axis_1(state: State, node: ir.Node) -> Channels | None:
     if known is None or value is None or 1 not in known.axes:
         return None
     return state.read(value, (1,), (known.units.shape[known.axes.index(1)],))
+
+
+def _annotate(node: ir.Node) -> None:
+    """The output's shape is the input's, where inference does not know the operator."""
+    value, output = node.inputs[0], node.outputs[0]
+    if output.shape is None and value is not None:
+        output.shape = value.shape
 
 
 def _other_outputs(node: ir.Node) -> bool:
@@ -181,4 +189,5 @@ def along_other_axes(state: State, node: ir.Node) -> bool:
         if value is not None and (array is None or array.ndim > rank - min(mixed)):
             return False  # a scale that reaches the channels' axes
     state.write_like(node.outputs[0], source)
+    _annotate(node)
     return True

@@ -21,8 +21,8 @@ def only_zero(constants: Floats) -> Floats:
 def resize(state: State, node: ir.Node) -> bool:
     """Resize and Upsample with the scale 1 along the channels: each channel is interpolated by itself.
 
-    A constant stays what it is, since interpolation weights sum to 1; not where something else is put outside the
-    image, and only 0 where weights beyond the border are left out.
+    A constant stays what it is, since the weights of two neighbours sum to 1; not where something else is put outside
+    the image, and only 0 where more neighbours take part, whose weights sum to 1 but for rounding.
     """
     source, rank = state.followed_input(node.inputs[0]), rank_of(node.inputs[0])
     if source is None or rank is None:
@@ -36,7 +36,7 @@ def resize(state: State, node: ir.Node) -> bool:
     if attribute(node, "coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize":
         outside = float(np.float32(attribute(node, "extrapolation_value", 0.0)))
         kept = np.where(kept == outside, kept, np.nan)
-    if attribute(node, "exclude_outside", 0) or attribute(node, "antialias", 0):
+    if attribute(node, "mode", "nearest") == "cubic" or attribute(node, "antialias", 0):
         kept = only_zero(kept)
     state.write_like(node.outputs[0], source, kept)
     return True

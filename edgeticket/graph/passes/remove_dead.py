@@ -68,6 +68,6 @@ def _notes(lost: Counter[str], folded: int, branches: int, declined: dict[str, l
 
 
 def _kept(kept: dict[str, int]) -> list[Note]:
-    """One sentence for the dead channels that operators keep, by operator; an output's own channels are no matter."""
+    """One sentence for the dead channels that operators need, by operator; an output's own channels are no matter."""
     found = [f"{count} before {reader}" for reader, count in sorted(kept.items()) if reader != OUTPUT]
-    return [Note(NAME, 0, f"kept dead channels: {listing(found)}, which needs all that it reads")] if found else []
+    return [Note(NAME, 0, f"kept channels that are constant: {listing(found)}")] if found else []

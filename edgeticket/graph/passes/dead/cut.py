@@ -85,11 +85,11 @@ def _cut(value: ir.Value, cuts: list[tuple[Cut, Bools]]) -> None:
 
 def barriers(state: State) -> dict[str, int]:
     """Constant channels of layers that stay only because an operator needs them: operator -> how many."""
-    kept: dict[str, int] = {}
     held = {state.find(unit): reader for unit, reader in state.pinned.items()}
+    kept: dict[str, set[int]] = {}
     for linear in state.linears:
         constants = ~np.isnan(linear.result.constant)
         for unit in state.roots(linear.result.units[constants]).tolist():
             if unit in held:
-                kept[held[unit]] = kept.get(held[unit], 0) + 1
-    return kept
+                kept.setdefault(held[unit], set()).add(unit)
+    return {reader: len(units) for reader, units in kept.items()}
