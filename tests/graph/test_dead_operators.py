@@ -58,7 +58,7 @@ SPATIAL: dict[str, tuple[Step, int]] = {
 @pytest.mark.parametrize("name", SPATIAL)
 def test_channels_that_are_zero_go_behind(name: str) -> None:
     step, opset = SPATIAL[name]
-    softmax = name.startswith("softmax") or name.startswith("layer")  # what they make of zeros is no zero
+    softmax = name.startswith(("softmax", "layer"))  # what they make of zeros is no zero
     assert behind(step, opset=opset) == ((6, 6) if softmax else (4, 4))
 
 
@@ -115,7 +115,12 @@ def test_split_loses_channels_of_each_part(opset: int) -> None:
     sizes: dict[str, Any] = {"split": [2, 4]} if opset < 13 else {}
     net = Net(("n", 3, 6, 6), DOUBLE)
     parts = net.op(
-        "Split", maps(net, 6, (1, 4, 5)), *([] if opset < 13 else [net.const(np.array([2, 4]))]), outputs=2, **sizes, axis=1
+        "Split",
+        maps(net, 6, (1, 4, 5)),
+        *([] if opset < 13 else [net.const(np.array([2, 4]))]),
+        outputs=2,
+        **sizes,
+        axis=1,
     )
     readers = [
         net.conv(part, net.normal(2, width, 1, 1), name=name)
@@ -167,7 +172,12 @@ def test_one_gathered_position_keeps_the_channels() -> None:
 
 def test_concatenated_constants_are_cut_too() -> None:
     net = Net(("n", 3, 6, 6), DOUBLE)
-    joined = net.op("Concat", maps(net), net.op("Expand", net.const(np.full((1, 2, 6, 6), 3.0)), net.const(np.array([1, 2, 6, 6]))), axis=1)
+    joined = net.op(
+        "Concat",
+        maps(net),
+        net.op("Expand", net.const(np.full((1, 2, 6, 6), 3.0)), net.const(np.array([1, 2, 6, 6]))),
+        axis=1,
+    )
     net.inputs["x"] = (1, 3, 6, 6)
     result = same(net.model(net.conv(joined, net.normal(2, 8, 1, 1), np.ones(2), "b")))
     assert shapes(result) == {"a": (4, 3, 1, 1), "b": (2, 4, 1, 1)}
@@ -323,7 +333,9 @@ def test_gemm_of_a_transposed_input() -> None:
 HEADS, WIDTH = 3, 4
 
 
-def attention(dead: dict[str, list[int]], unread: list[int] | None = None, static: bool = True) -> dict[str, tuple[int, ...]]:
+def attention(
+    dead: dict[str, list[int]], unread: list[int] | None = None, static: bool = True
+) -> dict[str, tuple[int, ...]]:
     """The shapes left of one block of attention over 3 heads of 4 dimensions; `dead` are zero outputs of q, k, v."""
     net = Net((2, 5, 8) if static else ("n", "steps", 8), DOUBLE)
     batch, steps = (2, 5) if static else (0, 0)
@@ -447,7 +459,9 @@ def test_groups_that_are_normalised_together(dead: tuple[int, ...], left: int) -
     scale, shift = net.const(net.normal(6)), net.const(net.normal(6))
     value = net.op("GroupNormalization", maps(net, 6, ()), scale, shift, num_groups=3)
     model = net.model(net.conv(net.op("Relu", value), reader, name="b"), opset=21)
-    model.graph.output[0].CopyFrom(helper.make_tensor_value_info(model.graph.output[0].name, TensorProto.DOUBLE, (2, 2, 6, 6)))
+    model.graph.output[0].CopyFrom(
+        helper.make_tensor_value_info(model.graph.output[0].name, TensorProto.DOUBLE, (2, 2, 6, 6))
+    )
     assert shapes(same(model))["a"][0] == left
 
 

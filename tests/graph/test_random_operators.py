@@ -62,7 +62,9 @@ class WideNet(RandomNet):
             mode = str(rng.choice(["nearest", "linear", "cubic"]))
             scales = net.const(np.array([1, 1, 2, 1.5], np.float32), kept=True)
             roi = net.const(np.zeros(0, np.float32), kept=True)
-            name = op("Resize", here.name, roi, scales, mode=mode, exclude_outside=int(mode == "cubic" and rng.random() < 0.5))
+            name = op(
+                "Resize", here.name, roi, scales, mode=mode, exclude_outside=int(mode == "cubic" and rng.random() < 0.5)
+            )
             return replace(here, name=self.cut(self.cut(name, 2, 1, size + 1), 3, 0, size))
         if kind == "pad":
             mode = str(rng.choice(["constant", "edge", "reflect"])) if size > 1 else "constant"
@@ -91,7 +93,11 @@ class WideNet(RandomNet):
                 return here
             return Here(self.cut(here.name, 1, start, end, step), left, size)
         if kind == "crop":
-            return here if size < 3 else replace(here, name=self.cut(self.cut(here.name, 2, 0, -1), 3, 1, size), size=size - 1)
+            return (
+                here
+                if size < 3
+                else replace(here, name=self.cut(self.cut(here.name, 2, 0, -1), 3, 1, size), size=size - 1)
+            )
         if kind == "gather":
             places = rng.integers(-count, count, self.some([1, 2, count, count + 1]))
             return Here(op("Gather", here.name, self.ints(*places.tolist()), axis=1), len(places), size)
@@ -126,7 +132,9 @@ class WideNet(RandomNet):
             return here if size % 2 else Here(op("SpaceToDepth", here.name, blocksize=2), 4 * count, size // 2)
         if kind == "instance":
             scale = net.normal(count) * (rng.random(count) < 0.7)
-            return replace(here, name=op("InstanceNormalization", here.name, net.const(scale), net.const(net.normal(count))))
+            return replace(
+                here, name=op("InstanceNormalization", here.name, net.const(scale), net.const(net.normal(count)))
+            )
         if kind == "group-norm":
             groups = next((g for g in (2, 3) if count % g == 0), 1)
             name = op("Reshape", here.name, self.ints(0, groups, -1))
@@ -169,7 +177,11 @@ class WideNet(RandomNet):
             name = op("Reshape", here.name, self.ints(0, count, size * size))
             weight = self.weight(size * size, size * size)
             left = self.rng.random() < 0.3
-            name = op("MatMul", net.const(self.weight(count, count)), name) if left else op("MatMul", name, net.const(weight))
+            name = (
+                op("MatMul", net.const(self.weight(count, count)), name)
+                if left
+                else op("MatMul", name, net.const(weight))
+            )
             return replace(here, name=op("Reshape", name, self.ints(-1, count, size, size)))
         if kind == "attention":
             heads = self.some([1, 2, 3])

@@ -178,13 +178,13 @@ def shape(state: State, node: ir.Node) -> bool:
     if not set(source.axes) & set(listed):
         return True
     for use in node.outputs[0].uses():
-        chosen = _entries(use.node, listed) if use.idx == 0 and use.node.graph is state.graph else None
+        chosen = entries_read(use.node, listed) if use.idx == 0 and use.node.graph is state.graph else None
         if chosen is None or set(source.axes) & set(chosen):
             return False
     return not node.outputs[0].is_graph_output()
 
 
-def _entries(node: ir.Node, listed: list[int]) -> list[int] | None:
+def entries_read(node: ir.Node, listed: list[int]) -> list[int] | None:
     """Which entries of a vector a Gather or Slice of constant places reads; None where not known."""
     if node.op_type == "Gather":
         places = constant(node.inputs[1])

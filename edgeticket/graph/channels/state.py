@@ -203,6 +203,10 @@ class State:
             units, values = units.squeeze(tuple(thin)), values.squeeze(tuple(thin))
             ragged = ragged if ragged in axes and len(axes) > 1 else None
         found = Channels(axes, units, values, ragged)
+        known = shape_of(value)
+        if known is not None and any(not isinstance(known[axis], int) for axis in axes):  # inference gave up
+            lengths = dict(zip(axes, units.shape, strict=True))
+            value.shape = ir.Shape([lengths.get(axis, dim) for axis, dim in enumerate(known)])
         if len(axes) > 1:
             self.grids.append(Grid(units, found.ragged_index))
         self.channels[value] = found

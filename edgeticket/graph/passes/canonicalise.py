@@ -3,6 +3,7 @@
     Identity(x), Dropout(x) in inference                       =  x
     Reshape(x [N, a, b, ...], (n, a·b·...))                    =  Flatten(x, axis=1)    shape arithmetic on n goes away
     Reshape(x [N, C, ...], (n, C, rest))                       =  Reshape(x, (0, C, rest)), a constant target
+    Reshape, Transpose, Reshape that keep the leading axes     =  one Transpose
     Expand(x, shape), Resize(x, sizes)                         =  the same with a constant target, or constant scales
     shape arithmetic on dimensions that are known              =  a constant
     MatMul(x [N, K], W [K, M]) + b [M]                         =  Gemm(x, W, b)
@@ -83,10 +84,41 @@ def _reshape(graph: ir.Graph, node: ir.Node) -> bool:
         return False
     plain = np.array([-1 if place in unknown else length for place, length in enumerate(entries)], np.int64)
     present = constant(node.inputs[1])
+    if _turn(graph, node, entries):
+        return True
     if present is not None and np.array_equal(present, plain) and not allowzero:
         return False
     node.replace_input_with(1, new_constant(graph, f"{node.outputs[0].name}.shape", plain))
     node.attributes.pop("allowzero", None)
+    return True
+
+
+def _turn(graph: ir.Graph, node: ir.Node, entries: list[int | str | None]) -> bool:
+    """Reshape [n, h, a, b] -> [n·h, a, b], Transpose to [n·h, b, a], Reshape to [n, h, b, a]: one Transpose."""
+    turn = node.inputs[0].producer() if node.inputs[0] is not None else None
+    first = turn.inputs[0].producer() if turn is not None and turn.inputs[0] is not None else None
+    if turn is None or first is None or (turn.op_type, first.op_type) != ("Transpose", "Reshape"):
+        return False
+    source, merged = first.inputs[0], first.outputs[0]
+    dims, between = named_dims(source) if source is not None else None, named_dims(merged)
+    if source is None or dims is None or between is None:
+        return False
+    count = len(dims) - len(between) + 1  # axes that are taken together
+    order = list(attribute(turn, "perm", tuple(reversed(range(len(between))))))
+    if count < 2 or order[0] != 0 or dims[count:] != between[1:]:
+        return False
+    moved = [*range(count), *(place + count - 1 for place in order[1:])]
+    wanted = [dims[place] for place in moved]
+    known = [(entry, dim) for entry, dim in zip(entries, wanted, strict=False) if isinstance(entry, int) and entry]
+    if len(entries) != len(wanted) or any(entry != dim for entry, dim in known):
+        return False
+    free = [place for place in range(len(wanted)) if not (isinstance(entries[place], int) and entries[place])]
+    if any(place >= count for place in free) or len(free) > 1:
+        return False  # one length at most follows from the others
+    made = ir.Node("", "Transpose", [source], [ir.AttrInt64s("perm", moved)], num_outputs=1, name=turn.name)
+    graph.insert_after(node, made)
+    stand_in(node.outputs[0], made.outputs[0])
+    graph.remove(node, safe=True)
     return True
 
 

@@ -21,6 +21,7 @@ from edgeticket.graph.channels.analysis import OUTPUT, analyse
 from edgeticket.graph.passes.dead.branches import replace_constant_branches
 from edgeticket.graph.passes.dead.constants import fold_constant_channels
 from edgeticket.graph.passes.dead.cut import barriers, cut_dead_channels
+from edgeticket.graph.passes.dead.lengths import replace_lengths
 from edgeticket.graph.passes.dead.shuffles import replace_shuffles
 from edgeticket.graph.passes.note import Note
 from edgeticket.graph.passes.remove_unused import remove_unused
@@ -47,7 +48,7 @@ def remove_dead(model: ir.Model) -> list[Note]:
         else:
             cut = cut_dead_channels(state)
             lost.update(cut.lost)
-            if not cut.changed and not replace_shuffles(state):
+            if not cut.changed and not replace_shuffles(state) and not replace_lengths(state):
                 kept = barriers(state)
                 break
         remove_unused(model)

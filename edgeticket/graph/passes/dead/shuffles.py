@@ -1,6 +1,6 @@
 """A shuffle of channels becomes one Gather, where it keeps channels that nobody needs.
 
-    Reshape [N, C, ...] -> [N, g, C/g, ...], Transpose [N, C/g, g, ...], Reshape [N, C, ...]  =  Gather of permuted places
+    Reshape [N, C, ...] -> [N, g, C/g, ...], Transpose [N, C/g, g, ...], Reshape [N, C, ...]  =  Gather(x, order)
 
 The three nodes need as many channels of each of the g rows, at the same places; a Gather takes any of them.
 """
