@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeticket.graph.channels.grid import compact, kept_shape
-from edgeticket.graph.channels.linear import bias_of, blocks, constant_flow, may_round, own_weight
+from edgeticket.graph.channels.linear import bias_of, blocks, constant_flow, may_round, own_weight, used_weights
 from edgeticket.graph.channels.state import (
     Channels,
     Cut,
@@ -127,7 +127,11 @@ def _cut_bias(state: State, node: ir.Node, units: Units) -> None:
 def _finish(state: State, draft: Linear, bias: Floats) -> bool:
     """Record the layer and what it makes constant; `draft.result` is recorded already, without constants."""
     output, weight = draft.node.outputs[0], constant(draft.weight)
-    flow = constant_flow(draft, bias)
+    if draft.weight not in state.weights:
+        state.weights[draft.weight] = used_weights(draft)
+    used = state.weights[draft.weight]
+    assert used is not None
+    flow = constant_flow(draft, bias, used)
     result = state.write(output, draft.result.axes, draft.result.units, flow.constant)
     if output.shape is None and weight is not None:  # behind an operator that shape inference does not know
         rank = rank_of(draft.node.inputs[0 if draft.node.op_type != "MatMul" else _moving(draft.node)]) or weight.ndim

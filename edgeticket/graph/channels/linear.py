@@ -30,6 +30,7 @@ from edgeticket.graph.values import (
 )
 
 _SHARED_ATTRIBUTES = ("group", "transB", "alpha", "beta")
+_UNSEEN = np.zeros(0, np.bool_)
 _ROUNDED_ONCE = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -48,7 +49,9 @@ def own_weight(state: State, node: ir.Node, index: int = 1) -> Array | None:
     if array.dtype != np.float64 and array.dtype not in HALF_AND_SINGLE:
         state.decline(f"weights of type {array.dtype} are left alone", weight.name)
         return None
-    if not np.isfinite(array).all():
+    if weight not in state.weights and not np.isfinite(array).all():
+        state.weights[weight] = None
+    if state.weights.get(weight, _UNSEEN) is None:
         state.decline("their weights are not all finite", weight.name)
         return None
     return array
@@ -126,11 +129,16 @@ class ConstantFlow:
     constant: Floats  # [G·M] NaN where it varies
 
 
-def constant_flow(linear: Linear, bias: Floats) -> ConstantFlow:
-    """What a layer with this bias [G·M] makes of the constants among its inputs, in float64."""
-    rounded = constant(linear.weight)
-    assert rounded is not None
-    used: Bools = (blocks(rounded, linear) != 0).any(axis=3)
+def used_weights(linear: Linear) -> Bools:
+    """Which weights count: [G, M, C], some tap is not zero."""
+    array = constant(linear.weight)
+    assert array is not None
+    used: Bools = (blocks(array, linear) != 0).any(axis=3)
+    return used
+
+
+def constant_flow(linear: Linear, bias: Floats, used: Bools) -> ConstantFlow:
+    """What a layer with this bias [G·M], of whose weights `used` count, makes of constant inputs, in float64."""
     source = linear.source.constant.reshape(linear.groups, -1)
     foldable = (source == 0) | (~np.isnan(source) & (not linear.only_zero))
     adds = foldable & (source != 0)

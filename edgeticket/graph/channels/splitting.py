@@ -85,7 +85,7 @@ def _resplit(node: ir.Node, axis: int, place: int, parts: list[Units], by_attrib
 
 def _stand_in(old: ir.Value, new: ir.Value) -> None:
     """`new` takes the readers and the name of a node's output."""
-    name, new.type = old.name, old.type
+    name, new.type, new.shape = old.name, old.type, old.shape
     old.replace_all_uses_with(new, replace_graph_outputs=True)
     old.name = None
     new.name = name

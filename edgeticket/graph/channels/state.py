@@ -141,6 +141,7 @@ class State:
     parents: list[int] = field(default_factory=list)
     pinned: dict[int, str] = field(default_factory=dict)  # unit -> the operator that needs it
     shared: dict[ir.Value, Linear] = field(default_factory=dict)  # a weight of several layers -> the first of them
+    weights: dict[ir.Value, Bools | None] = field(default_factory=dict)  # [G, M, C] not zero; None: not finite
     barred: set[ir.Value] = field(default_factory=set)  # constants that an operator without a rule reads
     reader: str = ""  # the operator that is looked at
 
@@ -170,7 +171,7 @@ class State:
 
     def tie(self, left: Units, right: Units) -> None:
         """Unit by unit, both live or both die."""
-        if left is right:
+        if left is right or np.array_equal(left, right):
             return
         pairs = np.unique(np.stack([left.reshape(-1), right.reshape(-1)]), axis=1)
         for a, b in pairs.T.tolist():

@@ -37,8 +37,8 @@ def remove_dead(model: ir.Model) -> list[Note]:
     folded = branches = 0
     declined: dict[str, list[str]] = {}
     kept: dict[str, int] = {}
+    infer_shapes(model)  # what the rounds change, they write into the shapes
     for _ in range(2 * len(model.graph) + 16):  # each round removes something; a few are enough for most networks
-        infer_shapes(model)
         state = analyse(model)
         declined = state.declined
         if count := fold_constant_channels(state):

@@ -55,7 +55,11 @@ def _fold(state: State, linears: list[Linear]) -> int:
     linear = linears[0]
     array = constant(linear.weight)
     assert array is not None
-    flows = [constant_flow(one, _bias(one)) for one in linears]
+    used = linear.used
+    assert used is not None
+    if np.isnan(linear.source.constant).all():
+        return 0
+    flows = [constant_flow(one, _bias(one), used) for one in linears]
     reads = np.asarray(flows[0].used.any(axis=1))
     gone = flows[0].foldable & reads
     merged = _merge(state, linear, flows[0], reads)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from edgeticket.graph.channels.grid import compact
+from edgeticket.graph.channels.grid import compact, kept_shape
 from edgeticket.graph.channels.liveness import Liveness
 from edgeticket.graph.channels.state import Bools, Cut, State
-from edgeticket.graph.values import Array, change_constant, owned
+from edgeticket.graph.values import Array, change_constant, owned, shape_of
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,21 @@ def cut_dead_channels(state: State) -> CutChannels:
     )
     _apply(masks, dropped)
     if changed:
+        _note_lengths(state, liveness)
         for fix in state.fixes:
             if fix.node not in dropped:
                 fix.change(liveness.keep)
     return CutChannels(changed, lost)
+
+
+def _note_lengths(state: State, liveness: Liveness) -> None:
+    """Write what is left into the values' shapes, so that they need not be inferred again."""
+    for value, channels in state.channels.items():
+        kept = liveness.keep(channels.units)
+        dims = shape_of(value)
+        if dims is not None and not kept.all():
+            lengths = dict(zip(channels.axes, kept_shape(kept, channels.ragged_index), strict=True))
+            value.shape = ir.Shape([lengths.get(axis, dim) for axis, dim in enumerate(dims)])
 
 
 def _apply(masks: list[tuple[Cut, Bools]], dropped: set[ir.Node]) -> None:

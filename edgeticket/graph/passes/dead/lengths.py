@@ -52,22 +52,24 @@ def _rewrite(state: State, node: ir.Node, value: ir.Value, dims: list[int | str]
     output, graph = node.outputs[0], state.graph
     if output.is_graph_output() or (output.shape is not None and len(output.shape) != 1):
         return False
-    whole = ir.Node("", "Shape", [value], num_outputs=1, name=f"{output.name}.whole")
+    whole = ir.Node("", "Shape", [value], num_outputs=1)
     parts: list[ir.Value] = []
-    made = [whole]
+    made = [(whole, len(dims))]
     for known, run in groupby(places, key=lambda place: isinstance(dims[place], int)):
         listed = list(run)
         if known:
             parts.append(new_constant(graph, f"{output.name}.known", np.array([dims[p] for p in listed], np.int64)))
             continue
         indices = new_constant(graph, f"{output.name}.places", np.array(listed, np.int64))
-        made.append(ir.Node("", "Gather", [whole.outputs[0], indices], [ir.AttrInt64("axis", 0)], num_outputs=1))
-        parts.append(made[-1].outputs[0])
-    made.append(ir.Node("", "Concat", parts, [ir.AttrInt64("axis", 0)], num_outputs=1))
-    for one in made:
-        one.outputs[0].name = fresh_name(graph, f"{output.name}.{one.op_type.lower()}")
-        one.name = one.outputs[0].name
+        chosen = ir.Node("", "Gather", [whole.outputs[0], indices], [ir.AttrInt64("axis", 0)], num_outputs=1)
+        made.append((chosen, len(listed)))
+        parts.append(chosen.outputs[0])
+    joined = ir.Node("", "Concat", parts, [ir.AttrInt64("axis", 0)], num_outputs=1)
+    for one, length in (*made, (joined, len(places))):
+        result = one.outputs[0]
+        result.name = one.name = fresh_name(graph, f"{output.name}.{one.op_type.lower()}")
+        result.type, result.shape = ir.TensorType(ir.DataType.INT64), ir.Shape([length])
         graph.insert_before(node, one)
-    output.replace_all_uses_with(made[-1].outputs[0])
+    output.replace_all_uses_with(joined.outputs[0])
     graph.remove(node, safe=True)
     return True

@@ -47,6 +47,7 @@ def _replace(state: State, node: ir.Node, wanted: Liveness) -> bool:
         "", "Gather", [source, indices], [ir.AttrInt64("axis", before.axes[0])], num_outputs=1, name=node.name
     )
     state.graph.insert_after(node, made)
+    made.outputs[0].type, made.outputs[0].shape = result.type, result.shape
     stand_in(result, made.outputs[0])
     state.graph.remove([node, turn, first], safe=True)
     return True
