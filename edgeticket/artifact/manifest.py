@@ -201,11 +201,18 @@ class TensorInfo:
 
     name: str
     shape: tuple[int, ...]
-    nonzeros: int  # of the stored codes
-    storage: str  # 'dense', 'gaps' or 'sparse-initializer'
-    weights: str  # 'fp32', 'fp16' or 'int8'
+    nonzeros: int  # of the stored codes; where zero points stand for zero, codes that differ from them
+    storage: str  # 'dense', 'gaps', 'sparse-initializer', or 'computed' from another tensor
+    weights: str  # how values rest: 'fp32', 'fp16' or 'int8' where dtype is float32, else dtype itself ('bf16', ...)
     size_bytes: int
     note: str
+    dtype: str = "float32"  # the tensor's own, by numpy's name
+    lossless: bool = False  # a narrower type holds all of its numbers
+
+    @property
+    def rounded(self) -> bool:
+        """Values rest less precisely than the tensor holds them."""
+        return self.dtype == "float32" and self.weights != "fp32" and not self.lossless
 
 
 @dataclass(frozen=True)
@@ -251,6 +258,10 @@ class Manifest:
         """The document, format and version first."""
         body = asdict(self)
         _leave_out_absent(body["proof"])
+        for tensor in body["tensors"]:
+            for name, default in (("dtype", "float32"), ("lossless", False)):
+                if tensor[name] == default:  # what 0.1.0 wrote stays as it was
+                    del tensor[name]
         head = {key: body.pop(key) for key in ("format", "version")}
         return json.dumps(head | body, indent=1, allow_nan=False) + "\n"
 

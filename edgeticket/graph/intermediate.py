@@ -1,19 +1,23 @@
-"""Between onnx's protos and onnx-ir's graphs, which have no maps: such types are put aside and given back."""
+"""Between onnx's protos and onnx-ir's graphs, which have no maps: such types are put aside and given back.
+
+They rest in the meta data of the graph, which are not written: onnx's own shape inference ends the process where an
+input has no type.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import onnx
 import onnx_ir as ir
 
 from edgeticket.errors import ModelError
 
-Types = Mapping[str, onnx.TypeProto]
+_TYPES = "edgeticket.types"
 
 
-def to_ir(proto: onnx.ModelProto) -> tuple[ir.Model, Types]:
-    """The model as onnx-ir has it, and the types that it cannot hold, by the name of the value.
+def to_ir(proto: onnx.ModelProto) -> ir.Model:
+    """The model as onnx-ir has it; types that it cannot hold are put aside.
 
     Raises:
         ModelError: onnx-ir cannot read the graph.
@@ -30,20 +34,26 @@ def to_ir(proto: onnx.ModelProto) -> tuple[ir.Model, Types]:
         model: ir.Model = ir.from_proto(proto)
     except Exception as error:  # onnx-ir and numpy raise what they like on a damaged graph
         raise ModelError(unreadable(proto, error)) from error
-    return model, types
+    model.graph.meta[_TYPES] = types
+    return model
 
 
 def unreadable(proto: onnx.ModelProto, error: Exception) -> str:
-    """The sentence for a graph that onnx-ir or numpy choke on, with the first cause: the others repeat it."""
-    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
-        error = error.__cause__
-    said = " ".join(str(error).split())[:300] or type(error).__name__
+    """The sentence for a graph that onnx-ir or numpy choke on."""
+    said = first_cause(error)
     return f"the ONNX graph {proto.graph.name!r} cannot be read: {said}. Check it with onnx.checker.check_model."
 
 
-def give_back(proto: onnx.ModelProto, types: Types) -> None:
-    """Put the types that were put aside where they were."""
-    if types:
+def first_cause(error: BaseException) -> str:
+    """What an error says in one line: onnx-ir wraps one in others that print a whole model."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def give_back(proto: onnx.ModelProto, model: ir.Model) -> None:
+    """Put the types that were put aside where they were in the graph that `proto` was made of."""
+    if types := model.graph.meta.get(_TYPES):
         for entry in _entries(proto.graph):
             if entry.name in types:
                 entry.type.CopyFrom(types[entry.name])

@@ -16,7 +16,6 @@ TINY = {np.dtype(np.float32): float(np.finfo(np.float32).tiny), np.dtype(np.floa
 HALF_AND_SINGLE = frozenset(kind.numpy() for kind in (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16))
 _UNROUNDED = "edgeticket.unrounded"  # of a value's `meta`: float64 numbers beside the rounded ones
 _TAKEN = "edgeticket.names"  # in a graph's meta: the names that values bear -> the number given out last
-LAYER_WEIGHTS = {"Conv": (1,), "ConvTranspose": (1,), "Gemm": (0, 1), "MatMul": (0, 1), "LSTM": (1, 2), "GRU": (1, 2)}
 
 
 def is_constant(value: ir.Value | None) -> bool:
@@ -195,17 +194,6 @@ def attribute(node: ir.Node, name: str, default: Any) -> Any:
 def set_attribute(node: ir.Node, name: str, value: int | float) -> None:
     """Give a node a number as attribute."""
     node.attributes[name] = ir.AttrInt64(name, value) if isinstance(value, int) else ir.AttrFloat32(name, value)
-
-
-def layer_weights(graph: ir.Graph) -> Iterator[tuple[ir.Node, ir.Value]]:
-    """(node, weight) for every stored weight of a layer; a weight shared by two layers comes twice."""
-    for node in graph:
-        if node.domain not in ("", "ai.onnx"):
-            continue
-        for index in LAYER_WEIGHTS.get(node.op_type, ()):
-            weight = node.inputs[index] if index < len(node.inputs) else None
-            if weight is not None and weight.is_initializer() and weight.const_value is not None:
-                yield node, weight
 
 
 def nonzeros(array: Array) -> int:

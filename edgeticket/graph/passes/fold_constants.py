@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnx_ir as ir
+from onnx_ir import serde
 
 from edgeticket.graph.evaluate import evaluate
 from edgeticket.graph.passes.note import Note
@@ -57,15 +58,18 @@ _NOT_SMOOTH = frozenset(["Ceil", "Floor", "Mod", "Round", "Sign"])
 _SHARED_LIMIT = 1024  # elements: a second copy of something smaller costs nothing
 
 
-def fold_constants(model: ir.Model) -> list[Note]:
-    """Replace constant nodes of the main graph by initializers named as their outputs."""
+def fold_constants(model: ir.Model, *, outputs: bool = False) -> list[Note]:
+    """Replace constant nodes of the main graph by initializers named as their outputs.
+
+    What computes an output of the graph stays, unless `outputs` says otherwise.
+    """
     graph, version = model.graph, opset(model)
     folded = 0
     declined: list[str] = []
     for node in list(graph):
         if node.op_type not in FOLDABLE or not is_standard(node, version):
             continue
-        if any(output.is_graph_output() for output in node.outputs):
+        if any(output.is_graph_output() for output in node.outputs) and not outputs:
             continue
         if _bypass_identity(node):
             graph.remove(node, safe=True)
@@ -93,7 +97,7 @@ def fold_constants(model: ir.Model) -> list[Note]:
 def _bypass_identity(node: ir.Node) -> bool:
     """Readers of Identity(c) read c itself, so that a shared weight stays one tensor."""
     source = node.inputs[0] if node.inputs else None
-    if node.op_type != "Identity" or source is None or not is_constant(source):
+    if node.op_type != "Identity" or source is None or not is_constant(source) or node.outputs[0].is_graph_output():
         return False
     node.outputs[0].replace_all_uses_with(source)
     return True
@@ -123,7 +127,7 @@ def _read_by_a_layer(value: ir.Value | None) -> bool:
 
 
 def _fold(node: ir.Node, inputs: list[Array | None], version: int) -> list[Array] | None:
-    proto: onnx.NodeProto = ir.to_proto(node)
+    proto = serde.serialize_node(node)
     if node.op_type != "Constant":
         return evaluate(proto, inputs, version)
     if len(proto.attribute) != 1:
@@ -174,7 +178,7 @@ def _replace(graph: ir.Graph, node: ir.Node, results: list[Array], doubled: list
         tensor = ir.tensor(np.array(array, order="C"), name=name)
         value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
         keep_unrounded(value, array, kept)
-        if output.uses():
+        if output.uses() or output.is_graph_output():
             graph.register_initializer(value)
-        output.replace_all_uses_with(value)
+        output.replace_all_uses_with(value, replace_graph_outputs=True)
     graph.remove(node, safe=True)

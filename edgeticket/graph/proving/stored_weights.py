@@ -17,10 +17,12 @@ from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ProofError
 from edgeticket.graph import evaluate
 from edgeticket.graph.intermediate import to_ir
+from edgeticket.graph.layers import layer_weights
 from edgeticket.graph.passes.fold_constants import FOLDABLE, fold_constants
 from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.reading.load import parse_model
-from edgeticket.graph.storing.encoding import Weights, channel_axes, encode
+from edgeticket.graph.storing.encoding import Weights, encode
+from edgeticket.graph.storing.readers import channel_axes
 from edgeticket.graph.values import Array, nonzeros
 
 
@@ -33,11 +35,13 @@ def rebuilt(model_bytes: bytes, where: str = "the exported model") -> dict[str, 
     return _evaluated(model_bytes, where)[0]
 
 
-def _evaluated(model_bytes: bytes, where: str) -> tuple[dict[str, Array], frozenset[str]]:
-    """The constants by name, and the names of those that are computed from constants alone but were not evaluated."""
+def _evaluated(model_bytes: bytes, where: str) -> tuple[dict[str, Array], frozenset[str], dict[str, int]]:
+    """The constants by name, the names of those that are computed from constants alone but were not evaluated, and the
+    nonzeros of the layers' weights (of quantised ones: what differs from the zero point).
+    """
     proto, _ = inline_functions(parse_model(model_bytes, where))
-    model, _ = to_ir(proto)
-    fold_constants(model)
+    model = to_ir(proto)
+    fold_constants(model, outputs=True)
     constants = {
         name: value.const_value.numpy()
         for name, value in model.graph.initializers.items()
@@ -47,7 +51,8 @@ def _evaluated(model_bytes: bytes, where: str) -> tuple[dict[str, Array], frozen
     for node in model.graph:
         if node.op_type in FOLDABLE and all(value is None or value.name in fixed for value in node.inputs):
             fixed.update(value.name for value in node.outputs if value.name)
-    return constants, frozenset(fixed - set(constants))
+    counts = {weight.value.name or "": weight.nonzeros for weight in layer_weights(model.graph)}
+    return constants, frozenset(fixed - set(constants)), counts
 
 
 def check_stored_weights(
@@ -71,7 +76,7 @@ def check_stored_weights(
         ProofError: a weight is missing, has another shape, number or number of nonzeros, or should be gone.
         ModelError: the bytes are no ONNX model.
     """
-    constants, unevaluated = _evaluated(model_bytes, "the exported model")
+    constants, unevaluated, counts = _evaluated(model_bytes, "the exported model")
     unchecked = []
     for layer in layers:
         array = constants.get(layer.name)
@@ -88,7 +93,7 @@ def check_stored_weights(
             raise ProofError(
                 f"the exported weight {layer.name!r} is {list(array.shape)}, planned was {list(layer.shape_after)}"
             )
-        count = nonzeros(array)
+        count = counts.get(layer.name, nonzeros(array))
         if count > layer.nonzeros_after or (count < layer.nonzeros_after and not lossy):
             raise ProofError(
                 f"the exported weight {layer.name!r} has {count} nonzeros, planned were {layer.nonzeros_after}"

@@ -82,8 +82,8 @@ def _fix_outputs(model: onnx.ModelProto) -> None:
 def _inferred(proto: onnx.ModelProto) -> dict[str, list[int | None]]:
     """The shapes of the outputs that follow from the inputs', shape arithmetic included, annotations aside."""
     try:
-        model, _ = to_ir(proto)
-        for run in (fold_constants, canonicalise, fold_shapes):
+        model = to_ir(proto)
+        for run in (fold_constants, fold_shapes, canonicalise):
             run(model)
     except Exception:  # simplify will say it: a shape that is not known stays open
         return {}
