@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 TINY = {np.dtype(np.float32): float(np.finfo(np.float32).tiny), np.dtype(np.float64): float(np.finfo(np.float64).tiny)}
-HALF_AND_SINGLE = frozenset(
-    kind.numpy() for kind in (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
-)
+HALF_AND_SINGLE = frozenset(kind.numpy() for kind in (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16))
 _UNROUNDED = "edgeticket.unrounded"  # of a value's `meta`: float64 numbers beside the rounded ones
-LAYER_WEIGHTS = {"Conv": (1,), "ConvTranspose": (1,), "Gemm": (0, 1), "MatMul": (0, 1), "LSTM": (1, 2), "GRU": (1, 2)}
+_TAKEN = "edgeticket.names"  # in a graph's meta: the names that values bear -> the number given out last
 
 
 def is_constant(value: ir.Value | None) -> bool:
@@ -85,14 +83,26 @@ def keep_unrounded(value: ir.Value, array: Array, unrounded: Array | None) -> No
 
 
 def fresh_name(graph: ir.Graph, base: str) -> str:
-    """`base`, or the first of `base_2`, `base_3` ... that no value of the graph or its subgraphs bears."""
-    taken = {value.name for value in all_values(graph)}
-    if base not in taken:
-        return base
-    number = 2
-    while f"{base}_{number}" in taken:
+    """`base`, or the first of `base_2`, `base_3` ... that no value of the graph or its subgraphs bears or has borne.
+
+    The names are gathered once, and what is given out is added to them: see forget_names.
+    """
+    taken: dict[str | None, int] | None = graph.meta.get(_TAKEN)
+    if taken is None:
+        taken = graph.meta[_TAKEN] = dict.fromkeys((value.name for value in all_values(graph)), 1)
+    name, number = base, taken.get(base, 1)
+    while name in taken:
         number += 1
-    return f"{base}_{number}"
+        name = f"{base}_{number}"
+    if name != base:
+        taken[base] = number
+    taken[name] = 1
+    return name
+
+
+def forget_names(graph: ir.Graph) -> None:
+    """Have the names gathered anew: called before each pass, as it may name values without fresh_name."""
+    graph.meta.pop(_TAKEN, None)
 
 
 def all_values(graph: ir.Graph) -> Iterator[ir.Value]:
@@ -184,17 +194,6 @@ def attribute(node: ir.Node, name: str, default: Any) -> Any:
 def set_attribute(node: ir.Node, name: str, value: int | float) -> None:
     """Give a node a number as attribute."""
     node.attributes[name] = ir.AttrInt64(name, value) if isinstance(value, int) else ir.AttrFloat32(name, value)
-
-
-def layer_weights(graph: ir.Graph) -> Iterator[tuple[ir.Node, ir.Value]]:
-    """(node, weight) for every stored weight of a layer; a weight shared by two layers comes twice."""
-    for node in graph:
-        if node.domain not in ("", "ai.onnx"):
-            continue
-        for index in LAYER_WEIGHTS.get(node.op_type, ()):
-            weight = node.inputs[index] if index < len(node.inputs) else None
-            if weight is not None and weight.is_initializer() and weight.const_value is not None:
-                yield node, weight
 
 
 def nonzeros(array: Array) -> int:

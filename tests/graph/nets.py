@@ -12,7 +12,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
 from edgeticket import runtime
-from edgeticket.graph.proving.reference import widened
+from edgeticket.graph.double.widen import widened
 from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.simplify import UNCHANGED, Simplified, simplify
 

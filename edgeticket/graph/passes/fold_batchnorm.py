@@ -2,8 +2,9 @@
 
     y = γ (Wx + b - μ) / sqrt(σ² + ε) + β  =  (sW) x + (b - μ) s + β,   s = γ / sqrt(σ² + ε), per output channel
 
-computed in float64 and rounded once (values.py keeps what was not rounded). Declined in a sentence: the layer's output has other readers or is a graph output,
-its weights are shared, graph inputs or half precision, or s is not finite. Normalisation before a layer stays.
+computed in float64 and rounded once (values.py keeps what was not rounded). Declined in a sentence: the layer's output
+has other readers or is a graph output, its weights are shared, graph inputs or half precision, or s is not finite.
+Normalisation before a layer stays.
 """
 
 from __future__ import annotations

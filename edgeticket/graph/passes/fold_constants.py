@@ -57,15 +57,18 @@ _NOT_SMOOTH = frozenset(["Ceil", "Floor", "Mod", "Round", "Sign"])
 _SHARED_LIMIT = 1024  # elements: a second copy of something smaller costs nothing
 
 
-def fold_constants(model: ir.Model) -> list[Note]:
-    """Replace constant nodes of the main graph by initializers named as their outputs."""
+def fold_constants(model: ir.Model, *, outputs: bool = False) -> list[Note]:
+    """Replace constant nodes of the main graph by initializers named as their outputs.
+
+    What computes an output of the graph stays, unless `outputs` says otherwise.
+    """
     graph, version = model.graph, opset(model)
     folded = 0
     declined: list[str] = []
     for node in list(graph):
         if node.op_type not in FOLDABLE or not is_standard(node, version):
             continue
-        if any(output.is_graph_output() for output in node.outputs):
+        if any(output.is_graph_output() for output in node.outputs) and not outputs:
             continue
         if _bypass_identity(node):
             graph.remove(node, safe=True)
@@ -74,7 +77,7 @@ def fold_constants(model: ir.Model) -> list[Note]:
         inputs = _inputs(node)
         if inputs is None:
             continue
-        if node.op_type in _VIEWS and _read_by_a_layer(node.inputs[0]):
+        if node.op_type in _VIEWS and _read_by_a_layer(node.inputs[0] if node.inputs else None):
             declined.append(node.outputs[0].name or node.op_type)
             continue
         results = _fold(node, inputs, version)
@@ -93,7 +96,7 @@ def fold_constants(model: ir.Model) -> list[Note]:
 def _bypass_identity(node: ir.Node) -> bool:
     """Readers of Identity(c) read c itself, so that a shared weight stays one tensor."""
     source = node.inputs[0] if node.inputs else None
-    if node.op_type != "Identity" or source is None or not is_constant(source):
+    if node.op_type != "Identity" or source is None or not is_constant(source) or node.outputs[0].is_graph_output():
         return False
     node.outputs[0].replace_all_uses_with(source)
     return True
@@ -117,17 +120,17 @@ def _inputs(node: ir.Node) -> list[Array | None] | None:
 
 def _read_by_a_layer(value: ir.Value | None) -> bool:
     array = constant(value)
-    assert value is not None
-    if array is None or array.size <= _SHARED_LIMIT:
+    if value is None or array is None or array.size <= _SHARED_LIMIT:
         return False
     return any(any(other is not None and not is_constant(other) for other in use.node.inputs) for use in value.uses())
 
 
 def _fold(node: ir.Node, inputs: list[Array | None], version: int) -> list[Array] | None:
-    proto = ir.to_proto(node)
-    assert isinstance(proto, onnx.NodeProto)
+    proto: onnx.NodeProto = ir.to_proto(node)
     if node.op_type != "Constant":
         return evaluate(proto, inputs, version)
+    if len(proto.attribute) != 1:
+        return None
     [entry] = proto.attribute
     kinds = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
     if entry.name == "value":
@@ -137,9 +140,7 @@ def _fold(node: ir.Node, inputs: list[Array | None], version: int) -> list[Array
     return None
 
 
-def _in_float64(
-    node: ir.Node, inputs: list[Array | None], results: list[Array], version: int
-) -> list[Array | None]:
+def _in_float64(node: ir.Node, inputs: list[Array | None], results: list[Array], version: int) -> list[Array | None]:
     """The same outputs without rounding to float32 or less; None where there was nothing to round, or no way."""
     nothing: list[Array | None] = [None] * len(results)
     floats = [array for array in (*inputs, *results) if array is not None and array.dtype in HALF_AND_SINGLE]
@@ -150,7 +151,8 @@ def _in_float64(
     if len({array.dtype for array in floats}) > 1 and node.op_type not in ("Cast", "CastLike"):
         return nothing
     wide = [
-        exact(value) if value is not None and is_constant(value) and array is not None and array.dtype in HALF_AND_SINGLE
+        exact(value)
+        if value is not None and is_constant(value) and array is not None and array.dtype in HALF_AND_SINGLE
         else array
         for value, array in zip(node.inputs, inputs, strict=True)
     ]
@@ -175,7 +177,7 @@ def _replace(graph: ir.Graph, node: ir.Node, results: list[Array], doubled: list
         tensor = ir.tensor(np.array(array, order="C"), name=name)
         value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
         keep_unrounded(value, array, kept)
-        if output.uses():
+        if output.uses() or output.is_graph_output():
             graph.register_initializer(value)
-        output.replace_all_uses_with(value)
+        output.replace_all_uses_with(value, replace_graph_outputs=True)
     graph.remove(node, safe=True)

@@ -1,7 +1,7 @@
-"""Read an ONNX file that may be hostile: nothing outside its folder, sizes checked before memory is taken.
+"""Read an ONNX file that may be hostile: no data of other files, sizes checked before memory is taken.
 
-What comes back is one self-contained model: external data from inside the file's folder are read in, sparse
-initializers become dense ones, every initializer holds as many bytes as its shape says, and nodes are in order.
+What comes back is one self-contained model: external data that belong to the file are read in, sparse initializers
+become dense ones, every initializer holds as many bytes as its shape says, and nodes are put in order.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import onnx
 
 from edgeticket.errors import ModelError
 from edgeticket.graph.reading.external import read_external
+from edgeticket.graph.reading.order import put_in_order
 from edgeticket.graph.reading.tensors import checked, tensors_of
 from edgeticket.graph.serialize import LIMIT_BYTES
 
@@ -36,11 +37,11 @@ def load_model(path: Path) -> onnx.ModelProto:
         data = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror or error}). Check its permissions.") from error
-    return parse_model(data, str(path), folder=path.parent)
+    return parse_model(data, str(path), path)
 
 
-def parse_model(data: bytes, where: str, folder: Path | None = None) -> onnx.ModelProto:
-    """The model in `data`; `where` names it in messages, external data are looked for in `folder` only.
+def parse_model(data: bytes, where: str, path: Path | None = None) -> onnx.ModelProto:
+    """The model in `data`; `where` names it in messages, external data are looked for beside the file `path` only.
 
     Raises:
         ModelError: as load_model.
@@ -59,9 +60,10 @@ def parse_model(data: bytes, where: str, folder: Path | None = None) -> onnx.Mod
     total = 0
     for tensor in tensors_of(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            total += read_external(tensor, folder, where, LIMIT_BYTES - total)
+            total += read_external(tensor, path, where, LIMIT_BYTES - total)
         checked(tensor, where)
     _densify(model.graph, where)
+    put_in_order(model.graph)
     _check_graph(model.graph, where)
     return model
 
@@ -126,6 +128,8 @@ def _check_graph(graph: onnx.GraphProto, where: str, outer: frozenset[str] = fro
 
     for entry in graph.input:
         define(entry.name)
+        if not outer and not entry.type.WhichOneof("value"):
+            raise ModelError(f"{where}: the input {entry.name!r} has no type. Export the model again.")
     initializers: set[str] = set()
     for tensor in graph.initializer:
         if not tensor.name or tensor.name in initializers:
