@@ -12,6 +12,7 @@ import onnx
 import onnx_ir as ir
 from onnx_ir import serde
 
+from edgeticket.graph.inference import inferred
 from edgeticket.graph.intermediate import give_back
 from edgeticket.graph.values import is_standard, opset
 
@@ -22,7 +23,7 @@ def infer_shapes(model: ir.Model) -> None:
     """Infer every shape anew. A shape that inference cannot find stays unknown; nothing is raised."""
     forget_shapes(model)
     try:
-        found = onnx.shape_inference.infer_shapes(_outline(model), check_type=False, strict_mode=False, data_prop=False)
+        found = inferred(_outline(model))
     except Exception:  # the inference is C++ and raises what it likes on a graph that it does not understand
         return
     _take_shapes(model.graph, found.graph)
@@ -32,9 +33,9 @@ def _outline(model: ir.Model) -> onnx.ModelProto:
     """The model with its nodes and types, and of its constants only the small ones: the others are inputs here."""
     made = onnx.ModelProto(ir_version=model.ir_version or 10)
     made.opset_import.extend(onnx.helper.make_opsetid(*entry) for entry in model.opset_imports.items())
-    made.functions.extend(ir.to_proto(function) for function in model.functions.values())
+    made.functions.extend(map(serde.serialize_function, model.functions.values()))
     graph = made.graph
-    graph.node.extend(ir.to_proto(node) for node in model.graph)
+    graph.node.extend(map(serde.serialize_node, model.graph))
     graph.input.extend(map(serde.serialize_value, model.graph.inputs))
     for value in model.graph.initializers.values():
         tensor = value.const_value
@@ -47,7 +48,10 @@ def _outline(model: ir.Model) -> onnx.ModelProto:
             graph.input.append(
                 onnx.helper.make_tensor_value_info(value.name or "", int(tensor.dtype), tensor.shape.numpy())
             )
-    graph.output.extend(map(serde.serialize_value, model.graph.outputs))
+    graph.output.extend(
+        onnx.ValueInfoProto(name=value.name or "") if value.type is None else serde.serialize_value(value)
+        for value in model.graph.outputs
+    )
     graph.value_info.extend(
         serde.serialize_value(value)
         for node in model.graph

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import onnx
 import onnx_ir as ir
+from onnx_ir import serde
 
 from edgeticket.graph.channels.state import Bools, Channels, Cut, Floats, Grid, State, Units, rank_of
 from edgeticket.graph.evaluate import evaluate
@@ -201,8 +201,7 @@ def _compute(state: State, node: ir.Node, feeds: list[Array | None]) -> Array | 
     if plain is not None and not node.attributes and all(array is not None for array in feeds):
         with np.errstate(all="ignore"):
             return np.asarray(plain(*feeds))
-    proto = ir.to_proto(node)
-    assert isinstance(proto, onnx.NodeProto)
+    proto = serde.serialize_node(node)
     results = evaluate(proto, feeds, state.version)
     return None if results is None else results[0]
 
