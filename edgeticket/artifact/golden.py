@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeticket import runtime
-from edgeticket.artifact import checks
+from edgeticket.artifact import checks, outputs
 from edgeticket.artifact.manifest import GoldenInfo, Port
 from edgeticket.errors import InputError
 from edgeticket.ticket.record import Ticket
@@ -37,8 +37,8 @@ class LoadedModel:
         return cls(runtime.cpu_session(data, threads=checks.cores()))
 
     def run(self, feed: checks.Feed, names: Sequence[str] | None = None) -> list[Array]:
-        """The outputs called `names`, or all, in order."""
-        return [np.asarray(output) for output in runtime.run(self.session, feed, names).values()]
+        """The outputs called `names`, or all, in order, as checks.flattened has them."""
+        return list(outputs.run(self.session, feed, names).values())
 
     def outputs(self, inputs: Array) -> Array:
         """The first output for inputs [n, ...], in batches. Only for a model of one input with a free batch axis."""
@@ -99,26 +99,22 @@ def flushed(array: Array) -> Array:
 
 def record_outputs(
     model: LoadedModel,
-    shares: Mapping[str, float],
+    atol_of: Callable[[str, Array], float],
     inputs: Sequence[Port],
-    outputs: Sequence[Port],
     feeds: Sequence[checks.Feed],
 ) -> Golden:
     """Run the exported model on the feeds. Entries are '0.input.0', '0.output.0', ... feed by feed.
 
-    Each feed and output has a tolerance of its own: `shares` (graph/proving/rounding.py) of its largest value.
+    Each feed and output has a tolerance of its own: `atol_of` (graph/proving/yardstick.py) gives it from the output.
     """
-    comparable = (port.name for port in outputs if port.dtype not in ("unknown", "object"))
-    names = list(dict.fromkeys(comparable))  # a graph may list one value as two outputs
+    names = list(outputs.run(model.session, feeds[0]))
     arrays: dict[str, Array] = {}
     atol = []
     for number, feed in enumerate(feeds):
         found = model.run(feed, names)
         arrays |= {f"{number}.input.{i}": feed[port.name] for i, port in enumerate(inputs)}
         arrays |= {f"{number}.output.{i}": output for i, output in enumerate(found)}
-        atol.append(
-            tuple(NEGLIGIBLE + shares[name] * checks.largest(output) for name, output in zip(names, found, strict=True))
-        )
+        atol.append(tuple(atol_of(name, output) for name, output in zip(names, found, strict=True)))
     timed = checks.single([asdict(port) for port in inputs], feeds[0])
     try:
         model.run(timed, names)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeticket import engine, runtime, text
-from edgeticket.artifact import checks
+from edgeticket.artifact import checks, outputs
 from edgeticket.errors import EngineError, InputError
 
 RAN, CLAIMS_NOTHING, MISSING, FAILED = "ran", "claims nothing", "missing", "failed"
@@ -73,9 +73,9 @@ def _deltas(opened: checks.Opened, session: runtime.Session) -> list[tuple[float
     golden = opened.manifest["golden"]
     found = []
     for (feed, wanted), allowed in zip(checks.golden_feeds(opened), golden["atol"], strict=True):
-        got = runtime.run(session, feed, golden["outputs"])
+        got = outputs.run(session, feed, golden["outputs"])
         for name, exact, atol in zip(golden["outputs"], wanted, allowed, strict=True):
-            here = np.asarray(got[name])
+            here = got[name]
             floating = np.issubdtype(exact.dtype, np.floating) and here.shape == exact.shape
             kept = np.isfinite(exact) if floating else np.ones(exact.shape, np.bool_)
             pair = (here[kept], exact[kept]) if floating else (here, exact)

@@ -51,7 +51,7 @@ input_shapes = click.option(
     multiple=True,
     callback=lambda _context, _parameter, pairs: dict(pairs),
     metavar="NAME=1x3x32x32",
-    help="For free axes of an ONNX file; repeatable.",
+    help="Try an ONNX file's inputs with these free axes; repeatable.",
 )
 budget_ms = click.option(
     "--budget-ms", type=click.FloatRange(min=0, min_open=True), help="What the median inference may take."
@@ -66,5 +66,10 @@ budget_host = click.option(
 
 
 def tolerance(name: str, dest: str, default: str = "off", **shown: Any) -> Callable[[Command], Command]:
-    """Make an option that says how much larger a figure may be than the baseline's: a share, or off."""
+    """Make an option that says how much larger a measured figure may be than the baseline's: a share, or off."""
+    return click.option(name, dest, type=values.tolerance, default=default, metavar="SHARE|off", **shown)
+
+
+def growth(name: str, dest: str, default: str = "off", **shown: Any) -> Callable[[Command], Command]:
+    """Make an option that says how much larger a count may be than the baseline's: a share, 0 for none, or off."""
     return click.option(name, dest, type=values.share, default=default, metavar="SHARE|off", **shown)

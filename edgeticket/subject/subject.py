@@ -15,9 +15,10 @@ from edgeticket.measure import protocol
 from edgeticket.measure.hosts.host import Host, NoAnswerError
 from edgeticket.measure.hosts.local import LOCAL
 from edgeticket.measure.protocol import Arm, PortsRequest
+from edgeticket.subject.laid_out import laid_out
 
 PROCESS_S = 60.0
-_TYPES = {"float": "float32", "double": "float64"}  # the runtime's names where they are not numpy's
+_TYPES = {"float": "float32", "double": "float64", "string": "str"}  # the runtime's names where they are not numpy's
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,9 @@ class Subject:
 def open_subject(path: Path, folder: Path, label: str, process_s: float = PROCESS_S, host: Host = LOCAL) -> Subject:
     """Open an artifact (or a ticket's or run's folder with one inside) or an ONNX file.
 
-    An artifact's model is run from a copy in `folder`, written from the very bytes whose hash was checked. It is loaded
-    in a process of its own, which may take `process_s`.
+    An artifact's model is run from a copy in `folder`, written from the bytes whose hash was checked; so is an ONNX
+    file whose data are links that the runtime does not follow. It is loaded in a process of its own, which may take
+    `process_s`.
 
     Raises:
         FolderError: a folder without an artifact.
@@ -85,6 +87,8 @@ def open_subject(path: Path, folder: Path, label: str, process_s: float = PROCES
         model.write_bytes(opened.files[checks.MODEL])
     elif not path.is_file():
         raise InputError(f"{path}: no such file or folder. Give an artifact's folder or an ONNX file.")
+    else:
+        model = laid_out(path, folder / label)
     data = model.read_bytes()
     try:
         ports = host.ask(PortsRequest({label: Arm(str(model))}), process_s)
@@ -97,7 +101,7 @@ def open_subject(path: Path, folder: Path, label: str, process_s: float = PROCES
 
 def _port(given: protocol.RuntimePort) -> Port:
     """The runtime's word for a port as a manifest has it."""
-    kind = given.type.removeprefix("tensor(").removesuffix(")")
+    kind = given.type.removeprefix("tensor(").removesuffix(")") if given.type.startswith("tensor(") else given.type
     return Port(given.name, _TYPES.get(kind, kind), given.shape)
 
 

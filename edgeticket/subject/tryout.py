@@ -65,13 +65,16 @@ def attempt(request: TryRequest) -> TryAnswer:
 
 def _drawn(name: str, path: str, shapes: Mapping[str, tuple[int, ...]]) -> checks.Feed | None:
     """Draw normal numbers at batch 1; free axes and integers as graph/proving/probes.py draws them, with onnx."""
-    from edgeticket.graph.proving import probes
+    from edgeticket.graph.proving import kinds, probes
     from edgeticket.graph.reading import load
 
     try:
-        made = probes.probes(load.load_model(Path(path)), shapes)
+        model = load.load_model(Path(path))
+        made = probes.probes(model, shapes)
     except EdgeticketError as error:
         raise ModelFailedError(name, str(error)) from error
+    if not made and (reason := kinds.unmade(model.graph)):
+        raise ModelFailedError(name, f"cannot be timed: {reason}")
     if not made:
         return None
     normal = [probe for probe in made if probe.name.startswith("normal")] or list(made)

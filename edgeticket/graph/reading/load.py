@@ -1,7 +1,7 @@
-"""Read an ONNX file that may be hostile: nothing outside its folder, sizes checked before memory is taken.
+"""Read an ONNX file that may be hostile: no data of other files, sizes checked before memory is taken.
 
-What comes back is one self-contained model: external data from inside the file's folder are read in, sparse
-initializers become dense ones, every initializer holds as many bytes as its shape says, and nodes are in order.
+What comes back is one self-contained model: external data that belong to the file are read in, sparse initializers
+become dense ones, every initializer holds as many bytes as its shape says, and nodes are put in order.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import onnx
 
 from edgeticket.errors import ModelError
 from edgeticket.graph.reading.external import read_external
+from edgeticket.graph.reading.order import put_in_order
 from edgeticket.graph.reading.tensors import checked, tensors_of
 from edgeticket.graph.serialize import LIMIT_BYTES
 
@@ -36,11 +37,11 @@ def load_model(path: Path) -> onnx.ModelProto:
         data = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror or error}). Check its permissions.") from error
-    return parse_model(data, str(path), folder=path.parent)
+    return parse_model(data, str(path), path)
 
 
-def parse_model(data: bytes, where: str, folder: Path | None = None) -> onnx.ModelProto:
-    """The model in `data`; `where` names it in messages, external data are looked for in `folder` only.
+def parse_model(data: bytes, where: str, path: Path | None = None) -> onnx.ModelProto:
+    """The model in `data`; `where` names it in messages, external data are looked for beside the file `path` only.
 
     Raises:
         ModelError: as load_model.
@@ -59,11 +60,22 @@ def parse_model(data: bytes, where: str, folder: Path | None = None) -> onnx.Mod
     total = 0
     for tensor in tensors_of(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            total += read_external(tensor, folder, where, LIMIT_BYTES - total)
+            total += read_external(tensor, path, where, LIMIT_BYTES - total)
         checked(tensor, where)
     _densify(model.graph, where)
+    put_in_order(model.graph)
     _check_graph(model.graph, where)
+    _agree(model.graph)
     return model
+
+
+def _agree(graph: onnx.GraphProto) -> None:
+    """An output that is an input or an initializer too has its type, whatever is declared: so the runtime has it."""
+    types = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    types |= {entry.name: entry.type.tensor_type.elem_type for entry in graph.input}
+    for entry in graph.output:
+        if types.get(entry.name) and entry.type.HasField("tensor_type"):
+            entry.type.tensor_type.elem_type = types[entry.name]
 
 
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
@@ -126,6 +138,8 @@ def _check_graph(graph: onnx.GraphProto, where: str, outer: frozenset[str] = fro
 
     for entry in graph.input:
         define(entry.name)
+        if not outer and not entry.type.WhichOneof("value"):
+            raise ModelError(f"{where}: the input {entry.name!r} has no type. Export the model again.")
     initializers: set[str] = set()
     for tensor in graph.initializer:
         if not tensor.name or tensor.name in initializers:
@@ -141,6 +155,11 @@ def _check_graph(graph: onnx.GraphProto, where: str, outer: frozenset[str] = fro
                     "Check it with onnx.checker.check_model."
                 )
         for attribute in node.attribute:
+            if not attribute.type and not attribute.ref_attr_name:
+                raise ModelError(
+                    f"{where}: the attribute {attribute.name!r} of node {node.name or node.op_type!r} has no type. "
+                    "Export the model again."
+                )
             for part in (attribute.g, *attribute.graphs):
                 if part.node or part.output:
                     _check_graph(part, where, frozenset(known))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import numpy as np
 import onnx
 
 from edgeticket.artifact.manifest import MANIFEST, SUMS, OnnxSource, Port, TicketSource
-from edgeticket.errors import FolderError, InputError
+from edgeticket.errors import FolderError, InputError, ModelError
 from edgeticket.files import sha256
 from edgeticket.graph.reading.bind import bind
+from edgeticket.graph.reading.fixed_shapes import with_fixed_shapes
 from edgeticket.graph.reading.load import load_model
 from edgeticket.ticket import store
 from edgeticket.ticket.record import Ticket
@@ -55,11 +57,16 @@ class Source:
         }
 
 
-def read_source(path: Path, round_number: int | None) -> Source:
+def read_source(
+    path: Path, round_number: int | None, fixed_shapes: Mapping[str, Sequence[int]] | None = None
+) -> Source:
     """The source at `path`: a ticket's folder, a run's folder (the best trial), or an ONNX file.
 
+    `fixed_shapes` are written into the inputs of an ONNX file.
+
     Raises:
-        InputError: there is nothing, no ticket in the run, or a round was asked of an ONNX file.
+        InputError: there is nothing, no ticket in the run, a round was asked of an ONNX file, or an input cannot have
+            the shape that is to be fixed.
         FolderError: the folder holds something else.
         ModelError: the file is no ONNX model we may follow.
         IntegrityError: a file of the ticket is missing or altered.
@@ -71,8 +78,22 @@ def read_source(path: Path, round_number: int | None) -> Source:
     if round_number is not None:
         raise InputError(f"{path}: --round {round_number} asks for a ticket's round, and this is a file; leave it out")
     model = load_model(path)
+    _refuse_newer(model, path)
+    if fixed_shapes:
+        model = with_fixed_shapes(model, fixed_shapes)
     about = OnnxSource(file=path.name, sha256=sha256(path.read_bytes()))
     return Source(path.stem, path.with_name(f"{path.stem}-artifact"), model, model, None, about)
+
+
+def _refuse_newer(model: onnx.ModelProto, path: Path) -> None:
+    """Passing on a graph of operators whose meaning is not known would be a guess."""
+    known = onnx.defs.onnx_opset_version()
+    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    if opset > known or model.ir_version > onnx.IR_VERSION:
+        raise ModelError(
+            f"{path}: opset {opset} and IR version {model.ir_version}, and onnx {onnx.__version__} knows opsets up to "
+            f"{known} and IR versions up to {onnx.IR_VERSION}. Install a newer onnx, or export with an older opset."
+        )
 
 
 def _from_ticket(path: Path, round_number: int | None) -> Source:
@@ -116,11 +137,32 @@ def ports(model: onnx.ModelProto) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
     return inputs, tuple(_port(value) for value in model.graph.output)
 
 
+def type_name(kind: onnx.TypeProto) -> str:
+    """A type as the runtime writes it, such as seq(map(int64,tensor(float))); '' where there is none."""
+    which = kind.WhichOneof("value")
+    if which == "tensor_type":
+        return f"tensor({_element(kind.tensor_type.elem_type)})"
+    if which == "sparse_tensor_type":
+        return f"sparse_tensor({_element(kind.sparse_tensor_type.elem_type)})"
+    if which == "map_type":
+        return f"map({_element(kind.map_type.key_type)},{type_name(kind.map_type.value_type)})"
+    if which in ("sequence_type", "optional_type"):
+        word = "seq" if which == "sequence_type" else "optional"
+        return f"{word}({type_name(getattr(kind, which).elem_type)})"
+    return "opaque" if which else ""
+
+
+def _element(number: int) -> str:
+    known: dict[int, str] = {value: name for name, value in onnx.TensorProto.DataType.items()}
+    return known.get(number, f"type {number}").lower()
+
+
 def _port(value: onnx.ValueInfoProto) -> Port:
     kind = value.type.tensor_type
-    dtype = "unknown"
-    if kind.elem_type:
+    dtype = type_name(value.type) or "unknown"
+    if kind.elem_type in onnx.TensorProto.DataType.values()[1:]:
         dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)).name
+        dtype = "str" if dtype == "object" else dtype
     axes = tuple(
         axis.dim_value if axis.HasField("dim_value") and axis.dim_value >= 0 else None for axis in kind.shape.dim
     )

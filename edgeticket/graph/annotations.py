@@ -1,0 +1,71 @@
+"""The shapes that a file says of its values: they leave with it, changed only where the network was.
+
+A removed channel makes an annotation wrong. So every shape is inferred anew, and what was given stands beside it axis
+by axis: numbers that were found win, the user's names win over names that were found, and where nothing is found
+nothing was removed either, so that what was given stays. Only a number where an input's free axis arrives was never
+right (somebody freed the batch and left the rest): then no other number of that annotation is believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx_ir as ir
+
+Given = Mapping[str, tuple[ir.Shape, ir.TypeProtocol]]
+
+
+def given_shapes(graph: ir.Graph) -> Given:
+    """What the file says of the outputs of the main graph's nodes, by name."""
+    return {
+        value.name: (value.shape.copy(), value.type)
+        for node in graph
+        for value in node.outputs
+        if value.name and value.shape is not None and value.type is not None and not value.is_graph_output()
+    }
+
+
+def keep_shapes(graph: ir.Graph, given: Given, made_up: frozenset[str]) -> None:
+    """Say of each inner value that had a shape what it is now, and nothing of the others. Shapes must be inferred.
+
+    `made_up` are names of dimensions that stand for none (shapes.name_dimensions).
+    """
+    free = frozenset(
+        dim.value for value in graph.inputs for dim in value.shape or () if not isinstance(dim, int) and dim.value
+    )
+    for node in graph:
+        for value in node.outputs:
+            if value.is_graph_output():
+                continue
+            found = value.shape
+            value.shape = None
+            if value.name and value.name in given:
+                shape, kind = given[value.name]
+                value.type = value.type or kind
+                value.shape = shape if found is None else ir.Shape(_merged(list(shape), list(found), free, made_up))
+            else:
+                value.type = None
+
+
+def _merged(
+    given: list[int | ir.SymbolicDim],
+    found: list[int | ir.SymbolicDim],
+    free: frozenset[str],
+    made_up: frozenset[str],
+) -> list[int | ir.SymbolicDim | None]:
+    """The axes of a value as they are now. Inference invents names; only those of inputs, `free`, say anything."""
+    told = [dim if isinstance(dim, int) or dim.value in free else None for dim in found]
+    alike = len(given) == len(told)
+    believed = alike and not any(
+        isinstance(before, int) and isinstance(now, ir.SymbolicDim) for before, now in zip(given, told, strict=True)
+    )
+    merged: list[int | ir.SymbolicDim | None] = []
+    for axis, now in enumerate(told):
+        before = given[axis] if alike else None
+        if isinstance(now, int):
+            merged.append(now)
+        elif isinstance(before, ir.SymbolicDim) or (believed and now is None):
+            merged.append(before)
+        else:
+            merged.append(None if now is None or now.value in made_up else now)
+    return merged

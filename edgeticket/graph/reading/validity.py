@@ -1,0 +1,40 @@
+"""What is wrong with a graph that the runtime refuses: operators against their definitions, then types and shapes."""
+
+from __future__ import annotations
+
+import onnx
+
+from edgeticket.graph.inference import inferred
+from edgeticket.graph.serialize import LIMIT_BYTES
+
+_LONGEST = 300
+
+
+def fault_of(model: onnx.ModelProto) -> str:
+    """Why the model breaks the standard, in one line; '' where it does not, or nobody can say.
+
+    An operator that onnx does not know breaks nothing: it may be the runtime's own.
+    """
+    context = type(onnx.checker.DEFAULT_CONTEXT)()
+    context.ir_version = model.ir_version
+    context.opset_imports = {entry.domain.replace("ai.onnx", "", 1): entry.version for entry in model.opset_import}
+    for node in model.graph.node:
+        if node.domain in ("", "ai.onnx") and not any(part.HasField("g") or part.graphs for part in node.attribute):
+            try:
+                onnx.checker.check_node(node, context)
+            except Exception as error:  # a ValidationError, or what the C++ below it raises
+                if said := _said(error):
+                    return said
+    if model.ByteSize() > LIMIT_BYTES:
+        return ""
+    try:
+        inferred(model, strict=True)
+    except Exception as error:  # likewise
+        return _said(error)
+    return ""
+
+
+def _said(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    unknown = "No Op registered" in text or "No opset import" in text or "not a registered" in text
+    return "" if unknown else text[:_LONGEST].rstrip(" .")
