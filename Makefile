@@ -10,7 +10,7 @@ export EDGETICKET_DATA ?= $(CURDIR)/data:$(SHARED)
 export ORT_DISABLE_TELEMETRY = 1
 
 .PHONY: help install install-dev demo test test-oldest engine engine-aarch64 engine-armv7 test-arm test-arm-aarch64 \
-	test-arm-armv7 lint bench-find bench-masks bench-engine bench-never-slower bench-evidence data results evidence \
+	test-arm-armv7 lint bench-find bench-masks bench-engine bench-never-slower bench-export bench-evidence data results evidence \
 	performance lock clean
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make bench-masks ways of keeping pruned weights at 0"
 	@echo "make bench-engine  the sparse engine beside ONNX Runtime fp32 and int8 (ARGS=--quick: minutes)"
 	@echo "make bench-never-slower  no network is slower for having the engine (ARGS=--help: parts of it)"
+	@echo "make bench-export  how long an export takes of models with 5,000 nodes, step by step"
 	@echo "make bench-evidence  error rates of check --baseline, resumable (hours; PARTS='--minutes 30')"
 	@echo "make evidence    docs/evidence.md from what was measured"
 	@echo "make performance docs/performance.md and its tables from what was measured"
@@ -119,6 +120,9 @@ bench-engine: install-dev
 
 bench-never-slower: install-dev
 	$(BIN)/python benchmarks/bench_never_slower.py $(ARGS)
+
+bench-export: install-dev
+	$(BIN)/python benchmarks/bench_export.py $(ARGS)
 
 bench-evidence: install-dev
 	$(BIN)/python benchmarks/bench_evidence.py $(PARTS)

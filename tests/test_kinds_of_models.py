@@ -90,7 +90,8 @@ def test_a_classifier_with_names_and_maps(tmp_path: Path, labels: dict[str, list
         ("label", "str"), ("probability", f"seq(map({kind},tensor(float)))"),
     ]  # fmt: skip
     feed = next(checks.golden_feeds(checks.open_artifact(made.folder)))[0]
-    before, after = (runtime.run(runtime.cpu_session(tmp_path / name), feed) for name in ("model.onnx", made.folder))
+    paths = (tmp_path / "model.onnx", made.folder / "model.onnx")
+    before, after = (runtime.run(runtime.cpu_session(path), feed) for path in paths)
     assert [list(each) for each in before["probability"]] == [list(each) for each in after["probability"]]
     assert before["label"].tolist() == after["label"].tolist()
 
