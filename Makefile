@@ -66,21 +66,36 @@ test-oldest:
 		--ignore tests/engine/test_packaging.py --ignore tests/engine/test_native.py \
 		--ignore tests/engine/test_onnx_backend.py --ignore tests/graph/test_torch_traces.py -p no:cacheprovider
 
-# The plugin for ONNX Runtime. A running process keeps the file it has loaded: the new one takes its name at once.
-CMAKE ?= $(shell command -v cmake || echo $(BIN)/cmake)
-engine:
-	$(CMAKE) -S export -B build/engine -DCMAKE_BUILD_TYPE=Release -DEDGETICKET_WERROR=ON
+# The plugin for ONNX Runtime needs CMake and a C++ compiler alone. Where the machine lacks one, its wheel is installed
+# into an environment of its own: the ziglang wheel holds a compiler for every target.
+TOOLS ?= build/tools
+CMAKE ?= $(shell command -v cmake || echo $(TOOLS)/bin/cmake)
+CMAKE_WHEEL := $(if $(filter $(TOOLS)/bin/cmake,$(CMAKE)),$(TOOLS)/with-cmake)
+ZIG_WHEEL := $(TOOLS)/with-ziglang
+COMPILER := $(shell command -v $${CXX:-c++} || command -v g++ || command -v clang++)
+AARCH64_COMPILER := $(shell command -v aarch64-linux-gnu-g++)
+ARMV7_COMPILER := $(shell command -v arm-linux-gnueabihf-g++)
+$(TOOLS)/bin/python:
+	$(PYTHON) -m venv $(TOOLS)
+
+$(TOOLS)/with-%: | $(TOOLS)/bin/python
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check $*
+	touch $@
+
+# A running process keeps the file it has loaded: the new one takes its name at once.
+engine: $(CMAKE_WHEEL) $(if $(COMPILER),,$(ZIG_WHEEL))
+	$(CMAKE) -S export -B build/engine -DCMAKE_BUILD_TYPE=Release -DEDGETICKET_WERROR=ON \
+		$(if $(COMPILER),,-DEDGETICKET_PYTHON_FOR_ZIG=$(abspath $(TOOLS)/bin/python))
 	$(CMAKE) --build build/engine
 	cp build/engine/libedgeticket_ep.so edgeticket/libedgeticket_ep.so.new
 	mv edgeticket/libedgeticket_ep.so.new edgeticket/libedgeticket_ep.so
 
-# Debian's cross compiler where it is installed, else the ziglang wheel, which holds a compiler for every target.
-engine-aarch64: CROSS := aarch64-linux-gnu-g++
-engine-armv7: CROSS := arm-linux-gnueabihf-g++
-engine-aarch64 engine-armv7: engine-%: $(VENV)/find
-	command -v $(CROSS) || $(BIN)/python -c "import ziglang" 2>/dev/null || $(BIN)/python -m pip install --quiet ziglang
+# Debian's cross compiler where it is installed, else zig's.
+engine-aarch64: $(if $(AARCH64_COMPILER),,$(ZIG_WHEEL))
+engine-armv7: $(if $(ARMV7_COMPILER),,$(ZIG_WHEEL))
+engine-aarch64 engine-armv7: engine-%: $(CMAKE_WHEEL)
 	$(CMAKE) -S export -B build/$* -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE=toolchains/$*.cmake \
-		-DEDGETICKET_PYTHON_FOR_ZIG=$(abspath $(BIN)/python)
+		-DEDGETICKET_PYTHON_FOR_ZIG=$(abspath $(TOOLS)/bin/python)
 	$(CMAKE) --build build/$*
 	@echo "The library is build/$*/libedgeticket_ep.so"
 
@@ -92,13 +107,12 @@ test-arm-aarch64: QEMU := qemu-aarch64
 test-arm-aarch64: TARGET := aarch64-linux-musl
 test-arm-armv7: QEMU := qemu-arm
 test-arm-armv7: TARGET := arm-linux-musleabihf
-test-arm-aarch64 test-arm-armv7: test-arm-%: $(VENV)/find
+test-arm-aarch64 test-arm-armv7: test-arm-%: $(CMAKE_WHEEL) $(ZIG_WHEEL)
 	@command -v $(QEMU) || \
 		{ echo "$(QEMU) is missing: it comes with Debian's qemu-user (apt-get install qemu-user)"; exit 1; }
-	$(BIN)/python -c "import ziglang" 2>/dev/null || $(BIN)/python -m pip install --quiet ziglang
 	$(CMAKE) -S export -B build/test-$* -DCMAKE_BUILD_TYPE=Release -DEDGETICKET_BUILD_TESTS=ON -DEDGETICKET_CROSS= \
 		-DCMAKE_TOOLCHAIN_FILE=toolchains/$*.cmake -DEDGETICKET_ZIG_TARGET=$(TARGET) \
-		-DEDGETICKET_PYTHON_FOR_ZIG=$(abspath $(BIN)/python)
+		-DEDGETICKET_PYTHON_FOR_ZIG=$(abspath $(TOOLS)/bin/python)
 	$(CMAKE) --build build/test-$* --target $(ARM_TESTS)
 	for test in $(ARM_TESTS); do echo "$* $$test:"; $(QEMU) build/test-$*/$$test 10 || exit 1; done
 

@@ -32,7 +32,8 @@ from edgeticket.measure.protocol import Arm
 
 LETTERS = {conditions.STOLEN: "s", conditions.WAITED: "w", conditions.THROTTLED: "t", conditions.CLOCK: "c"}
 # Slow-down -> comparisons without and with company: one hog that goes where it likes, and one for each core.
-EFFECTS = {0.0: (188, 6, 6), 0.01: (15, 0, 0), 0.02: (20, 0, 0), 0.03: (15, 0, 0), 0.05: (100, 0, 0), 0.1: (15, 0, 0)}
+EFFECTS = {0.0: (188, 20, 20), 0.01: (20, 0, 0), 0.02: (28, 0, 0), 0.03: (20, 0, 0), 0.05: (100, 0, 0), 0.1: (27, 0, 0)}
+IDLE = 1e-12  # a slow-down that spins nothing: the baseline runs the code that spins, so that only the spin differs
 REAL_TIMES = 5
 HOG = "import sys\nwhile True:\n    pass\n"
 
@@ -84,7 +85,7 @@ def compare(job: Job, models: Models) -> dict[str, Any]:
     if job.kind == "injected":
         name = PLAIN[job.number % len(PLAIN)]
         model, feed = models.masked(name, 0.0)
-        candidate, baseline = Arm(model, slowdown=job.effect), Arm(model)
+        candidate, baseline = Arm(model, slowdown=job.effect), Arm(model, slowdown=IDLE if job.effect else 0.0)
     else:
         candidate, baseline, feed = models.real(job.kind)
     load = os.getloadavg()[0]

@@ -90,8 +90,13 @@ def target_rows(injected: Sequence[Entry]) -> list[list[str]]:
     same, five = ([entry for entry in injected if entry["effect"] == effect] for effect in (0.0, 0.05))
     false, caught, passed = tally(same, REGRESSION), tally(five, REGRESSION), tally(five, PASS)
     small = [entry for entry in injected if entry["host"]["cores"] >= 2 and baseline_ms(entry) < SMALL_MS]
-    longest = max((entry["seconds"] for entry in small), default=0.0)
+    decided = [entry for entry in small if entry["verdict"] != INCONCLUSIVE]
+    longest = max((entry["seconds"] for entry in decided), default=0.0)
+    closed = len(same) - tally(same, INCONCLUSIVE)
     first = f"; the true share is at most {100 * interval(false, len(same), 0.05)[1]:.1f} %" if same else ""
+    if closed:
+        most = 100 * interval(false, closed, 0.05)[1]
+        first += f". Of the {closed} that came to a verdict: {share(false, closed)}, at most {most:.1f} %"
     second = f"; the true share is at least {100 * interval(caught, len(five), 0.05)[0]:.1f} %" if five else ""
     of_same, of_five = PROMISED[0.0], PROMISED[0.05]
     return [
@@ -101,7 +106,8 @@ def target_rows(injected: Sequence[Entry]) -> list[list[str]]:
          share(caught, len(five)) + second, judged(caught >= CAUGHT_LEAST * len(five), five, of_five)],
         ["slowed down by 5 %: passed", "none", share(passed, len(five)), judged(passed == 0, five, of_five)],
         [f"time for a model under {SMALL_MS:g} ms on two cores", f"{SECONDS_MOST:g} s",
-         f"{longest:.0f} s at most, in {len(small)}" if small else "none yet",
+         f"{longest:.0f} s at most in the {len(decided)} that came to a verdict; the other {len(small) - len(decided)} "
+         "ended without one when the time was over" if small else "none yet",
          judged(longest < SECONDS_MOST + 0.5, small, 0)],
     ]  # fmt: skip
 
@@ -128,20 +134,40 @@ def busy(quiet: Sequence[Entry]) -> str:
     return textwrap.fill(" ".join(found.split()), 120)
 
 
+def came_to(entry: Entry) -> float | None:
+    """By how much the candidate was slower in truth: the comparison's own estimate, from paired blocks.
+
+    The spin is a share of the model's own time, and whatever else the spinning code does to a model comes on top.
+    """
+    estimate = (entry["judgement"] or {}).get("estimate")
+    return float(estimate) if isinstance(estimate, float | int) else None
+
+
 def power_rows(quiet: Sequence[Entry]) -> list[list[str]]:
-    """Return a row for each slow-down that was injected."""
+    """Return a row for each slow-down that was injected, and for each model where one was."""
     rows = []
     for effect in sorted({entry["effect"] for entry in quiet}):
         here = [entry for entry in quiet if entry["effect"] == effect]
-        realised = [entry["realised"] for entry in here if entry["realised"]]
-        spun = ""
-        if realised:
-            spun = f"{100 * median(realised):.2f} % ({100 * min(realised):.2f} to {100 * max(realised):.2f})"
-        low, high = interval(tally(here, REGRESSION), len(here))
-        bounds = f"{100 * low:.0f} to {100 * high:.0f} %"
-        rows.append([slowed(effect), spun, *said(here, PASS, REGRESSION), bounds])
-        rows[-1] += said(here, INCONCLUSIVE)
+        rows.append([f"**{slowed(effect)}**", "all", *_power(here)])
+        if effect:
+            models = sorted({entry["model"] for entry in here})
+            rows += [[slowed(effect), name, *_power([e for e in here if e["model"] == name])] for name in models]
     return rows
+
+
+def _power(here: Sequence[Entry]) -> list[str]:
+    low, high = interval(tally(here, REGRESSION), len(here))
+    spun = _spread([entry["realised"] for entry in here if entry["realised"]])
+    real = _spread([found for entry in here if entry["effect"] and (found := came_to(entry)) is not None])
+    bounds = f"{100 * low:.0f} to {100 * high:.0f} %"
+    return [spun, real, *said(here, PASS, REGRESSION), bounds, *said(here, INCONCLUSIVE)]
+
+
+def _spread(shares: Sequence[float]) -> str:
+    """The median with the smallest and the largest, in %."""
+    if not shares:
+        return ""
+    return f"{100 * median(shares):.2f} % ({100 * min(shares):.2f} to {100 * max(shares):.2f})"
 
 
 def cost_rows(entries: Sequence[Entry]) -> list[list[str]]:

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 from edgeticket import text
 from edgeticket.lottery.plot import picture
 from edgeticket.lottery.summary import RoundRow, from_json, rows
+from edgeticket.ticket.record import Control, Record, Round
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 NUMBERS = DOCS / "results"
@@ -69,8 +73,9 @@ def spread(table: list[RoundRow], kind: str, number: int) -> RoundRow | None:
 
 def lenet() -> str:
     document = load("lenet-mnist")
-    table = rows(from_json(document))
-    (DOCS / "lenet-mnist.png").write_bytes(picture(from_json(document)))
+    records = from_json(document)
+    table = rows(records)
+    (DOCS / "lenet-mnist.png").write_bytes(picture(records))
     tickets = [row for row in table if row.kind == "ticket"]
     dense, trials = tickets[0], tickets[0].trials
     seconds = sum(row.seconds.mean for row in tickets) / len(tickets)
@@ -94,7 +99,7 @@ def lenet() -> str:
         ),
         "A cell shows the mean (minimum-maximum) over the seeds.",
         controls(table),
-        claims(table, dense),
+        claims(records, table, dense),
         chosen(document),
     ]
     return "\n\n".join(lines)
@@ -119,55 +124,127 @@ def controls(table: list[RoundRow]) -> str:
     return "\n".join(lines)
 
 
-def claims(table: list[RoundRow], dense: RoundRow) -> str:
-    def at(number: int, kind: str = "ticket") -> RoundRow:
-        row = spread(table, kind, number)
-        assert row is not None
-        return row
+T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # Student's t for a 95 % interval, by the number of seeds
 
-    def points(row: RoundRow) -> float:
+
+@dataclass(frozen=True)
+class Claim:
+    """One number a seed, and what is claimed of it: to lie above `limit`, or below it where not `above`."""
+
+    seeds: tuple[float, ...]
+    limit: float = 0.0
+    above: bool = True
+
+    @property
+    def mean(self) -> float:
+        return sum(self.seeds) / len(self.seeds)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the mean over seeds, by Student's t."""
+        half = T_95[len(self.seeds)] * stdev(self.seeds) / math.sqrt(len(self.seeds))
+        return self.mean - half, self.mean + half
+
+    @property
+    def verdict(self) -> str:
+        """Seen or not where the seeds' interval lies on one side of the limit, else not decided by them."""
+        low, high = self.interval
+        if low > self.limit or high < self.limit:
+            return "seen" if (low > self.limit) == self.above else "**not seen**"
+        agree = sum((seed > self.limit) if self.above else (seed < self.limit) for seed in self.seeds)
+        words = {len(self.seeds): ", though each of them says so", 0: ", though none of them says so"}
+        return f"not decided by {COUNTS.get(len(self.seeds), len(self.seeds))} seeds{words.get(agree, '')}"
+
+    def shown(self, form: str = "+.2f") -> str:
+        """The mean and the number of each seed: '+0.15 (-0.02, +0.52, -0.04)'."""
+        return f"{self.mean:{form}} ({', '.join(format(seed, form) for seed in self.seeds)})"
+
+    def size(self, papers: float, form: str) -> str:
+        """Whether the seeds' interval holds the paper's own number."""
+        low, high = self.interval
+        word = "lies in" if low <= papers <= high else "lies outside"
+        return f"the paper's {papers:g} {word} the seeds' interval, {low:{form}} to {high:{form}}"
+
+
+COUNTS = {2: "two", 3: "three", 4: "four", 5: "five"}
+
+
+def claims(records: Sequence[Record], table: list[RoundRow], dense: RoundRow) -> str:
+    """The paper's claims, each by the differences within the seeds."""
+
+    def points(number: int, kind: str = "ticket", *, end: bool = False) -> tuple[float, ...]:
+        """Test accuracy above the same seed's dense network, for each seed."""
+        found = []
+        for record in records:
+            here, whole = made(record, number, kind), record.rounds[0]
+            at = (lambda item: item.end) if end else (lambda item: item.early_stop)
+            found.append(at(here).test_metric - at(whole).test_metric)
+        return tuple(found)
+
+    def stops(number: int, kind: str = "ticket") -> tuple[float, ...]:
+        return tuple(float(made(record, number, kind).early_stop.iteration) for record in records)
+
+    def mean_points(row: RoundRow) -> float:
         return row.test_metric.mean - dense.test_metric.mean
 
-    def seen(true: bool) -> str:
-        return "seen" if true else "**not seen**"
-
-    best = max((row for row in table if row.kind == "ticket" and row.round > 0), key=lambda row: row.test_metric.mean)
-    fastest = min((row for row in table if row.kind == "ticket"), key=lambda row: row.stop_iteration.mean)
     tickets = [row for row in table if row.kind == "ticket"]
-    half, fifth, seventh, small = at(3), at(7), at(9), at(15)
-    reinit = spread(table, "reinit", 7)
-    earlier = 1 - fifth.stop_iteration.mean / dense.stop_iteration.mean
+    best = max(tickets[1:], key=lambda row: row.test_metric.mean)
+    fastest = min(tickets, key=lambda row: row.stop_iteration.mean)
+    fifth = next(row for row in tickets if row.round == 7)
+    faster_rows = sum(row.stop_iteration.mean < fifth.stop_iteration.mean for row in tickets)
+    better, quicker = Claim(points(3)), Claim(_less(stops(0), stops(3)))
+    earlier = Claim(tuple(100 * (1 - here / whole) for here, whole in zip(stops(7), stops(0), strict=True)))
+    later = Claim(_less(stops(7), stops(fastest.round)), above=False)
+    seventh, small = Claim(points(9), 0.3), Claim(points(15))
     lines = [
-        "### The paper's claims (Frankle & Carbin 2019, section 2), at early stopping, means over the seeds",
+        "### The paper's claims (Frankle & Carbin 2019, section 2), at early stopping",
+        "",
+        "A claim is seen, or not seen, where the 95 % interval of the differences within the seeds (Student's t) lies on one",
+        "side. Else the seeds do not decide it. Numbers are means with each seed's in brackets.",
         "",
         "| the paper | here | |",
         "|---|---|---|",
-        f"| 51.3 % of the weights learn better than dense | {points(half):+.2f} points | {seen(points(half) > 0)} |",
-        f"| and faster | stops at {half.stop_iteration.mean:,.0f}, dense at {dense.stop_iteration.mean:,.0f} | "
-        f"{seen(half.stop_iteration.mean < dense.stop_iteration.mean)} |",
-        f"| fastest at 21.1 %, stopping 38 % earlier than dense | {100 * earlier:.0f} % earlier at 21.07 %; "
-        f"fastest at {text.percent(fastest.density)} ({fastest.stop_iteration.mean:,.0f}) | {seen(earlier > 0)} |",
-        f"| more than 0.3 points above dense at 13.5 % | {points(seventh):+.2f} points | {seen(points(seventh) > 0.3)} |",
-        f"| back to dense at 3.6 % | {points(small):+.2f} points at {text.percent(small.density)}; "
-        f"{crossing(tickets, points)} | {'seen' if abs(points(small)) <= 0.2 else '**not seen** there'} |",
+        f"| 51.3 % of the weights learn better than dense | {better.shown()} points | {better.verdict} |",
+        f"| and faster | {quicker.shown(',.0f')} iterations earlier | {quicker.verdict} |",
+        f"| 21.1 % stop 38 % earlier than dense | {earlier.shown('.0f')} % earlier | {earlier.verdict}; "
+        f"{earlier.size(38, '.0f')} |",
+        f"| and are the fastest of all | {faster_rows} rounds stop earlier in the mean, first that of "
+        f"{text.percent(fastest.density)}: {later.shown(',.0f')} iterations earlier | "
+        f"{later.verdict if faster_rows else 'seen'} |",
+        f"| more than 0.3 points above dense at 13.5 % | {seventh.shown()} points | {seventh.verdict} |",
+        f"| back to dense at 3.6 % | {small.shown()} points at 3.58 %; {crossing(tickets, mean_points)} | "
+        f"{'**not seen** there' if small.interval[0] > 0 else Claim(small.seeds, 0.0, above=False).verdict} |",
     ]
-    if reinit is not None:
-        end = reinit.test_metric_end.mean - dense.test_metric_end.mean
+    if spread(table, "reinit", 7) is not None:
+        below = Claim(points(7, "reinit"), above=False)
+        end = Claim(points(7, "reinit", end=True), above=False)
         fresh = [row for row in table if row.kind == "reinit"]
-        faster = reinit.stop_iteration.mean / fifth.stop_iteration.mean
-        better = points(fifth) - points(reinit)
+        ahead = Claim(_less(points(7), points(7, "reinit")))
+        factor = Claim(tuple(a / b for a, b in zip(stops(7, "reinit"), stops(7), strict=True)), 1.0)
         lines += [
-            f"| reinitialised, below dense already at 21.1 % | {points(reinit):+.2f} points at stopping "
-            f"({crossing(fresh, points)}), {end:+.2f} at the end | {seen(points(reinit) < 0)} at stopping, "
-            f"{seen(end < 0)} at the end |",
-            f"| there the ticket is 0.5 points better | {better:+.2f} points | {seen(better >= 0.45)} in this size |",
-            f"| and 2.51 times faster | {faster:.2f} times | {seen(faster > 2)} in this size |",
+            f"| reinitialised, below dense already at 21.1 % | {below.shown()} points at stopping "
+            f"({crossing(fresh, mean_points)}), {end.shown()} at the end | at stopping {below.verdict}; "
+            f"at the end {end.verdict} |",
+            f"| there the ticket is 0.5 points better | {ahead.shown()} points | {ahead.verdict}; "
+            f"{ahead.size(0.5, '.2f')} |",
+            f"| and 2.51 times faster | {factor.shown('.2f')} times | {factor.verdict}; {factor.size(2.51, '.2f')} |",
         ]
     lines += [
         "",
-        f"The best here is {text.percent(best.density)} with {best.test_metric.shown()} ({points(best):+.2f} points).",
+        f"The best here is {text.percent(best.density)} with {best.test_metric.shown()} ({mean_points(best):+.2f} points).",
     ]
     return "\n".join(lines)
+
+
+def made(record: Record, number: int, kind: str) -> Round | Control:
+    """A round of a record, or a control of it."""
+    if kind == "ticket":
+        return record.rounds[number]
+    return next(control for control in record.controls if (control.kind.value, control.round) == (kind, number))
+
+
+def _less(ones: Sequence[float], others: Sequence[float]) -> tuple[float, ...]:
+    return tuple(one - other for one, other in zip(ones, others, strict=True))
 
 
 def crossing(ordered: list[RoundRow], points: Callable[[RoundRow], float]) -> str:
@@ -210,24 +287,33 @@ def sizes() -> str:
 
 def export_table(shown: dict[str, Any]) -> list[str]:
     first = shown["fp32"]
-    dense = first["manifest"]["dense_size_bytes"]
+    dense, sizes = first["manifest"]["dense_size_bytes"], first["sizes"]
+    zipped = sizes["original.gz"]
+    plain = "masked" if "masked" in sizes else "dense"  # before 0.2.0 only the network after removal was written
+    pruned, pruned_zipped = sizes[plain], sizes[f"{plain}.gz"]
+    pruned_words = "pruned, stored densely" if plain == "masked" else "pruned and without dead units, stored densely"
     lines = [
-        "| at rest | model.onnx | gzip | times smaller | test accuracy | top-1 agreement with the masked network | max abs. change |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-        f"| dense, fp32 | {text.size(dense)} | {text.size(first['sizes']['original.gz'])} | 1 | {tested(first, 'dense')} | | |",
+        "| at rest | model.onnx | times smaller | gzip | gzip against gzip | test accuracy | "
+        "top-1 agreement with the masked network | max abs. change |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        f"| dense, fp32 | {text.size(dense)} | 1 | {text.size(zipped)} | 1 | {tested(first, 'dense')} | | |",
+        f"| {pruned_words}, fp32 | {text.size(pruned)} | {dense / pruned:.1f} | {text.size(pruned_zipped)} | "
+        f"{zipped / pruned_zipped:.1f} | {tested(first, 'exported file')} | 100.00 % | |",
     ]
     for weights, report in shown.items():
         sizes_, proof, test = report["sizes"], report["manifest"]["proof"], tested(report, "exported file")
         lines.append(
             f"| {report['manifest']['storage']}, {weights} | {text.size(sizes_['exported'])} | "
-            f"{text.size(sizes_['exported.gz'])} | {dense / sizes_['exported']:.1f} | {test} | "
+            f"{dense / sizes_['exported']:.1f} | {text.size(sizes_['exported.gz'])} | "
+            f"{zipped / sizes_['exported.gz']:.1f} | {test} | "
             f"{100 * proof['top1_agreement']:.2f} % | {proof['max_abs_delta']:.2g} |"
         )
     sparse = first["sizes"]["sparse-initializer"]
     lines += [
         "",
-        f"For comparison: ONNX's own sparse initializers take {text.size(sparse)}; the dense file with its zeros takes, "
-        f"through gzip, {text.size(first['sizes']['dense.gz'])}.\nWith fp32 at rest the proof's tolerance, derived from float64, "
+        f"For comparison: ONNX's own sparse initializers take {text.size(sparse)}. An archive alone makes "
+        f"{text.size(pruned_zipped)} of the pruned network:\nbeside it the exported file in an archive is "
+        f"{pruned_zipped / sizes['exported.gz']:.2f} times smaller.\nWith fp32 at rest the proof's tolerance, derived from float64, "
         f"was {first['manifest']['proof']['tolerance']:.2g}.",
     ]
     return lines

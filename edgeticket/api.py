@@ -8,7 +8,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, cast, overload
 
-from edgeticket.arguments import Place, keyword, path_of, several, takes_arguments_of
+from edgeticket.arguments import Place, keyword, path_of, require_positive, several, takes_arguments_of
 from edgeticket.benchmark.request import BenchRequest
 from edgeticket.errors import FolderError, InputError, refusals_explained
 from edgeticket.extras import explained
@@ -42,6 +42,7 @@ def export(
     bench: bool = True,
     input_shapes: Mapping[str, tuple[int, ...]] | None = None,
     fix_shape: bool = False,
+    upgrade_opset: bool = False,
 ) -> Exported:
     """Export a ticket or an ONNX file with zeros in it as an artifact: small, proved, measured.
 
@@ -51,13 +52,15 @@ def export(
             NAME.onnx. An earlier artifact there is replaced as a whole; a folder that holds anything else is refused.
         round: another round than the ticket's.
         storage: 'auto', 'dense', 'gaps' or 'sparse-initializer'.
-        weights: how values rest on disk: 'fp32', 'fp16' or 'int8'.
+        weights: how float32 values rest on disk: 'fp32', 'fp16' or 'int8'; other types rest as they are.
         budget_ms: what the median inference may take; `check` judges it. The other two mean nothing without it.
         budget_host: 'any', 'this', or the fingerprint of the host that the budget is for.
         budget_threads: the threads that the budget is for.
         bench: measure latency, load time and memory for the report.
         input_shapes: shapes that inputs with free axes are tried with, where the source is an ONNX file.
         fix_shape: write these shapes into the artifact, which then takes no others.
+        upgrade_opset: convert an operator set below 11, which packing needs, also where its operators may come to mean
+            another thing; the proof decides. What is safe is converted without being asked.
 
     Raises:
         InputError: the source, an option or the output folder cannot be used.
@@ -71,8 +74,9 @@ def export(
 
     budget = None
     if budget_ms is not None:
-        if not budget_ms > 0 or budget_threads < 1:
-            raise InputError(f"a budget of {budget_ms} ms at {plural(budget_threads, 'thread')}: both must be above 0")
+        require_positive("budget_ms", budget_ms)
+        if budget_threads < 1:
+            raise InputError(f"a budget at {plural(budget_threads, 'thread')}: give 1 or more")
         if not re.fullmatch("any|this|[0-9a-f]{12}", budget_host):
             raise InputError(
                 f"--budget-host {budget_host!r}: give any, this, or the fingerprint of a host, 12 digits and letters "
@@ -83,7 +87,7 @@ def export(
         raise InputError("--budget-host and --budget-threads say where a budget holds; give the budget, --budget-ms")
     if fix_shape and not input_shapes:
         raise InputError("--fix-shape writes the shapes of --input-shape into the artifact; give NAME=1x3x32x32")
-    options = exporter.Options(round, storage, weights, budget, bench, input_shapes, fix_shape)
+    options = exporter.Options(round, storage, weights, budget, bench, input_shapes, fix_shape, upgrade_opset)
     path = path_of(source)
     with refusals_explained():
         if input_shapes and path.is_dir():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ParamSpec, Protocol, TypeAlias, TypeVar
@@ -50,6 +51,37 @@ def paths_of(places: Place | Iterable[Place]) -> tuple[Path, ...]:
 def several(given: Value | Iterable[Value]) -> tuple[Value, ...]:
     """One value or several as a tuple; a text is one value and not its letters."""
     return (given,) if isinstance(given, str | int | Path) else tuple(given)
+
+
+def require_share(name: str, value: float | None, *, measured: bool = False) -> None:
+    """Refuse a limit that is no share; None is none. A measured figure is never held to 0, which could not pass.
+
+    A whole number is refused too: 1 may be meant as 1 % and as 100 %.
+
+    Raises:
+        InputError: it is negative, above 1, whole and not 0, or 0 for what is measured.
+    """
+    if value is None or (0 < value < 1) or (value == 1 and isinstance(value, float)):
+        return
+    if value == 0:
+        if measured:
+            raise InputError(f"{name} 0: this can never pass, as what is measured scatters; give 0.05 for 5 %, or None")
+        return
+    if value < 0:
+        raise InputError(f"{name} {value:g}: give a number from 0 on, or None for no limit")
+    percent = f" ({value / 100:g} is {value:g} %)" if 1 <= value <= 100 else ""
+    raise InputError(f"{name} {value:g}: give a share, from 0 up to 1.0{percent}, or None for no limit")
+
+
+def require_positive(name: str, value: float | None) -> None:
+    """Refuse what is not above 0, or not finite; None stands for nothing.
+
+    Raises:
+        InputError: it is so.
+    """
+    if value is not None and not 0 < value < math.inf:
+        finite = " that is finite" if value == math.inf else ""
+        raise InputError(f"{name} {value:g}: give a number above 0{finite}")
 
 
 def takes_arguments_of(

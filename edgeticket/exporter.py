@@ -8,10 +8,11 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, get_args
 
-from edgeticket import report
+from edgeticket import report, text
 from edgeticket.artifact import checks, parity
 from edgeticket.artifact.carried import carried_checks
 from edgeticket.artifact.folder import require_free, write_artifact
@@ -19,16 +20,17 @@ from edgeticket.artifact.golden import LoadedModel, record_outputs
 from edgeticket.artifact.labelled_slice import Slice, labelled_slice
 from edgeticket.artifact.manifest import GOLDEN, MANIFEST, MODEL, SLICE, Budget, GoldenInfo, Manifest, ProofInfo
 from edgeticket.errors import Exit, InputError, ProofError
-from edgeticket.graph.proving.rounding import relative_tolerances
-from edgeticket.graph.proving.source_proof import prove_source
+from edgeticket.graph.baseline import Baseline, dense_baseline, plainly, with_fixed_axes
+from edgeticket.graph.proving.source_proof import SourceProof, prove_source
 from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.reading.naming import parameter_names
 from edgeticket.graph.reading.source import Source, ports, read_source, stamp
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified, simplify
+from edgeticket.graph.smallest import functions_left_where_smaller
 from edgeticket.graph.storing import storage
-from edgeticket.graph.storing.encoding import Weights
-from edgeticket.measure import profile
+from edgeticket.graph.storing.encoding import WEIGHTS, Weights
+from edgeticket.measure import sides
 from edgeticket.report import Content, Score, view
 from edgeticket.tables import ShowsTable, Table
 from edgeticket.text import listing
@@ -44,6 +46,7 @@ class Options:
     """How to export: `storage` and `weights` as in graph/storing.
 
     `input_shapes` are what the inputs of an ONNX source are made up with; `fix_shape` writes them into the artifact.
+    `upgrade_opset` converts an operator set below 11 even where the proof has to decide whether that was right.
     """
 
     round: int | None = None
@@ -53,6 +56,7 @@ class Options:
     bench: bool = True
     input_shapes: Mapping[str, tuple[int, ...]] | None = None
     fix_shape: bool = False
+    upgrade_opset: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,9 +78,10 @@ class Exported(ShowsTable):
 
     @property
     def table(self) -> Table:
-        """What is shown: the report's headline, and where the report is."""
+        """What is shown: the report's headline, what was not done and why, and where the report is."""
         cards = [(card.label, card.value, card.detail) for card in view.cards(self.content)]
-        sentences = (view.zeros_sentence(self.content), f"report: {self.folder / 'report.html'}")
+        why = [f"{each.label}: {each.sentence}" for each in view.reasons(self.content)]
+        sentences = (view.zeros_sentence(self.content), *why, f"report: {self.folder / 'report.html'}")
         return Table(f"{self.manifest.name}: {self.folder}", rows=cards, sentences=sentences)
 
 
@@ -85,14 +90,15 @@ class Converted:
     """The model after simplification, as it is stored, and serialised.
 
     `model` is the file to be exported, `fp32` the same network where some values are stored rounded, else None;
-    `dense` is the source with its dense weights.
+    `dense` is the dense network as its user would deploy it; `masked` the pruned one without what export does for it.
     """
 
     simplified: Simplified
     stored: storage.Stored
     model: bytes
     fp32: bytes | None
-    dense: bytes
+    dense: Baseline
+    masked: bytes | None  # None where the source may be pruned already, so that the dense one is it
     unchecked: tuple[str, ...]  # weights too large to be rebuilt outside the runtime
 
 
@@ -104,7 +110,7 @@ class Sealed:
     golden: GoldenInfo
     slice: Slice | None = None
     engine: parity.Parity | None = None
-    bench: profile.Profile | None = None
+    bench: sides.Sides | None = None
 
 
 def run(path: Path, out: Path | None, options: Options) -> Exported:
@@ -117,14 +123,18 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
     source = read_source(path, options.round, options.input_shapes if options.fix_shape else None)
     folder = out or source.default_out
     require_free(folder)
-    converted = _convert(source, kind, weights)
-    feeds, proof = prove_source(source, converted.model, converted.fp32, options.input_shapes)
+    converted = _convert(source, kind, weights, upgrade_opset=options.upgrade_opset)
+    proved = prove_source(source, converted.simplified, converted.model, converted.fp32, options.input_shapes)
+    proof = proved.info
     if proof.verdict == "refuted":
-        raise ProofError(f"{path}: {proof.reason}; nothing was written. Please report this model")
+        way_out = "Please report this model"
+        if options.upgrade_opset:
+            way_out = "--upgrade-opset may have changed what an operator means: leave it out"
+        raise ProofError(f"{path}: {proof.reason}; nothing was written. {way_out}")
     if proof.verdict == "not proved":
         sealed = Sealed({}, GoldenInfo.none())
     else:
-        sealed = _seal(source, converted, feeds, bench=options.bench)
+        sealed = _seal(source, converted, proved, bench=options.bench)
     content = _content(source, converted, sealed, _manifest(source, converted, sealed, proof, options))
     files = {
         **sealed.files,
@@ -146,40 +156,44 @@ def _known(name: str, given: str, known: tuple[Known, ...]) -> Known:
     raise InputError(f"{name} {given!r}: choose from {', '.join(map(str, known))}")
 
 
-def _convert(source: Source, kind: storage.Storage, weights: Weights) -> Converted:
+def _convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade_opset: bool) -> Converted:
     """Simplify, store, and hold the stored file to the plan.
 
     Raises:
         ProofError: the file does not hold the planned weights.
     """
-    simplified = simplify(source.masked)
-    stamp(simplified.model, source.stamp)
+    simplified = simplify(source.masked, upgrade_opset=upgrade_opset)
     stored = storage.store(simplified.model, storage=kind, weights=weights)
+    simplified, stored = functions_left_where_smaller(source.masked, (simplified, stored), kind, weights)
+    for each in (simplified.model, stored.model):
+        stamp(each, source.stamp)
     model = stored.serialized()
-    rounded = any(tensor.weights != "fp32" for tensor in stored.tensors)
-    unchecked = check_stored_weights(model, simplified.layers, lossy=rounded)
+    rounded = any(tensor.rounded for tensor in stored.tensors)
+    encoded = {t.name: kind for t in stored.tensors if t.rounded for kind in WEIGHTS if t.weights == kind}
+    unchecked = check_stored_weights(model, simplified.layers, planned=simplified.model, encoded=encoded, lossy=rounded)
     fp32 = serialize(simplified.model) if rounded else None
-    return Converted(simplified, stored, model, fp32, serialize(source.dense), unchecked)
+    masked = plainly(source, source.masked, removal=False) if source.ticket else None
+    return Converted(simplified, stored, model, fp32, dense_baseline(source), masked, unchecked)
 
 
-def _seal(source: Source, converted: Converted, feeds: list[checks.Feed], *, bench: bool) -> Sealed:
+def _seal(source: Source, converted: Converted, proved: SourceProof, *, bench: bool) -> Sealed:
     """Record golden outputs and a ticket's labelled slice, hold the engine to them, and time it where `bench`."""
     inputs, outputs = ports(source.masked)
     exported = LoadedModel.load(converted.model)
-    shares = relative_tolerances(converted.simplified.model, feeds[0])
-    golden = record_outputs(exported, shares, inputs, feeds)
+    golden = record_outputs(exported, proved.yardstick.atol, inputs, proved.feeds)
     files = {GOLDEN: golden.data}
     cut = None
     if source.ticket is not None:
         masked = LoadedModel.load(serialize(source.masked))
-        cut = labelled_slice(source.ticket, exported, masked, shares[outputs[0].name])
+        cut = labelled_slice(source.ticket, exported, masked, partial(proved.yardstick.atol, outputs[0].name))
         files |= {SLICE: cut.data} if cut.data is not None else {}
     about = {"golden": asdict(golden.about), "inputs": [asdict(port) for port in inputs]}
     engine = parity.engine_parity(checks.Opened(about, {MODEL: converted.model, GOLDEN: golden.data}))
     timed = None
     if bench:
-        sparse = ("exported",) if engine.state == parity.RAN else ()
-        timed = profile.measure({"dense": converted.dense, "exported": converted.model}, golden.timed, sparse=sparse)
+        shapes = {name: array.shape for name, array in golden.timed.items()}
+        forms = {form.words: form.model for form in with_fixed_axes(converted.dense, source, shapes).forms}
+        timed = sides.measure(forms, converted.model, golden.timed, sparse=engine.state == parity.RAN)
     return Sealed(files, golden.about, cut, engine, timed)
 
 
@@ -191,7 +205,7 @@ def _manifest(source: Source, converted: Converted, sealed: Sealed, proved: Proo
         storage=options.storage,
         weights=options.weights,
         size_bytes=len(converted.model),
-        dense_size_bytes=len(converted.dense),
+        dense_size_bytes=len(converted.dense.smallest),
         inputs=inputs,
         outputs=outputs,
         preprocessing=source.ticket.record.input.preprocessing if source.ticket else None,
@@ -209,21 +223,44 @@ def _manifest(source: Source, converted: Converted, sealed: Sealed, proved: Proo
 
 def _content(source: Source, converted: Converted, sealed: Sealed, manifest: Manifest) -> Content:
     """What the report says."""
-    bench = sealed.bench
-    sizes = storage.sizes(converted.simplified.model)
+    bench = sealed.bench.profile if sealed.bench else None
     return Content(
         manifest=manifest,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         passes=tuple(asdict(note) for note in converted.simplified.notes),
-        sizes={**_with_gzip("original", converted.dense), **sizes, **_with_gzip("exported", converted.model)},
+        sizes=_sizes(converted),
         scores=_scores(source, sealed.slice),
         measurements=bench.measurements if bench else (),
         failures=bench.failures if bench else (),
         host=bench.host if bench else None,
         remarks=(*converted.stored.notes, *_remarks(source, sealed.slice, converted.unchecked)),
+        storage_notes=converted.stored.notes,
         engine=asdict(sealed.engine) if sealed.engine else None,
         names=parameter_names(source.masked, converted.simplified.model),
+        baseline=tuple(_baseline(source, converted, sealed.bench)),
     )
+
+
+def _sizes(converted: Converted) -> dict[str, int]:
+    """The bytes of every file the report compares: the dense network first, this artifact last."""
+    dense = converted.dense
+    found = _with_gzip("original", dense.smallest)
+    if dense.given is not None and dense.given != dense.smallest:
+        found |= _with_gzip("given", dense.given)
+    if converted.masked is not None:
+        found |= _with_gzip("masked", converted.masked)
+    return {**found, **storage.sizes(converted.simplified.model), **_with_gzip("exported", converted.model)}
+
+
+def _baseline(source: Source, converted: Converted, bench: sides.Sides | None) -> Iterator[str]:
+    """What the times of the exported file stand beside, and what was tried for it."""
+    if bench is not None and bench.forms:
+        name = "dense network" if source.ticket else "source"
+        tried = [f"{words}: {text.latency(ms)}" for words, ms in bench.forms.items() if words != bench.best]
+        also = f" It is the fastest of its forms on one thread ({'; '.join(tried)})." if tried else ""
+        yield f"The {name} stands here at its best: {bench.best}.{also}"
+    if converted.dense.caveat:
+        yield converted.dense.caveat
 
 
 def _with_gzip(name: str, data: bytes) -> dict[str, int]:

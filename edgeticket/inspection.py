@@ -21,6 +21,7 @@ from edgeticket.version import __version__
 
 FORMAT, VERSION = "edgeticket-inspect", 1
 COLUMNS = ("layer", "operator", "weight", "output", "zeros", "on", "kernel, or why it was left to ONNX Runtime")
+UNFOLDED = "it computes a constant"  # how the engine's reason for such a node begins
 TIMES = ("predicted", "measured", "CPU provider, predicted")
 
 
@@ -96,6 +97,14 @@ class Inspection(ShowsTable):
             found.append(
                 f"{macs:,} multiplications an item, {text.percent(useful / macs, 1)} of them by weights that are not "
                 f"zero; {text.percent(claimed / macs, 1)} are in claimed nodes."
+            )
+        unfolded = sum(record.reason.startswith(UNFOLDED) for record in self.records)
+        if unfolded:
+            alone = sum(record.op == "BatchNormalization" for record in self.records)
+            beside = f", and {text.plural(alone, 'batch normalisation')} stand alone for it" if alone else ""
+            found.append(
+                f"{text.plural(unfolded, 'node')} compute constants at every run, as ONNX Runtime does not fold them "
+                f"in this file{beside}: `edgeticket export` folds them, also where the weights hold no zeros."
             )
         found.append(
             f"Layers are those that ONNX Runtime {runtime.VERSION} is left with after its own rewrites. Times are of "

@@ -129,6 +129,7 @@ def cpu_session(
     spinning: bool = True,
     optimize: bool = True,
     optimized_path: Path | None = None,
+    whole: bool = False,
 ) -> Session:
     """A session on the stock CPU provider, with denormals taken as zero.
 
@@ -139,6 +140,7 @@ def cpu_session(
         optimize: False runs the graph as it is written.
         optimized_path: the graph is written here as it stands after constant folding and the basic rewrites, its
             larger tensors beside it in a file of the same name plus `.data`.
+        whole: it is written after all rewrites, as this machine runs it.
 
     Raises:
         ModelError: the runtime cannot load the model: damaged, or with operators it does not know.
@@ -147,7 +149,8 @@ def cpu_session(
     level = ort.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
     if optimized_path is not None:
-        options.graph_optimization_level = level.ORT_ENABLE_BASIC  # the rest depends on this machine's processor
+        if not whole:
+            options.graph_optimization_level = level.ORT_ENABLE_BASIC  # the rest depends on this machine's processor
         options.optimized_model_filepath = str(optimized_path)
         options.add_session_config_entry(
             "session.optimized_model_external_initializers_file_name", optimized_path.name + ".data"

@@ -1,45 +1,66 @@
-"""The runtime tests without pytest: Python, numpy and onnxruntime are enough.
+"""The runtime tests without pytest: Python 3.10 or newer, numpy and onnxruntime are enough.
 
     python verify/run.py [DIR] [--json FILE|-] [--threads N]
 
 The artifact is the folder around this one, or DIR. Exits 0 yes, 1 no, 2 usage, 3 inconclusive, 4 integrity,
 141 where whoever read the output has gone.
+
+This file is written so that every Python can read it, and so it has no annotations: an old one says in a sentence
+what it lacks. Of its folder it loads what SHA256SUMS lists and nothing else: neither a module that lies beside it nor
+a compiled file of a cache.
 """
 
-from __future__ import annotations
-
-import importlib.util
+import os
 import sys
-from pathlib import Path
-from types import ModuleType
 
-HERE = Path(__file__).resolve().parent
-BESIDE = (HERE.parent / "check.py", HERE.parent / "edgeticket" / "artifact" / "checks.py")
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path[:] = [path for path in sys.path if os.path.realpath(path or os.curdir) != HERE]  # python puts it first
+AROUND = os.path.dirname(HERE)
+BESIDE = (os.path.join(AROUND, "check.py"), os.path.join(AROUND, "edgeticket", "artifact", "checks.py"))
+OLDEST = (3, 10)
 
 
-def load_checks() -> ModuleType:
-    """check.py of the artifact, or of a checkout."""
-    path = next((path for path in BESIDE if path.exists()), None)
-    spec = None if path is None else importlib.util.spec_from_file_location("edgeticket_checks", path)
-    if spec is None or spec.loader is None:
-        sys.exit(f"no checks: {BESIDE[0]} is missing; copy the whole artifact")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
+def refuse_an_old_python():
+    """Exit with 2 and a sentence where this Python cannot run the checks."""
+    if tuple(sys.version_info[:2]) < OLDEST:
+        here = ".".join(str(part) for part in sys.version_info[:3])
+        sys.stderr.write("the checks need Python 3.10 or newer, and this is %s; run %s with that\n" % (here, __file__))
+        sys.exit(2)
+
+
+def load_checks():
+    """check.py of the artifact, or of a checkout, compiled from its source."""
+    import types
+
+    path = next((path for path in BESIDE if os.path.exists(path)), None)
+    if path is None:
+        sys.stderr.write("no checks: %s is missing; copy the whole artifact\n" % BESIDE[0])
+        sys.exit(2)
     sys.dont_write_bytecode = True
-    spec.loader.exec_module(module)
+    module = types.ModuleType("edgeticket_checks")
+    module.__file__ = path
+    sys.modules[module.__name__] = module  # dataclasses look their module up
+    with open(path, "rb") as stream:
+        exec(compile(stream.read(), path, "exec"), module.__dict__)
     return module
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments):
     """Check, print a line for each check. Returns the exit code."""
+    refuse_an_old_python()
     given = list(arguments)
     named = any(not part.startswith("-") for part in _without_values(given))
-    if not named and (HERE.parent / "SHA256SUMS").exists():
-        given.insert(0, str(HERE.parent))
-    return int(load_checks().main(given))
+    if not named and os.path.exists(os.path.join(AROUND, "SHA256SUMS")):
+        given.insert(0, AROUND)
+    try:
+        checks = load_checks()
+    except ImportError as error:
+        sys.stderr.write("the checks need numpy and onnxruntime (%s): pip install numpy onnxruntime\n" % error)
+        return 2
+    return int(checks.main(given))
 
 
-def _without_values(arguments: list[str]) -> list[str]:
+def _without_values(arguments):
     """The arguments but for the values of options."""
     kept, skip = [], False
     for part in arguments:

@@ -16,13 +16,14 @@ import pytest
 import sample_artifacts
 from onnx import numpy_helper
 
-from edgeticket import api, exporter
+from edgeticket import api, exporter, text
 from edgeticket.artifact import checks
 from edgeticket.artifact.manifest import TicketSource
 from edgeticket.errors import Exit, FolderError, InputError, IntegrityError, ModelError, ProofError
 from edgeticket.graph import evaluate
 from edgeticket.graph.proving import proof, reference
 from edgeticket.graph.storing import storage
+from edgeticket.report import view
 from edgeticket.ticket.metrics import METRICS
 from edgeticket.version import __version__
 
@@ -149,7 +150,7 @@ def test_an_output_that_moves_too_far_writes_nothing(
         return honest(changed, **options)
 
     monkeypatch.setattr(storage, "store", dishonest)
-    with pytest.raises(ProofError, match=r"moved by 0\.01"):
+    with pytest.raises(ProofError, match=r"'fc2.bias' differs from the planned one in 10 of 10 numbers"):
         export(small_ticket, out=tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
 
@@ -185,7 +186,13 @@ def test_a_foreign_folder_is_refused_before_any_work(
 
 @pytest.mark.parametrize(
     ("options", "word"),
-    [({"storage": "zip"}, "storage"), ({"weights": "int2"}, "weights"), ({"budget_ms": 0.0}, "budget")],
+    [
+        ({"storage": "zip"}, "storage"),
+        ({"weights": "int2"}, "weights"),
+        ({"budget_ms": 0.0}, "budget"),
+        ({"budget_ms": float("inf")}, "budget_ms inf"),
+        ({"budget_ms": 1.0, "budget_threads": 0}, "a budget at 0 threads"),
+    ],
 )
 def test_an_unknown_option_is_refused(small_ticket: Path, tmp_path: Path, options: dict[str, Any], word: str) -> None:
     with pytest.raises(InputError, match=word):
@@ -296,6 +303,41 @@ def test_the_report_measures_both_models(tmp_path: Path) -> None:
     assert api.check(made.folder).exit_code == 0
 
 
+def test_a_dense_ticket_gains_nothing_in_any_line(tmp_path: Path) -> None:
+    """At a density of 100 % every figure of the exported file is the baseline's: nothing is shown as a gain."""
+    made = api.export(sample_artifacts.ticket(tmp_path / "ticket"), round=0)
+    content = made.content
+    assert made.manifest.size_bytes == made.manifest.dense_size_bytes
+    for ending in ("", ".gz"):
+        assert len({content.sizes[name + ending] for name in ("original", "masked", "dense", "exported")}) == 1
+    for what in ("latency", "load", "first-inference", "peak-memory"):
+        dense, here = content.measured(what, "dense"), content.measured(what, "exported")
+        assert dense is not None
+        assert here is not None
+        assert dense.samples == here.samples
+    cards = {card.label: card for card in view.cards(content)}
+    assert cards["Model file"].value == "same size"
+    assert "in gzip" in cards["Model file"].detail
+    dense_ms = content.measured("latency", "dense")
+    assert dense_ms is not None
+    shown = text.latency(dense_ms.median)
+    assert cards["Latency, one thread"].value == shown
+    once = "1.00 times as fast: it is the same file, measured once"
+    assert cards["Latency, one thread"].detail.startswith(f"dense {shown}: {once}")
+    if "Sparse engine" in cards and content.measured("latency", "exported", provider="sparse"):
+        assert "times as fast as dense on the CPU provider;" in cards["Sparse engine"].detail
+    sections = {section.title: section for section in view.sections(content)}
+    assert sections["Size"].table is not None
+    beside = {row[0]: row[2] for row in sections["Size"].table.rows}
+    assert {beside[name] for name in ("pruned, stored densely", "stored densely", "sparse initializer")} == {
+        "same size"
+    }
+    loading = sections["Loading and memory"].table
+    assert loading is not None
+    rows = {row[0]: row[1:] for row in loading.rows}
+    assert rows["dense"] == rows["exported"]
+
+
 @pytest.mark.parametrize("command", ["export", "check"])
 def test_torch_is_never_imported(small_ticket: Path, tmp_path: Path, command: str) -> None:
     out = tmp_path / "a"
@@ -317,8 +359,8 @@ def test_rounded_weights_do_not_excuse_the_graph(
 ) -> None:
     honest = exporter.simplify
 
-    def dishonest(model: onnx.ModelProto) -> Any:
-        found = honest(model)
+    def dishonest(model: onnx.ModelProto, **options: Any) -> Any:
+        found = honest(model, **options)
         for tensor in found.model.graph.initializer:
             if tensor.name == "fc2.bias":  # a bias: the plan has nothing to say of it
                 tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(1e-3), tensor.name))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edgeticket.engine import ISAS
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("benchmarks", "docs", "edgeticket", "export", "runtime_tests", "tests")
 DOCUMENTS = {
@@ -123,3 +125,8 @@ def test_the_documents_that_sources_point_at_exist() -> None:
 def test_what_looks_like_a_path(text: str, found: set[str]) -> None:
     assert paths(text) == found
     assert not any(exists(path, ROOT) for path in found)
+
+
+def test_the_engines_page_names_the_instruction_sets_that_there_are() -> None:
+    (row,) = re.findall(r"^\| `isa` \| (.+?) \|", DOCUMENTS["docs/engine.md"].read_text(encoding="utf-8"), re.MULTILINE)
+    assert tuple(re.findall(r"`(\w+)`", row)) == ISAS

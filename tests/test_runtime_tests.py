@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import json
+import os
+import py_compile
 import re
 import shutil
 import subprocess
@@ -42,7 +46,8 @@ def run(folder: Path, *options: str, subject: str = "runtime_tests") -> subproce
         "sys.exit(pytest.main(sys.argv[1:]))"
     )
     command = [sys.executable, "-I", "-c", script, subject, "-q", "-rs", "-p", "no:cacheprovider", *options]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # else the installed plugin stands in
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_a_good_artifact_passes_and_the_open_question_is_skipped(board: Path, artifact: Path) -> None:
@@ -137,6 +142,90 @@ def test_an_altered_verifier_is_an_integrity_error(artifact: Path, tmp_path: Pat
     copy = Path(shutil.copytree(artifact, tmp_path / "copy"))
     (copy / "verify" / "test_the_artifact.py").write_text("")
     assert run_bare(copy).returncode == 4
+
+
+# --- Old Pythons, and what merely lies beside ---
+
+LAUNCHED = ("verify/run.py", "check.py")
+PRETENDED = """
+import runpy, sys
+sys.version_info = (*map(int, sys.argv[1].split(".")), "final", 0)
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("name", LAUNCHED)
+@pytest.mark.parametrize("version", ["2.7.18", "3.6.15", "3.8.18", "3.9.18"])
+def test_an_old_python_is_named_in_a_sentence(artifact: Path, name: str, version: str) -> None:
+    command = [sys.executable, "-I", "-c", PRETENDED, version, str(artifact / name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stdout
+    assert re.fullmatch(rf"the checks need Python 3\.10 or newer, and this is (Python )?{version}.*\n", done.stderr)
+
+
+@pytest.mark.parametrize("program", ["python2.7", "python3.6", "python3.7", "python3.8", "python3.9"])
+def test_an_old_python_that_is_here_says_so_itself(artifact: Path, program: str) -> None:
+    if subprocess.run(["sh", "-c", f"{program} -c ''"], capture_output=True, check=False).returncode != 0:
+        pytest.skip(f"no {program} here")
+    for name in LAUNCHED[: 1 if program == "python2.7" else 2]:
+        done = subprocess.run([program, str(artifact / name)], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert "need Python 3.10 or newer" in done.stderr
+
+
+def test_what_starts_the_checks_is_written_for_every_python() -> None:
+    """Python 2.7 and 3.6 have to read all of the file before they can say that they are too old."""
+    tree = ast.parse((ROOT / "runtime_tests" / "run.py").read_text(encoding="utf-8"), feature_version=(3, 4))
+    for node in ast.walk(tree):
+        assert not isinstance(node, ast.JoinedStr | ast.AnnAssign | ast.NamedExpr | ast.AsyncFunctionDef | ast.Nonlocal)
+        if isinstance(node, ast.FunctionDef):
+            taken = node.args
+            newer = [node.returns, *taken.kwonlyargs, *taken.posonlyargs, *(each.annotation for each in taken.args)]
+            assert not any(newer), node.name
+    checker = ast.parse((ROOT / "edgeticket" / "artifact" / "checks.py").read_text(encoding="utf-8"))
+    assert not [node for node in ast.walk(checker) if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    ast.parse((ROOT / "edgeticket" / "artifact" / "checks.py").read_text(encoding="utf-8"), feature_version=(3, 6))
+
+
+def test_without_numpy_it_is_a_sentence(artifact: Path) -> None:
+    for name in LAUNCHED:
+        command = [sys.executable, "-I", "-S", str(artifact / name)]  # -S: no installed packages
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert "numpy" in done.stderr
+
+
+@pytest.mark.parametrize("name", LAUNCHED)
+def test_what_lies_beside_is_never_imported(artifact: Path, tmp_path: Path, name: str) -> None:
+    copy = Path(shutil.copytree(artifact, tmp_path / "copy"))
+    beside = (copy / name).parent
+    for module in ("numpy", "onnxruntime", "json", "argparse", "importlib"):
+        (beside / f"{module}.py").write_text(f"raise SystemExit('{module} was imported')\n")
+    done = subprocess.run([sys.executable, str(copy / name)], capture_output=True, text=True, check=False)
+    assert done.returncode == 4, done.stderr
+    assert "argparse.py is not part of it" in done.stdout
+
+
+def test_a_compiled_file_in_a_cache_is_not_run(artifact: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(artifact, tmp_path / "copy"))
+    evil = tmp_path / "evil.py"
+    evil.write_text("raise SystemExit('the cache was run')\n")
+    cached = Path(importlib.util.cache_from_source(str(copy / "check.py")))
+    py_compile.compile(str(evil), str(cached), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    assert run_bare(copy).returncode == 3  # the budget is for another host
+    done = run(copy.parent, "--rootdir", str(copy), subject=str(copy / "verify"))
+    assert "5 passed, 1 skipped" in done.stdout
+
+
+def test_pytest_collects_only_what_is_listed(artifact: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(artifact, tmp_path / "copy"))
+    for name in ("test_evil.py", "numpy.py"):
+        (copy / "verify" / name).write_text("raise SystemExit('it was imported')\n")
+    done = run(copy.parent, "--rootdir", str(copy), subject=str(copy / "verify"))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "verify/test_evil.py is not part of it" in done.stdout
+    assert "it was imported" not in done.stdout + done.stderr
 
 
 # --- The plugin, in people's own tests ---

@@ -9,7 +9,21 @@ carries a copy as check.py. So it stands alone: Python, numpy and onnxruntime, a
 Nothing is parsed or loaded into the runtime before its SHA-256 is the recorded one; what was hashed is what is run.
 """
 
-from __future__ import annotations
+import os
+import sys
+
+if __name__ == "__main__":  # nothing that merely lies beside this file is loaded, and what is lacking is a sentence
+    beside = os.path.dirname(os.path.realpath(__file__))  # noqa: PTH120
+    sys.path[:] = [path for path in sys.path if os.path.realpath(path or os.curdir) != beside]
+    lacking = [] if sys.version_info >= (3, 10) else ["Python 3.10 or newer"]
+    if not lacking:
+        import importlib.util
+
+        lacking = [name for name in ("numpy", "onnxruntime") if importlib.util.find_spec(name) is None]
+    if lacking:
+        here = ".".join(str(part) for part in sys.version_info[:3])
+        sys.stderr.write("the checks need {}, and this is Python {}\n".format(" and ".join(lacking), here))
+        sys.exit(2)
 
 import argparse
 import hashlib
@@ -17,10 +31,8 @@ import html
 import io
 import json
 import math
-import os
 import platform
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +53,9 @@ FORMAT, VERSION = "edgeticket-artifact", 1
 SUMS, MANIFEST, MODEL, GOLDEN, SLICE = "SHA256SUMS", "manifest.json", "model.onnx", "golden.npz", "slice.npz"
 KEYS = {"name", "size_bytes", "inputs", "outputs", "golden", "slice", "metric", "budget", "proof"}
 CACHES = {"__pycache__", ".pytest_cache"}  # what Python itself leaves in a folder whose files were run
+# What systems leave in any folder that is looked at, and what Python or pytest would run or obey where it merely lies.
+LEFT_BY_SYSTEMS = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini", re.IGNORECASE)
+OBEYED = re.compile(r".*\.(py[a-z]*|so|pth|dll|dylib)|\.?pytest\.(ini|toml)|pyproject\.toml|tox\.ini|setup\.cfg", re.I)
 
 PASS, FAIL, INCONCLUSIVE, INTEGRITY = "pass", "fail", "inconclusive", "integrity"
 EXIT_CODES = {PASS: 0, FAIL: 1, INCONCLUSIVE: 3, INTEGRITY: 4}
@@ -58,7 +73,7 @@ class NotAnArtifactError(Exception):
 
 
 class DamagedError(Exception):
-    """A file is missing, truncated, altered, or there is one too many: exit code 4."""
+    """A file is missing, truncated, altered, or there is one that would be run or obeyed: exit code 4."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +133,14 @@ def finite(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Opened:
-    """An artifact whose every file has the recorded hash: the manifest, and the verified bytes by name."""
+    """An artifact whose every file has the recorded hash: the manifest, and the verified bytes by name.
+
+    `beside` are files next to SHA256SUMS that it does not list, such as a signature of it: nobody reads them.
+    """
 
     manifest: Mapping[str, Any]
     files: Mapping[str, bytes]
+    beside: tuple[str, ...] = ()
 
 
 # --- Integrity ---
@@ -150,10 +169,21 @@ def read_sums(folder: Path) -> dict[str, str]:
     return sums
 
 
-def present(folder: Path) -> set[str]:
-    """Every file in the folder as a relative path, without SHA256SUMS and Python's own caches."""
+def unlisted(folder: Path, sums: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """The files in the folder that SHA256SUMS does not list: those that may lie there, and those that may not.
+
+    A signature, a note or whatever else people put beside SHA256SUMS is left alone, and so is what systems leave in
+    every folder. What Python or pytest would run or obey may not be there, nor anything else in a folder inside.
+    """
     paths = (path for path in folder.rglob("*") if not CACHES & set(path.relative_to(folder).parts))
-    return {path.relative_to(folder).as_posix() for path in paths if path.is_symlink() or not path.is_dir()} - {SUMS}
+    inside = (path.relative_to(folder) for path in paths if path.is_symlink() or not path.is_dir())
+    found = sorted((path for path in inside if path.as_posix() not in {*sums, SUMS}), key=str)
+    harmless = [
+        path
+        for path in found
+        if LEFT_BY_SYSTEMS.fullmatch(path.name) or (len(path.parts) == 1 and not OBEYED.fullmatch(path.name))
+    ]
+    return [path.as_posix() for path in harmless], [path.as_posix() for path in found if path not in harmless]
 
 
 def open_artifact(folder: Path) -> Opened:
@@ -161,11 +191,12 @@ def open_artifact(folder: Path) -> Opened:
 
     Raises:
         NotAnArtifactError: no artifact, or a format of another version.
-        DamagedError: a file is missing, altered or one too many; the sentence names them.
+        DamagedError: a file is missing or altered, or one may not be there; the sentence names them.
     """
     sums = read_sums(folder)
     files: dict[str, bytes] = {}
-    wrong = [f"{name} is not part of it" for name in sorted(present(folder) - sums.keys())]
+    beside, foreign = unlisted(folder, sums)
+    wrong = [f"{name} is not part of it" for name in foreign]
     for name, digest in sums.items():
         try:
             files[name] = (folder / name).read_bytes()
@@ -191,7 +222,7 @@ def open_artifact(folder: Path) -> Opened:
     lacking = sorted(KEYS - manifest.keys())
     if lacking:
         raise NotAnArtifactError(f"{folder / MANIFEST}: it lacks {', '.join(lacking)}; export the model again")
-    return Opened(manifest, files)
+    return Opened(manifest, files, tuple(beside))
 
 
 # --- The runtime ---
@@ -549,7 +580,11 @@ def check_artifact(folder: Path, threads: int = 1) -> Outcome:
     except DamagedError as error:
         sentence = f"{error}: nothing of it was run. Copy the artifact again, or export it anew"
         return Outcome(str(folder), host(), (Check("hashes", INTEGRITY, sentence, {}),))
-    hashes = Check("hashes", PASS, f"{len(opened.files)} files are what was written", {"files": len(opened.files)})
+    sentence = f"{len(opened.files)} files are what was written"
+    if opened.beside:
+        more = f" and {len(opened.beside) - 3} more" if len(opened.beside) > 3 else ""
+        sentence += f"; not listed, and not read: {', '.join(opened.beside[:3])}{more}"
+    hashes = Check("hashes", PASS, sentence, {"files": len(opened.files), "beside": list(opened.beside)})
     with ThreadPoolExecutor(1) as own:  # denormals as zero is set for the thread of the first session, and stays set
         ran = own.submit(check_running, opened, threads).result()
     return Outcome(str(folder), host(), (hashes, check_bytes(opened), *ran))
@@ -578,6 +613,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read this has gone, which is no verdict
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_PIPE
+    except OSError as error:  # a full disk is no verdict either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"standard output: {error.strerror}; send it somewhere else", file=sys.stderr)
+        return 2
     return outcome.exit_code
 
 

@@ -13,11 +13,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from edgeticket.artifact.checks import CACHES, LEFT_BY_SYSTEMS
 from edgeticket.artifact.manifest import FORMAT, MANIFEST, SUMS
 from edgeticket.errors import FolderError, StorageError
 from edgeticket.files import sha256
-
-_CACHES = {"__pycache__", ".pytest_cache"}  # what Python leaves in a folder whose files were run
 
 
 def require_free(out: Path) -> None:
@@ -39,7 +38,9 @@ def require_free(out: Path) -> None:
     listed = {line[66:] for line in (out / SUMS).read_text(encoding="ascii").splitlines()} | {SUMS}
     inside = (path.relative_to(out) for path in out.rglob("*") if path.is_symlink() or not path.is_dir())
     foreign = sorted(
-        path.as_posix() for path in inside if path.as_posix() not in listed and not _CACHES & set(path.parts)
+        path.as_posix()
+        for path in inside
+        if path.as_posix() not in listed and not CACHES & set(path.parts) and not LEFT_BY_SYSTEMS.fullmatch(path.name)
     )
     if foreign:
         raise FolderError(

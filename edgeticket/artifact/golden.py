@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -99,13 +99,13 @@ def flushed(array: Array) -> Array:
 
 def record_outputs(
     model: LoadedModel,
-    shares: Mapping[str, float],
+    atol_of: Callable[[str, Array], float],
     inputs: Sequence[Port],
     feeds: Sequence[checks.Feed],
 ) -> Golden:
     """Run the exported model on the feeds. Entries are '0.input.0', '0.output.0', ... feed by feed.
 
-    Each feed and output has a tolerance of its own: `shares` (graph/proving/rounding.py) of its largest value.
+    Each feed and output has a tolerance of its own: `atol_of` (graph/proving/yardstick.py) gives it from the output.
     """
     names = list(outputs.run(model.session, feeds[0]))
     arrays: dict[str, Array] = {}
@@ -114,9 +114,7 @@ def record_outputs(
         found = model.run(feed, names)
         arrays |= {f"{number}.input.{i}": feed[port.name] for i, port in enumerate(inputs)}
         arrays |= {f"{number}.output.{i}": output for i, output in enumerate(found)}
-        atol.append(
-            tuple(NEGLIGIBLE + shares[name] * checks.largest(output) for name, output in zip(names, found, strict=True))
-        )
+        atol.append(tuple(atol_of(name, output) for name, output in zip(names, found, strict=True)))
     timed = checks.single([asdict(port) for port in inputs], feeds[0])
     try:
         model.run(timed, names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -32,11 +33,13 @@ class Slice:
     remark: str = ""
 
 
-def labelled_slice(ticket: Ticket, exported: LoadedModel, masked: LoadedModel, share: float) -> Slice:
+def labelled_slice(
+    ticket: Ticket, exported: LoadedModel, masked: LoadedModel, atol_of: Callable[[Array], float]
+) -> Slice:
     """Up to 500 samples over the whole test set, uint8 where the ticket holds them so, with their targets.
 
-    `share` is the first output's (graph/proving/rounding.py). For a metric of the task's own the slice carries the
-    masked network's outputs, to be compared with.
+    `atol_of` gives the first output's tolerance (graph/proving/yardstick.py). For a metric of the task's own the slice
+    carries the masked network's outputs, to be compared with.
     """
     test, metric = ticket.test, ticket.record.metric
     picked = spread(len(test.inputs), SLICE_SAMPLES)
@@ -63,7 +66,7 @@ def labelled_slice(ticket: Ticket, exported: LoadedModel, masked: LoadedModel, s
             "shipped, and `check` compares golden outputs only."
         )
         return Slice(None, None, values, remark)
-    about = SliceInfo(len(picked), stored.dtype.name, *coding, share * checks.largest(outputs), moved)
+    about = SliceInfo(len(picked), stored.dtype.name, *coding, atol_of(outputs), moved)
     return Slice(packed(arrays), about, replace(values, slice_value=slice_value, whole_value=whole_value))
 
 

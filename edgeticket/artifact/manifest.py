@@ -116,13 +116,32 @@ class GoldenInfo:
 
 
 @dataclass(frozen=True)
+class GraphProof:
+    """The simplified network beside the original, both in float64; graph/proving/graph_proof.py derives the tolerance.
+
+    verdict: 'proved', 'refuted', or 'not proved' where float64 could not be run: `reason` says why.
+    max_abs_delta, tolerance: of the output and feed that came nearest to its tolerance.
+    in_float32: operators that nothing here runs in float64: what depends on them is held to float32's tolerance.
+    """
+
+    verdict: Verdict
+    reason: str
+    max_abs_delta: float | None = None
+    tolerance: float | None = None
+    samples: int = 0
+    in_float32: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ProofInfo:
     """What running the exported file beside the masked network found; graph/proving/proof.py derives the tolerance.
 
     verdict: 'proved', 'refuted' (an output moved too far), 'not proved' (nothing could be compared), or 'measured'
         (values are stored as fp16 or int8: outputs move on purpose, and no tolerance applies to the file).
-    max_abs_delta: largest |exported - original| over all finite float outputs; tolerance and float64_error (how far
-        float32 lies from float64) belong to the output and batch that came nearest to its tolerance, as does delta.
+    max_abs_delta: largest |exported - original| over all finite float outputs.
+    output: the one that came nearest to its tolerance, with `tolerance`, `delta` (how far the file lies from float64,
+        or from the original where float64 was not run), float64_error (how far the original lies from float64 there)
+        and output_range (its largest less its smallest value).
     top1_agreement: share of rows with the same argmax over axis 1, for the first two-dimensional float output.
     nonfinite: outputs of the original that are NaN or infinite; nonfinite_differ of them are not the same in the
         exported one (a removed zero no longer passes on a NaN or an infinity).
@@ -130,6 +149,7 @@ class ProofInfo:
         of stored values may do.
     graph: where values are stored rounded, the proof of the same graph with its values in fp32; None where the file
         itself was held to the tolerance.
+    in_float64: the proof of the graph; None in an artifact of 0.1.0, which had none.
     """
 
     verdict: Verdict
@@ -145,6 +165,9 @@ class ProofInfo:
     discrete: int = 0
     discrete_differ: int = 0
     graph: ProofInfo | None = None
+    output: str | None = None
+    output_range: float | None = None
+    in_float64: GraphProof | None = None
 
     @property
     def proved(self) -> bool:
@@ -178,11 +201,18 @@ class TensorInfo:
 
     name: str
     shape: tuple[int, ...]
-    nonzeros: int  # of the stored codes
-    storage: str  # 'dense', 'gaps' or 'sparse-initializer'
-    weights: str  # 'fp32', 'fp16' or 'int8'
+    nonzeros: int  # of the stored codes; where zero points stand for zero, codes that differ from them
+    storage: str  # 'dense', 'gaps', 'sparse-initializer', or 'computed' from another tensor
+    weights: str  # how values rest: 'fp32', 'fp16' or 'int8' where dtype is float32, else dtype itself ('bf16', ...)
     size_bytes: int
     note: str
+    dtype: str = "float32"  # the tensor's own, by numpy's name
+    lossless: bool = False  # a narrower type holds all of its numbers
+
+    @property
+    def rounded(self) -> bool:
+        """Values rest less precisely than the tensor holds them."""
+        return self.dtype == "float32" and self.weights != "fp32" and not self.lossless
 
 
 @dataclass(frozen=True)
@@ -227,6 +257,10 @@ class Manifest:
     def to_json(self) -> str:
         """The document, format and version first."""
         body = asdict(self)
+        for tensor in body["tensors"]:
+            for name, default in (("dtype", "float32"), ("lossless", False)):
+                if tensor[name] == default:  # what 0.1.0 wrote stays as it was
+                    del tensor[name]
         head = {key: body.pop(key) for key in ("format", "version")}
         return json.dumps(head | body, indent=1, allow_nan=False) + "\n"
 

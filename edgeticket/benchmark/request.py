@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
-from edgeticket.arguments import Place, paths_of, several
+from edgeticket.arguments import Place, paths_of, require_positive, several
 from edgeticket.artifact import checks
 from edgeticket.errors import InputError
 
@@ -33,8 +33,7 @@ class BenchRequest:
             raise InputError(f"give a model at least, and no more threads than {checks.plural(cores, 'core')}")
         if not self.provider_names or min(self.thread_counts, default=0) < 1:
             raise InputError("--providers and --threads need one value at least, and threads count from 1")
-        if not self.seconds > 0:
-            raise InputError(f"seconds {self.seconds:g}: give a number above 0")
+        require_positive("seconds", self.seconds)
 
     @property
     def paths(self) -> tuple[Path, ...]:

@@ -22,23 +22,23 @@ COUNTED = ("nonzeros", "macs", "nodes", "instructions")
     "max_latency",
     "5%",
     show_default=True,
-    help="The slow-down that must be caught. It is no allowance: between a half of it and all of it either verdict "
-    "may come.",
+    help="The slow-down that must be caught, 5% or 0.05. It is no allowance: between a half of it and all of it either "
+    "verdict may come.",
 )
-@options.tolerance("--max-size-regression", "max_size", "1%", show_default=True)
+@options.growth("--max-size-regression", "max_size", "1%", show_default=True)
 @click.option(
     "--max-accuracy-drop",
     type=values.points,
     default="0.5",
     show_default=True,
     metavar="POINTS|off",
-    help="On the baseline's labelled slice.",
+    help="On the baseline's labelled slice, in points of its metric: 0.5 is from 97.5 % to 97.0 %.",
 )
 @options.tolerance("--max-memory-regression", "max_memory", show_default=True)
-@options.tolerance("--max-nonzeros-regression", "max_nonzeros")
-@options.tolerance("--max-macs-regression", "max_macs")
-@options.tolerance("--max-nodes-regression", "max_nodes")
-@options.tolerance(
+@options.growth("--max-nonzeros-regression", "max_nonzeros")
+@options.growth("--max-macs-regression", "max_macs")
+@options.growth("--max-nodes-regression", "max_nodes")
+@options.growth(
     "--max-instructions-regression",
     "max_instructions",
     help="Where the kernel counts them. [default of these four: off]",
@@ -77,7 +77,7 @@ def check(ctx: click.Context, /, **given: Any) -> None:
 
     With --baseline both, and the baseline once more, run interleaved in fresh processes until the verdict is certain:
     pass (no slow-down of the tolerance), regression (at least 1 %, and by estimate more than half the tolerance), or
-    inconclusive. Ctrl-C exits 130 and keeps what was measured.
+    inconclusive. Ctrl-C exits 130 and keeps what was measured. A SHARE is written as 5% or 0.05.
     """
     if given["selftest"]:
         _refuse(ctx, given, SELFTEST, "has no meaning with --selftest; leave it out")

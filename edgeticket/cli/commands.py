@@ -24,6 +24,10 @@ class Commands(click.Group):
         with _no_verdict_of_a_closed_pipe():
             try:
                 return super().main(*args, **kwargs)
+            except BrokenPipeError:
+                raise
+            except OSError as error:  # of help, of the version, of a completion: what commands raise is explained
+                raise _not_written(error) from error
             finally:
                 _write_what_is_buffered()
 
@@ -96,9 +100,15 @@ def _write_what_is_buffered() -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
+        raise _not_written(error) from error
+
+
+def _not_written(error: OSError) -> SystemExit:
+    """Say that standard output took nothing, and give what ends the command."""
+    if sys.stdout is not None:
         _write_to_nowhere(sys.stdout)
-        click.echo(f"edgeticket: standard output: {error.strerror}; send it somewhere else", err=True)
-        raise SystemExit(int(Exit.USAGE)) from error
+    click.echo(f"edgeticket: standard output: {error.strerror}; send it somewhere else", err=True)
+    return SystemExit(int(Exit.USAGE))
 
 
 def _write_to_nowhere(stream: TextIO) -> None:

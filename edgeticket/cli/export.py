@@ -31,7 +31,7 @@ from edgeticket.cli.output import console, write_json
     type=click.Choice(["fp32", "fp16", "int8"]),
     default="fp32",
     show_default=True,
-    help="How values rest on disk.",
+    help="How float32 values rest on disk; other types rest as they are.",
 )
 @options.budget_ms
 @options.budget_host
@@ -41,6 +41,11 @@ from edgeticket.cli.output import console, write_json
 @click.option("--no-bench", is_flag=True, help="Do not measure latency, load time and memory.")
 @options.input_shapes
 @click.option("--fix-shape", is_flag=True, help="Write the shapes of --input-shape into the artifact.")
+@click.option(
+    "--upgrade-opset",
+    is_flag=True,
+    help="Convert an opset below 11 even where operators may change their meaning; the proof decides.",
+)
 @options.json("the report")
 @options.quiet
 def export(no_bench: bool, json_target: str | None, quiet: bool, **asked: Any) -> None:
@@ -76,5 +81,11 @@ def _print(exported: Any) -> None:
         table.add_row(card.label, Text(card.value, "bold"), Text(card.detail))
     screen = console()
     screen.print(table)
-    screen.print(f"{view.zeros_sentence(exported.content)}\n", soft_wrap=True, markup=False)
+    screen.print(view.zeros_sentence(exported.content), soft_wrap=True, markup=False)
+    why = Table(box=None, pad_edge=False, show_header=False)
+    for reason in view.reasons(exported.content):
+        why.add_row(Text(reason.label, "bold"), Text(reason.sentence))
+    if why.row_count:
+        screen.print("\nNot done, or changed, and why:", why, sep="\n")
+    screen.print()
     screen.print(f"report: {exported.folder / 'report.html'}", soft_wrap=True, markup=False)

@@ -66,5 +66,10 @@ budget_host = click.option(
 
 
 def tolerance(name: str, dest: str, default: str = "off", **shown: Any) -> Callable[[Command], Command]:
-    """Make an option that says how much larger a figure may be than the baseline's: a share, or off."""
+    """Make an option that says how much larger a measured figure may be than the baseline's: a share, or off."""
+    return click.option(name, dest, type=values.tolerance, default=default, metavar="SHARE|off", **shown)
+
+
+def growth(name: str, dest: str, default: str = "off", **shown: Any) -> Callable[[Command], Command]:
+    """Make an option that says how much larger a count may be than the baseline's: a share, 0 for none, or off."""
     return click.option(name, dest, type=values.share, default=default, metavar="SHARE|off", **shown)

@@ -5,13 +5,26 @@ from __future__ import annotations
 import click
 
 
+def _share(value: str, noun: str, way_out: str) -> float:
+    """Read '5%' or '0.05'. A bare number from 1 on is refused: 5 may be meant as 5 % and as 500 %."""
+    text = value.strip()
+    number = text.removesuffix("%").rstrip()
+    try:
+        found = float(number)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not a {noun}; {way_out}") from error
+    if text.endswith("%"):
+        return found / 100
+    if found == 1:
+        raise click.BadParameter(f"{value!r} may be meant as 1 % and as 100 %; {way_out}")
+    if 1 < found < float("inf"):
+        raise click.BadParameter(f"{value!r} is not between 0 and 100 %: write {number}% for percent; {way_out}")
+    return found
+
+
 def density(value: str) -> float:
     """Read a share of the weights: '3.6%' or '0.036'."""
-    text = value.strip()
-    try:
-        share = float(text.rstrip("% ")) / (100 if text.endswith("%") else 1)
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is not a density; write 3.6% or 0.036") from error
+    share = _share(value, "density", "write 3.6% or 0.036")
     if not 0 < share <= 1:
         raise click.BadParameter(f"{value!r} is not between 0 and 100 %; write 3.6% or 0.036")
     return share
@@ -27,25 +40,35 @@ def input_shape(value: str) -> tuple[str, tuple[int, ...]]:
 
 
 def share(value: str) -> float | None:
-    """Read a tolerance, '5%' or '0.05', as a share; 'off' is None."""
-    text = value.strip().lower()
-    if text == "off":
+    """Read by what share a count may grow, '5%' or '0.05', or '0' for not at all; 'off' is None."""
+    if value.strip().lower() == "off":
         return None
-    try:
-        found = float(text.rstrip("% ")) / (100 if text.endswith("%") else 1)
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is not a tolerance; write 5%, 0.05 or off") from error
-    if not 0 <= found <= 10:
-        raise click.BadParameter(f"{value!r} is not between 0 and 1000 %; write 5%, 0.05 or off")
+    found = _share(value, "tolerance", "write 5%, 0.05 or off")
+    if not 0 <= found <= 1:
+        raise click.BadParameter(f"{value!r} is not between 0 and 100 %; write 5%, 0.05 or off")
+    return found
+
+
+def tolerance(value: str) -> float | None:
+    """Read a share that a measured figure is held to; 0 is refused, as no measurement proves that nothing grew."""
+    found = share(value)
+    if found == 0:
+        raise click.BadParameter(f"{value!r} can never pass: what is measured scatters; write 5%, 0.05 or off")
     return found
 
 
 def points(value: str) -> float | None:
-    """Read a drop in the metric's unit, '0.5'; 'off' is None."""
-    if value.strip().lower() == "off":
+    """Read a drop in the metric's unit, '0.5' or '0.5 points'; 'off' is None."""
+    text = value.strip().lower()
+    if text == "off":
         return None
+    if text.endswith("%"):
+        raise click.BadParameter(
+            f"{value!r}: this is in points of the metric, and no share of it: 0.5 is from 97.5 % to 97.0 %; "
+            "write 0.5 or off"
+        )
     try:
-        found = float(value)
+        found = float(text.removesuffix("points").removesuffix("point"))
     except ValueError as error:
         raise click.BadParameter(f"{value!r} is not a number of points; write 0.5 or off") from error
     if not 0 <= found < float("inf"):

@@ -102,7 +102,8 @@ def judge_accuracy(samples: Samples, allowed: float | None, *, asked: bool, name
         return Gate(name, SHOWN, sentence, values)
     # Scores are multiples of 100/n, so a drop of just the tolerance must not fail by the last bit; NaN never passes.
     verdict = PASS if drop <= allowed + 1e-9 else REGRESSION
-    return Gate(name, verdict, f"{sentence}; allowed to drop by {allowed:g}", values)
+    points = " points" if metric["unit"] == "%" else unit
+    return Gate(name, verdict, f"{sentence}; allowed to drop by {allowed:g}{points}", values)
 
 
 def _with_nan(outputs: checks.Array) -> int:

@@ -45,6 +45,7 @@ def _timed(opened: checks.Opened, found: parity.Parity, threads: int) -> checks.
         values |= {"sparse_ms": own.median, "cpu_ms": cpu.median, "threads": threads}
         sentence = (
             f"sparse engine {text.latency(own.median)} at {text.plural(threads, 'thread')}, "
-            f"{cpu.median / own.median:.2f} times the CPU provider ({text.latency(cpu.median)})"
+            f"{cpu.median / own.median:.2f} times as fast as the same file on the CPU provider "
+            f"({text.latency(cpu.median)})"
         )
     return checks.Check(NAME, checks.PASS if found.within else checks.FAIL, f"{sentence}; {found.sentence}", values)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 
-from edgeticket.arguments import Place, several
+from edgeticket.arguments import Place, require_positive, require_share, several
 from edgeticket.artifact import checks
 from edgeticket.errors import InputError
 
@@ -17,9 +18,10 @@ COUNTS = ("nonzeros", "macs", "nodes", "instructions")  # what `max_counts` may 
 class ComparisonRequest:
     """A candidate, what it is compared with or held to, and how.
 
-    Tolerances are shares (0.05 is 5 %), `max_accuracy_drop` is in points; None leaves a figure ungated. `max_latency`
-    is the slow-down that must be caught, not one that is allowed: between half of it and all of it either verdict may
-    come. Without a baseline only `budget_ms` is judged.
+    Tolerances are shares (0.05 is 5 %), `max_accuracy_drop` is in points; None leaves a figure ungated. What is
+    measured, latency and memory, cannot be held to 0, and counts can. `max_latency` is the slow-down that must be
+    caught, not one that is allowed: between half of it and all of it either verdict may come. Without a baseline only
+    `budget_ms` is judged.
 
     Args:
         candidate: an artifact, a folder with one inside, or an ONNX file.
@@ -101,13 +103,14 @@ class ComparisonRequest:
         unknown = [name for name in self.max_counts if name not in COUNTS]
         if unknown:
             raise InputError(f"a limit of {unknown[0]!r}: counted are {', '.join(COUNTS)}")
-        shares = {"max_latency": self.max_latency, "max_size": self.max_size, "max_memory": self.max_memory}
-        shares |= {"max_accuracy_drop": self.max_accuracy_drop, **self.max_counts}
-        for name, value in shares.items():
-            if value is not None and not value >= 0:
-                raise InputError(f"{name} {value:g}: give a number from 0 on, or None for no limit")
+        require_share("max_latency", self.max_latency, measured=True)
+        require_share("max_memory", self.max_memory, measured=True)
+        for name, share in {"max_size": self.max_size, **self.max_counts}.items():
+            require_share(name, share)
+        drop = self.max_accuracy_drop
+        if drop is not None and not 0 <= drop < math.inf:
+            raise InputError(f"max_accuracy_drop {drop:g}: give points from 0 on, or None for no limit")
         for name, given in (("seconds", self.seconds), ("process_s", self.process_s), ("budget_ms", self.budget_ms)):
-            if given is not None and not given > 0:
-                raise InputError(f"{name} {given:g}: give a number above 0")
+            require_positive(name, given)
         if min(self.thread_counts) < 1:
             raise InputError(f"--threads {min(self.thread_counts)}: give 1 or more")

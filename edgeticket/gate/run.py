@@ -14,10 +14,10 @@ from typing import Any
 from edgeticket import text
 from edgeticket.arguments import path_of
 from edgeticket.artifact import checks
-from edgeticket.gate import exact, memory
+from edgeticket.gate import baseline_form, exact, memory
 from edgeticket.gate.accuracy import Samples, judge_accuracy
 from edgeticket.gate.comparison import Comparison, Measured
-from edgeticket.gate.gate import Gate
+from edgeticket.gate.gate import SHOWN, Gate
 from edgeticket.gate.latency import judged
 from edgeticket.gate.limit import Limit
 from edgeticket.gate.request import ComparisonRequest
@@ -32,6 +32,7 @@ from edgeticket.subject.providers import provider, short
 from edgeticket.subject.shared_feed import shared_feed
 from edgeticket.subject.subject import Subject, open_subject, require_alike
 
+ONE_THREAD = "they are counted at one thread only; give --threads 1"
 Watch = Callable[[str, Duel], None]
 Pairing = tuple[str, Arm, Arm | None, int]  # label, candidate, baseline if there is one, threads
 
@@ -64,6 +65,7 @@ def check(request: ComparisonRequest, watch: Watch = lambda *_: None, host: Host
     hot = any(conditions.THROTTLED in each.duel.dropped() for each in measured)
     remarks = conditions.remarks(run.about, load, run.about["cores"], dropped, throttled=hot)
     remarks += [sentence for each in measured for sentence in duel.used_summary(each.duel)]
+    remarks += baseline_form.remarks(baseline) if baseline is not None and not run.interrupted else []
     return Comparison(
         candidate.name,
         candidate.about(),
@@ -115,7 +117,10 @@ class _Run:
         if self.baseline is not None:
             if self.request.max_memory is not None and not self.interrupted:
                 self._memory(str(path), self.request.max_memory, error_share)
-            self.gates.append(_instructions(self.measured, self.request.max_counts.get("instructions")))
+            allowed = self.request.max_counts.get("instructions")
+            untimed = "nothing was timed" if 1 in self.request.thread_counts else ONE_THREAD
+            found = _instructions(self.measured, allowed) if self.measured else None
+            self.gates.append(found or exact.judge_instructions({}, untimed, allowed))
         for subject in subjects.values():
             if not subject.unchanged():
                 sentence = f"{subject.path} was changed while it was measured; run the same again"
@@ -136,7 +141,13 @@ class _Run:
         self.gates += [exact.judge_count(name, mine[name], others[name], allowed.get(name)) for name in exact.COUNTED]
 
     def _duels(self, feed: str, limit: Limit, error: float) -> None:
+        counted = self.request.max_counts.get("instructions") is not None
         for label, ours, theirs, threads in self.pairings:
+            timed = limit.at(threads) is not None or (theirs is not None and self.request.max_latency is not None)
+            if not timed:
+                self.gates.append(Gate(f"latency, {label}", SHOWN, "not measured, as its limit is off", {}))
+            if not timed and not (counted and threads == 1):
+                continue
             plan = Plan(
                 threads,
                 self.request.max_latency if theirs is not None else None,
@@ -145,11 +156,13 @@ class _Run:
                 self.request.process_s,
                 self.request.seed,
                 error,
+                most=None if timed else 1,  # the first counts the instructions
             )
             done = duel.run(ours, theirs, feed, plan, partial(self.watch, label), self.host)
             other = ours.provider if theirs is None else theirs.provider
             self.measured.append(Measured(label, ours.provider, other, threads, done))
-            self.gates += judged(label, done, self.request, limit, threads)
+            if timed or done.failed_arm is not None:
+                self.gates += judged(label, done, self.request, limit, threads)
             if done.interrupted:
                 self.interrupted = True
                 return
@@ -194,6 +207,6 @@ def _instructions(measured: list[Measured], allowed: float | None) -> Gate:
     """Judge what the first process at one thread counted: the kernel counts the calling thread alone."""
     single = [process for done in measured if done.threads == 1 for process in done.duel.processes]
     if measured and all(done.threads != 1 for done in measured):
-        return exact.judge_instructions({}, "they are counted at one thread only; give --threads 1", allowed)
+        return exact.judge_instructions({}, ONE_THREAD, allowed)
     found = next((process for process in single if process.instructions or process.not_counted), None)
     return exact.judge_instructions(found.instructions if found else {}, found.not_counted if found else None, allowed)

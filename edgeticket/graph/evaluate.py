@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
+from edgeticket.graph.double.pointwise import erf
+
 Array = NDArray[Any]
 
 MAX_ELEMENTS = 2**27  # the largest weight of VGG-16 holds 103 million elements
@@ -40,6 +42,15 @@ class ScatterElements(OpRun):
         result = np.array(data)
         np.put_along_axis(result, indices.astype(np.int64), updates, axis)
         return (result,)
+
+
+class Erf(OpRun):
+    """onnx.reference rounds to float32 whatever comes in."""
+
+    op_domain = ""
+
+    def _run(self, x: Array) -> tuple[Array]:
+        return (erf(x).astype(x.dtype),)
 
 
 def single_node_model(
@@ -94,7 +105,7 @@ def evaluate(node: onnx.NodeProto, inputs: Sequence[Array | None], opset: int) -
                 return None
             model = single_node_model(node, inputs, opset)
             feeds = {f"i{index}": array for index, array in enumerate(inputs) if array is not None}
-            results = ReferenceEvaluator(model, new_ops=[ScatterElements]).run(None, feeds)
+            results = ReferenceEvaluator(model, new_ops=[ScatterElements, Erf]).run(None, feeds)
             arrays = [np.asarray(result) for result in results]
     except Exception:  # onnx.reference raises whatever numpy does; a node it cannot run simply stays
         return None

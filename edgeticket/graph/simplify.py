@@ -5,8 +5,8 @@ Exact in real arithmetic for finite inputs; weights are computed in float64 and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import onnx
 import onnx_ir as ir
@@ -15,25 +15,31 @@ from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ModelError
 from edgeticket.graph.annotations import given_shapes, keep_shapes
 from edgeticket.graph.intermediate import first_cause, give_back, to_ir, unreadable
+from edgeticket.graph.layers import layer_weights
 from edgeticket.graph.passes.canonicalise import canonicalise
+from edgeticket.graph.passes.drop_zero_states import drop_zero_states
 from edgeticket.graph.passes.flush_denormals import flush_denormals
 from edgeticket.graph.passes.fold_batchnorm import fold_batchnorm
 from edgeticket.graph.passes.fold_constants import fold_constants
 from edgeticket.graph.passes.fold_shapes import fold_shapes
 from edgeticket.graph.passes.inline_functions import inline_functions
-from edgeticket.graph.passes.note import Note
+from edgeticket.graph.passes.lift_weights import lift_weights
+from edgeticket.graph.passes.note import NO_ZEROS, Note
 from edgeticket.graph.passes.remove_dead import remove_dead
 from edgeticket.graph.passes.remove_unused import remove_unused
 from edgeticket.graph.shapes import infer_shapes, name_dimensions, unname_dimensions
-from edgeticket.graph.values import constant, forget_names, is_constant, layer_weights, nonzeros, opset
+from edgeticket.graph.upgrade import upgrade
+from edgeticket.graph.values import Array, constant, forget_names, is_constant, nonzeros, opset, settle
 from edgeticket.text import listing
 
 Pass = Callable[[ir.Model], list[Note]]
 
 # Passes that bring weights out from behind other operators and keep every number. The plan counts from here.
 READABLE: tuple[Pass, ...] = (
+    lift_weights,
     fold_constants,
     fold_shapes,
+    drop_zero_states,
     canonicalise,
     fold_constants,
     remove_unused,
@@ -53,23 +59,34 @@ OLDEST_OPSET = 7  # before it, broadcasting, Dropout and BatchNormalization mean
 
 @dataclass(frozen=True)
 class Simplified:
-    """The smaller model, what each pass did or declined, and the plan for each weight."""
+    """The smaller model, what each pass did or declined, and the plan for each weight.
+
+    `unrounded` holds, by name, the float64 numbers of which the model's constants are the rounding, where they differ.
+    """
 
     model: onnx.ModelProto
     notes: tuple[Note, ...]
     layers: tuple[LayerInfo, ...]
+    unrounded: Mapping[str, Array] = field(default_factory=dict)
 
 
-def simplify(model: onnx.ModelProto) -> Simplified:
+def simplify(
+    model: onnx.ModelProto, *, upgrade_opset: bool = False, inline: bool = True, removal: bool = True
+) -> Simplified:
     """Fold, flush and remove what is dead. The argument is not changed; the same model gives the same bytes.
 
     Inputs and outputs keep their names and shapes, and inner values the shapes that the file gives them, but for the
     axes from which channels were removed.
+    `upgrade_opset` converts an operator set below 11 also where operators may come to mean another thing. Without
+    `inline`, model-local functions stay, and nobody looks into them. Without `removal` dead units stay: what a network
+    gains without any pruning.
 
     Raises:
         ModelError: the graph cannot be read into an intermediate representation.
     """
-    proto, notes = inline_functions(model)
+    proto, notes = inline_functions(model) if inline else (model, [])
+    proto, upgraded = upgrade(proto, convert=upgrade_opset)
+    notes += upgraded
     inlined = tuple(notes)
     work = _read(proto)
     version = opset(work)
@@ -78,8 +95,8 @@ def simplify(model: onnx.ModelProto) -> Simplified:
         notes.append(Note("simplify", 0, f"{UNCHANGED}: opset {version} is not one of those known ({known})"))
         return _untouched(proto, notes)
     try:
-        layers = _passes(work, notes)
-        return Simplified(_to_proto(work), _merged(notes), layers)
+        layers, unrounded = _passes(work, notes, removal)
+        return Simplified(_to_proto(work), _merged(notes), layers, unrounded)
     except Exception as error:  # a graph we have never seen must not keep anyone from exporting it
         reason = f"a pass failed on this graph ({type(error).__name__}: {first_cause(error)})"
         return _untouched(proto, [*inlined, Note("simplify", 0, f"{UNCHANGED}: {reason}; please report it")])
@@ -100,7 +117,7 @@ def _untouched(proto: onnx.ModelProto, notes: list[Note]) -> Simplified:
     return Simplified(proto, tuple(notes), _plan(survey, survey))
 
 
-def _passes(work: ir.Model, notes: list[Note]) -> tuple[LayerInfo, ...]:
+def _passes(work: ir.Model, notes: list[Note], removal: bool) -> tuple[tuple[LayerInfo, ...], dict[str, Array]]:
     strip_debugging(work)
     given = given_shapes(work.graph)
     unnamed, declared = name_dimensions(work), [output.shape for output in work.graph.outputs]
@@ -110,18 +127,20 @@ def _passes(work: ir.Model, notes: list[Note]) -> tuple[LayerInfo, ...]:
     before = _survey(work)
     notes += _left_alone(work)
     for run in SMALLER:
-        forget_names(work.graph)
-        notes += run(work)
+        if removal or run is not remove_dead:
+            forget_names(work.graph)
+            notes += run(work)
+    unrounded = settle(work)
     layers = _plan(before, _survey(work) | _without_layer(work, before))
     if layers and all(layer.nonzeros_before == _size(layer.shape_before) for layer in layers):
-        notes.append(Note("simplify", 0, "the weights hold no zeros: there is nothing to remove, export is dense"))
+        notes.append(Note("simplify", 0, NO_ZEROS))
     if given:
         infer_shapes(work)
     keep_shapes(work.graph, given, frozenset(_names_of(unnamed)))
     unname_dimensions(unnamed)
     for output, shape in zip(work.graph.outputs, declared, strict=True):
         output.shape = shape
-    return layers
+    return layers, unrounded
 
 
 def _names_of(unnamed: list[tuple[ir.Value, ir.Shape]]) -> Iterator[str]:
@@ -162,18 +181,16 @@ def strip_debugging(model: ir.Model) -> None:
 def _survey(model: ir.Model) -> dict[str, tuple[str, tuple[int, ...], int]]:
     """Weight name -> (operator, shape, nonzeros), in the order of the graph."""
     found: dict[str, tuple[str, tuple[int, ...], int]] = {}
-    for node, weight in layer_weights(model.graph):
-        assert weight.const_value is not None
-        assert weight.name is not None
-        array = weight.const_value.numpy()
-        if array.ndim:  # a shape of () says in a plan that the layer was removed, and no layer multiplies by one number
-            found.setdefault(weight.name, (node.op_type, tuple(array.shape), nonzeros(array)))
+    for weight in layer_weights(model.graph):
+        assert weight.value.name is not None
+        if weight.array.ndim:  # a shape of () says in a plan that the layer was removed; one number makes no layer
+            found.setdefault(weight.value.name, (weight.node.op_type, tuple(weight.array.shape), weight.nonzeros))
     return found
 
 
 def _without_layer(model: ir.Model, before: Iterable[str]) -> dict[str, tuple[str, tuple[int, ...], int]]:
     """Weights whose layers went, and that something else reads or the graph gives out (a tied embedding, say)."""
-    left = {value.name for _, value in layer_weights(model.graph)}
+    left = {weight.value.name for weight in layer_weights(model.graph)}
     found: dict[str, tuple[str, tuple[int, ...], int]] = {}
     for name in before:
         array = None if name in left else constant(model.graph.initializers.get(name))
@@ -194,7 +211,7 @@ def _plan(
 
 def _left_alone(model: ir.Model) -> list[Note]:
     """One sentence for the weights that no pass may touch because whoever runs the model may override them."""
-    overridable = [weight.name or "?" for _, weight in layer_weights(model.graph) if not is_constant(weight)]
+    overridable = [each.value.name or "?" for each in layer_weights(model.graph) if not is_constant(each.value)]
     if not overridable:
         return []
     sentence = (

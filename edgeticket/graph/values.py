@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 TINY = {np.dtype(np.float32): float(np.finfo(np.float32).tiny), np.dtype(np.float64): float(np.finfo(np.float64).tiny)}
+HALF_AND_SINGLE = frozenset(kind.numpy() for kind in (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16))
+_UNROUNDED = "edgeticket.unrounded"  # of a value's `meta`: float64 numbers beside the rounded ones
 _TAKEN = "edgeticket.names"  # in a graph's meta: the names that values bear -> the number given out last
-LAYER_WEIGHTS = {"Conv": (1,), "ConvTranspose": (1,), "Gemm": (0, 1), "MatMul": (0, 1), "LSTM": (1, 2), "GRU": (1, 2)}
 
 
 def is_constant(value: ir.Value | None) -> bool:
@@ -30,21 +31,55 @@ def constant(value: ir.Value | None) -> Array | None:
     return value.const_value.numpy()
 
 
-def set_constant(value: ir.Value, array: Array) -> None:
-    """Give an initializer new numbers, of the same type and maybe another shape."""
+def unrounded(value: ir.Value) -> Array | None:
+    """The float64 numbers of which a constant holds the rounding; None where it was not computed by us."""
+    kept: Array | None = value.meta.get(_UNROUNDED)
+    return kept
+
+
+def exact(value: ir.Value) -> Array:
+    """A constant's numbers in float64, before any rounding of ours: what later passes compute from."""
+    kept, array = unrounded(value), constant(value)
+    assert array is not None
+    return array.astype(np.float64) if kept is None else kept
+
+
+def set_constant(value: ir.Value, array: Array, unrounded: Array | None = None) -> None:
+    """Give an initializer new numbers, of the same type and maybe another shape.
+
+    `unrounded` are the float64 numbers that `array` is the rounding of; without them `array` is taken as it is. Where
+    numbers are only picked or dropped, use `change_constant`, which keeps what was unrounded.
+    """
     assert value.dtype is None or ir.DataType.from_numpy(array.dtype) == value.dtype
     value.const_value = ir.tensor(np.ascontiguousarray(array).reshape(array.shape), name=value.name)
     value.shape = ir.Shape(array.shape)
+    keep_unrounded(value, array, unrounded)
 
 
-def new_constant(graph: ir.Graph, base: str, array: Array) -> ir.Value:
-    """A new initializer, named `base` or, where that is taken, `base_2`, `base_3` ..."""
+def change_constant(value: ir.Value, change: Callable[[Array], Array]) -> None:
+    """Pick, drop, move or zero numbers of an initializer: `change` is applied to what is rounded and to what is not."""
+    array, kept = constant(value), unrounded(value)
+    assert array is not None
+    set_constant(value, change(array), None if kept is None else change(kept))
+
+
+def new_constant(graph: ir.Graph, base: str, array: Array, unrounded: Array | None = None) -> ir.Value:
+    """A new initializer, named `base` or, where that is taken, `base_2`, `base_3` ...; see set_constant."""
     tensor = ir.tensor(np.ascontiguousarray(array).reshape(array.shape))
     name = fresh_name(graph, base)
     tensor.name = name
     value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+    keep_unrounded(value, array, unrounded)
     graph.register_initializer(value)
     return value
+
+
+def keep_unrounded(value: ir.Value, array: Array, unrounded: Array | None) -> None:
+    """Keep the float64 numbers of which `array`, the value's constant, is the rounding; forget older ones."""
+    value.meta.pop(_UNROUNDED, None)
+    if unrounded is not None and not np.array_equal(array.astype(np.float64), unrounded, equal_nan=True):
+        assert unrounded.shape == array.shape
+        value.meta[_UNROUNDED] = unrounded
 
 
 def fresh_name(graph: ir.Graph, base: str) -> str:
@@ -100,7 +135,7 @@ def owned(node: ir.Node, index: int) -> ir.Value:
     graph = node.graph
     assert array is not None
     assert isinstance(graph, ir.Graph)
-    copy = new_constant(graph, value.name or "constant", array)
+    copy = new_constant(graph, value.name or "constant", array, unrounded(value))
     node.replace_input_with(index, copy)
     return copy
 
@@ -112,6 +147,20 @@ def to_dtype(array: Array, dtype: np.dtype[Any]) -> Array:
     if dtype in TINY:
         rounded[np.abs(rounded) < TINY[dtype]] = 0
     return rounded
+
+
+def settle(model: ir.Model) -> dict[str, Array]:
+    """Round every constant of the main graph that was computed from its float64 numbers, once; these, by name.
+
+    Before, a constant that went through several passes may hold the sum of several roundings.
+    """
+    kept = {}
+    for name, value in model.graph.initializers.items():
+        array, numbers = constant(value), unrounded(value)
+        if array is not None and numbers is not None:
+            set_constant(value, to_dtype(numbers, array.dtype), numbers)
+            kept[name] = numbers
+    return kept
 
 
 def opset(model: ir.Model) -> int:
@@ -145,17 +194,6 @@ def attribute(node: ir.Node, name: str, default: Any) -> Any:
 def set_attribute(node: ir.Node, name: str, value: int | float) -> None:
     """Give a node a number as attribute."""
     node.attributes[name] = ir.AttrInt64(name, value) if isinstance(value, int) else ir.AttrFloat32(name, value)
-
-
-def layer_weights(graph: ir.Graph) -> Iterator[tuple[ir.Node, ir.Value]]:
-    """(node, weight) for every stored weight of a layer; a weight shared by two layers comes twice."""
-    for node in graph:
-        if node.domain not in ("", "ai.onnx"):
-            continue
-        for index in LAYER_WEIGHTS.get(node.op_type, ()):
-            weight = node.inputs[index] if index < len(node.inputs) else None
-            if weight is not None and weight.is_initializer() and weight.const_value is not None:
-                yield node, weight
 
 
 def nonzeros(array: Array) -> int:

@@ -56,7 +56,7 @@ def check(request: FindRequest, task: Task) -> None:
     if goal.rounds is not None and goal.rounds < 0:
         raise InputError(f"--rounds {goal.rounds}: give 0 (dense only) or more")
     if goal.until is not None and not 0 < goal.until <= 1:
-        raise InputError(f"--until {goal.until}: give a density above 0 and up to 1 (100 %)")
+        raise InputError(f"--until {goal.until}: give a density above 0 and up to 1, as 3.6% or 0.036")
     if goal.tolerance is not None and not 0 <= goal.tolerance < math.inf:
         raise InputError(f"--tolerance {goal.tolerance}: give points, 0 or more")
     if goal.control_trials < 1 or min(goal.control_rounds or (0,)) < 0:

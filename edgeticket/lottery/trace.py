@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from edgeticket.errors import TaskError
 
 Array = NDArray[Any]
-OPSET = 18
+OPSET = 20  # what torch's exporter writes by default; the first with Gelu as one operator
 IR_VERSION = 10
 INPUT, OUTPUT = "input", "output"
 

@@ -40,6 +40,7 @@ class Plan:
     process_s: float = 30.0
     seed: int = 0
     error: float = ERROR  # one-sided, this comparison's share
+    most: int | None = None  # processes; None: as many as the looks take
 
     def looks(self) -> tuple[Look, ...]:
         """Say when a verdict may fall: looks whose share of the error is too small for any bound are not taken."""
@@ -167,6 +168,8 @@ def run(
                     _failed(duel, error)
                 continue
             duel.processes.append(Process.of(answer, time.monotonic() - started))
+            if len(duel.processes) == plan.most:
+                duel.stopped = "no more was asked for"
             look = duel.look() if duel.processes[-1].usable else None
             if look is not None:
                 duel.judge_now(look)

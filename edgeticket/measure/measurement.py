@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from statistics import median
 
+from edgeticket.measure.stats import bounds, hodges_lehmann, tail_count
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -26,6 +28,7 @@ class Measurement:
     method: str
     host: str
     provider: str = "cpu"
+    blocks: tuple[float, ...] = ()  # of latency: the median of each block, in which every model had its turn
 
     def __post_init__(self) -> None:
         if not self.samples or not all(math.isfinite(sample) for sample in self.samples):
@@ -46,3 +49,35 @@ class Measurement:
         if self.count * (100 - percent) < 100:
             return None
         return sorted(self.samples)[math.ceil(self.count * percent / 100) - 1]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as fast one model is as another, with the 95 % interval over the blocks that they shared.
+
+    `same` says that both are one file, which was measured once.
+    """
+
+    low: float
+    estimate: float
+    high: float
+    same: bool = False
+
+    @property
+    def seen(self) -> bool:
+        """Whether the interval leaves 1 out: a difference, as far as this host and these blocks tell."""
+        return not self.low <= 1 <= self.high
+
+
+def speed(model: Measurement, other: Measurement) -> Ratio:
+    """How many times as fast `model` is as `other`, by Hodges and Lehmann over the logarithms of paired blocks.
+
+    Without paired blocks the medians are divided and the interval is infinite.
+    """
+    if model.samples == other.samples and model.provider == other.provider:
+        return Ratio(1.0, 1.0, 1.0, same=True)
+    if not model.blocks or len(model.blocks) != len(other.blocks):
+        return Ratio(0.0, other.median / model.median, math.inf)
+    logs = [math.log(there / here) for here, there in zip(model.blocks, other.blocks, strict=True)]
+    low, high = bounds(logs, tail_count(len(logs), 0.025)[0])
+    return Ratio(math.exp(low), math.exp(hodges_lehmann(logs)), math.exp(high) if math.isfinite(high) else math.inf)

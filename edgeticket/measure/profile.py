@@ -30,6 +30,7 @@ SLOT = Slot(runs=5, ms=20.0, most=200)
 
 LATENCY_METHOD = (
     "one fresh process per thread count; all models in it, timed in up to 15 blocks of one slot each in random order; "
+    "all are loaded anew before a block where time allows, so that where their weights lie in memory is drawn again; "
     "a slot is one discarded inference, then 5 or more until 20 ms or 200 inferences; every inference is a sample"
 )
 LOAD_METHOD = (
@@ -96,14 +97,15 @@ def measure(
         for count in threads or sorted({1, about["cores"]}):
             request = BlocksRequest(
                 arms, inputs, count, seed,
-                slot=SLOT, pin=False, spinning=True, samples=True, reload=False, limit_s=LIMIT_S,
+                slot=SLOT, pin=False, spinning=True, samples=True, reload=True, limit_s=LIMIT_S,
             )  # fmt: skip
             answer = _asked(host, request, f"latency at {checks.plural(count, 'thread')}", failures)
             if answer is None:
                 continue
             for name, each in series.items():
                 samples = tuple(sample for block in answer.blocks for sample in block.samples_ms[name])
-                given = (samples, method, about["fingerprint"], each.provider)
+                blocks = tuple(block.ms[name] for block in answer.blocks)
+                given = (samples, method, about["fingerprint"], each.provider, blocks)
                 found.append(Measurement("latency", each.model, count, "ms", *given))
         if loads:
             found += _loads(host, series, inputs, about["fingerprint"], seed, failures)

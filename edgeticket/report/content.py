@@ -33,7 +33,9 @@ class Content:
     `passes` hold pass_name, changed and sentence; `sizes` the bytes of the whole file for each storage and of its gzip;
     layers and tensors stand in the manifest. `measurements` is empty and `host` None where nothing was timed. `engine`
     is what parity.py found (state, sentence, claimed, nodes, max_abs_delta, tolerance, within), None without golden
-    inputs. `names` gives the network's own name of a tensor, where the file's is one that an exporter made up.
+    inputs. `storage_notes` are those of the remarks that say what the storage declined. `names` gives the network's own
+    name of a tensor, where the file's is one that an exporter made up.
+    `baseline` says in sentences what the dense network is that stands beside, and what was tried for it.
     """
 
     manifest: Manifest
@@ -45,8 +47,10 @@ class Content:
     failures: tuple[str, ...]
     host: Mapping[str, Any] | None
     remarks: tuple[str, ...] = ()
+    storage_notes: tuple[str, ...] = ()
     engine: Mapping[str, Any] | None = None
     names: Mapping[str, str] = field(default_factory=dict)
+    baseline: tuple[str, ...] = ()
 
     def parameter(self, tensor: str) -> str:
         """The network's own name of a tensor of the file."""
@@ -70,7 +74,7 @@ class Content:
     @property
     def packed(self) -> bool:
         """Whether the runtime rebuilds a tensor at load."""
-        return any(each.storage != "dense" or each.weights != "fp32" for each in self.manifest.tensors)
+        return any(each.storage != "dense" or each.rounded for each in self.manifest.tensors)
 
     @property
     def weights_held(self) -> tuple[int, int]:

@@ -6,14 +6,16 @@ from edgeticket import text
 from edgeticket.report import plots
 from edgeticket.report.content import Content
 from edgeticket.report.parts import Fold, ReportTable, Section
-from edgeticket.report.wording import compared_with, relative, score
+from edgeticket.report.wording import compared_with, of_a_ticket, relative, score
 
 GZIP = ".gz"  # the end of a key of `sizes`: the same file in gzip -9
 SIZE_NAMES = {
+    "given": "source as given",
+    "masked": "pruned, stored densely",
     "dense": "stored densely",
-    "gaps": "values and gaps, fp32",
-    "gaps-fp16": "values and gaps, fp16",
-    "gaps-int8": "values and gaps, int8",
+    "gaps": "values and gaps",
+    "gaps-fp16": "values and gaps, float32 as fp16",
+    "gaps-int8": "values and gaps, float32 as int8",
     "sparse-initializer": "sparse initializer",
     "exported": "this artifact",
 }
@@ -22,7 +24,9 @@ SIZE_NAMES = {
 def size_name(content: Content, key: str) -> str:
     """The key of a size as people read it; '.gz' is the same file in gzip -9."""
     plain = key.removesuffix(GZIP)
-    name = compared_with(content) if plain == "original" else SIZE_NAMES.get(plain, plain)
+    name = SIZE_NAMES.get(plain, plain)
+    if plain == "original":
+        name = "source, its graph cleaned" if "given" in content.sizes else compared_with(content)
     return name + ", gzip" if key.endswith(GZIP) else name
 
 
@@ -30,14 +34,13 @@ def sizes(content: Content) -> Section:
     """The files as they are; their exact bytes and those of their gzip are folded."""
     shown = _shown(content)
     strong = list(shown).index("exported")
-    given = content.sizes["original"]
-    rows = tuple((name, text.size(content.sizes[key]), _beside(content, key, given)) for key, name in shown.items())
+    rows = tuple((name, text.size(content.sizes[key]), _beside(content, key)) for key, name in shown.items())
     keys = list(content.sizes)
     every = tuple(
-        (size_name(content, key), f"{value:,}", text.size(value), _beside(content, key, given))
+        (size_name(content, key), f"{value:,}", text.size(value), _beside(content, key))
         for key, value in content.sizes.items()
     )
-    header = ("The whole file", "bytes", "", "beside the first")
+    header = ("The whole file", "bytes", "", "beside the first of its kind")
     drawn = [(size_name(content, key), float(content.sizes[key]), text.size(content.sizes[key])) for key in shown]
     rebuilt = (
         "The runtime rebuilds every packed tensor densely when it loads the file: that costs time and memory at load, "
@@ -48,11 +51,21 @@ def sizes(content: Content) -> Section:
     removal = " after removal" if content.weights_held[0] != content.weights_held[1] else ""
     return Section(
         "Size",
-        (f"Storage: {content.manifest.storage}, weights at rest: {content.manifest.weights}. {rebuilt}",),
+        (f"Storage: {content.manifest.storage}, float32 weights at rest: {content.manifest.weights}. {rebuilt}",),
         ReportTable(("The whole file", "size", "beside the first"), rows, strong=strong),
         plots.bars(drawn, strong=strong, title="Bytes of the whole file"),
         Fold(f"All {len(every)} files in bytes, with gzip", ReportTable(header, every, strong=keys.index("exported"))),
-        (f"The other rows are the same network{removal} in every other storage; gzip is -9.",),
+        (f"{_first(content)} The last rows are the exported network{removal} in every storage; gzip is -9.",),
+    )
+
+
+def _first(content: Content) -> str:
+    """What the first row is, and the row that shows what gzip alone would save."""
+    if not of_a_ticket(content):
+        return "The first row is the smallest file without any removal and packing, and not pruned further."
+    return (
+        "The first row is the dense network by the same passes, and the pruned network stored densely is what is there "
+        "without edgeticket: its gzip is what an archive alone saves."
     )
 
 
@@ -77,8 +90,10 @@ def _asked(content: Content) -> tuple[str, ...]:
     return ("gaps", "sparse-initializer", "dense") if manifest.storage == "auto" else (manifest.storage,)
 
 
-def _beside(content: Content, key: str, given: int) -> str:
-    return "–" if key == "original" else relative(content.sizes[key], given)
+def _beside(content: Content, key: str) -> str:
+    """Plain beside the first file, gzip beside its gzip."""
+    first = "original.gz" if key.endswith(GZIP) and "original.gz" in content.sizes else "original"
+    return "–" if key == first else relative(content.sizes[key], content.sizes[first])
 
 
 def accuracy(content: Content) -> Section | None:

@@ -7,9 +7,10 @@ from typing import Any
 
 from edgeticket import text
 from edgeticket.artifact.manifest import ProofInfo
+from edgeticket.measure.measurement import speed
 from edgeticket.report.content import Content
 from edgeticket.report.parts import Card
-from edgeticket.report.wording import model_name, relative, score, times
+from edgeticket.report.wording import engine_speed, faster, model_name, relative, score
 
 
 def cards(content: Content) -> list[Card]:
@@ -17,7 +18,7 @@ def cards(content: Content) -> list[Card]:
     manifest = content.manifest
     size, other = manifest.size_bytes, manifest.dense_size_bytes
     as_given = model_name(content, "dense")
-    found = [Card("Model file", relative(size, other), f"{text.size(other)} {as_given} → {text.size(size)}")]
+    found = [Card("Model file", relative(size, other), _bytes(content, as_given))]
     compared = {each.network: each.test for each in content.scores if each.compared}
     if manifest.metric and "exported file" in compared:
         unit = manifest.metric.unit
@@ -25,11 +26,23 @@ def cards(content: Content) -> list[Card]:
         found.append(Card(f"Test {manifest.metric.name}", score(compared["exported file"], unit), ", ".join(others)))
     dense_ms, here_ms = content.measured("latency", "dense"), content.measured("latency", "exported")
     if dense_ms and here_ms:
-        detail = f"{as_given} {text.latency(dense_ms.median)}; median of {here_ms.count:,} on this host"
+        beside = faster(speed(here_ms, dense_ms))
+        detail = f"{as_given} {text.latency(dense_ms.median)}: {beside}; median of {here_ms.count:,} on this host"
         found.append(Card("Latency, one thread", text.latency(here_ms.median), detail))
     if content.engine:
         found.append(_engine(content, content.engine))
     return [*found, _outputs(manifest.proof, manifest.weights)]
+
+
+def _bytes(content: Content, as_given: str) -> str:
+    """Plain against plain, gzip against gzip, and what gzip alone makes of the pruned network."""
+    sizes, manifest = content.sizes, content.manifest
+    said = f"{text.size(manifest.dense_size_bytes)} {as_given} → {text.size(manifest.size_bytes)}"
+    if "original.gz" in sizes and "exported.gz" in sizes:
+        said += f"; in gzip {text.size(sizes['original.gz'])} → {text.size(sizes['exported.gz'])}"
+    if sizes.get("masked.gz", sizes.get("original.gz")) != sizes.get("original.gz"):
+        said += f", where the pruned network stored densely takes {text.size(sizes['masked.gz'])}"
+    return said
 
 
 def _engine(content: Content, engine: Mapping[str, Any]) -> Card:
@@ -40,7 +53,7 @@ def _engine(content: Content, engine: Mapping[str, Any]) -> Card:
     claimed = f"{engine['claimed']} of {text.plural(engine['nodes'], 'node')}, {_distance(engine)}"
     if not (cpu_ms and own_ms):
         return Card("Sparse engine", "not timed", claimed)
-    detail = f"{times(cpu_ms.median / own_ms.median)} times the CPU provider; {claimed}"
+    detail = f"{engine_speed(content, own_ms, cpu_ms)}; {claimed}"
     return Card("Sparse engine", text.latency(own_ms.median), detail)
 
 

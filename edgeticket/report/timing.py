@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from edgeticket import text
-from edgeticket.measure.measurement import Measurement
+from edgeticket.measure.measurement import Measurement, speed
 from edgeticket.report import plots
 from edgeticket.report.content import RUNS, Content
 from edgeticket.report.parts import ReportTable, Section
 from edgeticket.report.plots import Plot, Quantiles
-from edgeticket.report.wording import model_name, times, zeros_sentence
+from edgeticket.report.wording import baseline_name, engine_speed, faster, model_name, zeros_sentence
 
+SPANS = (
+    "An interval is of 95 %, over the blocks of one process, in which all models take turns; "
+    "`edgeticket check --baseline` compares over many processes"
+)
 CAUTION = "These are one host's numbers, shown to be read; they gate nothing."
 
 
@@ -32,22 +36,26 @@ def latency(content: Content) -> Section:
     where = "on the CPU provider and the sparse engine" if both else "on the stock CPU provider"
     return Section(
         f"Latency {where}",
-        (plain, *_gains(content), *engine, *content.failures),
+        (plain, *content.baseline, *_gains(content), *engine, *content.failures),
         ReportTable(("Model", "threads", "p50", "p90", "p99", "samples"), tuple(rows)),
         _plot(content),
-        notes=(f"How: {method}.", CAUTION),
+        notes=(f"How: {method}. {SPANS}.", CAUTION),
     )
 
 
 def _gains(content: Content) -> list[str]:
-    """At each number of threads: how many times the CPU provider the engine is."""
+    """At each number of threads: how fast the exported file is beside the dense one, on each provider."""
     found = []
     for threads in content.thread_counts:
+        dense_ms = content.measured("latency", "dense", threads)
         cpu_ms, own_ms = (content.measured("latency", "exported", threads, name) for name in ("cpu", "sparse"))
+        where = text.plural(threads, "thread")
+        if cpu_ms and dense_ms:
+            beside = faster(speed(cpu_ms, dense_ms), baseline_name(content))
+            found.append(f"CPU provider at {where}: {text.latency(cpu_ms.median)}, {beside}.")
         if cpu_ms and own_ms:
-            factor = times(cpu_ms.median / own_ms.median)
-            where = text.plural(threads, "thread")
-            found.append(f"Sparse engine at {where}: {text.latency(own_ms.median)}, {factor} times the CPU provider.")
+            beside = engine_speed(content, own_ms, cpu_ms, spans=True)
+            found.append(f"Sparse engine at {where}: {text.latency(own_ms.median)}, {beside}.")
     return found
 
 

@@ -7,10 +7,11 @@ from edgeticket.artifact.manifest import TicketSource
 from edgeticket.report import network, origin, outcome, timing
 from edgeticket.report.content import Content
 from edgeticket.report.parts import Section
+from edgeticket.report.reasons import reasons
 from edgeticket.report.tiles import cards
 from edgeticket.report.wording import zeros_sentence
 
-__all__ = ["cards", "sections", "subtitle", "zeros_sentence"]
+__all__ = ["cards", "reasons", "sections", "subtitle", "zeros_sentence"]
 
 ORDER = (
     outcome.sizes, outcome.accuracy, timing.latency, timing.loading, network.layers, network.tensors, origin.proof,

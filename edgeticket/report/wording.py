@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from edgeticket import text
+from edgeticket.measure.measurement import Measurement, Ratio, speed
 from edgeticket.report.content import Content
 
 
@@ -39,6 +41,17 @@ def relative(size_bytes: int, other_bytes: int) -> str:
     return f"{text.size(abs(size_bytes - other_bytes))} {word}" if factor < 1.005 else f"{times(factor)}× {word}"
 
 
+def faster(ratio: Ratio, other: str = "") -> str:
+    """'1.23 times as fast as dense (1.20 to 1.26)'; where no difference is seen, that; `other` may be left out."""
+    than = f" as {other}" if other else ""
+    if ratio.same:
+        return f"1.00 times as fast{than}: it is the same file, measured once"
+    span = f"{times(ratio.low)} to {times(ratio.high)}" if math.isfinite(ratio.high) and ratio.low > 0 else ""
+    if span and not ratio.seen:
+        return f"no difference{f' to {other}' if other else ''} is seen ({span} times as fast)"
+    return f"{times(ratio.estimate)} times as fast{than}" + (f" ({span})" if span else "")
+
+
 def of_a_ticket(content: Content) -> bool:
     """Whether `find` made the source, so that the dense network is known."""
     return content.manifest.source.kind == "ticket"
@@ -49,11 +62,30 @@ def compared_with(content: Content) -> str:
     return "dense network" if of_a_ticket(content) else "source as given"
 
 
+def baseline_name(content: Content) -> str:
+    """What the exported file stands beside, within a sentence."""
+    return "dense" if of_a_ticket(content) else "the source"
+
+
 def model_name(content: Content, model: str, provider: str = "cpu") -> str:
     """A measured model, 'dense' or 'exported', as a table names it."""
     if provider == "sparse":
         return f"{model}, sparse engine"
     return "as given" if model == "dense" and not of_a_ticket(content) else model
+
+
+def engine_speed(content: Content, own: Measurement, cpu: Measurement, *, spans: bool = False) -> str:
+    """The sparse engine beside the dense network at its best, and beside the CPU provider on this very file."""
+    here = speed(own, cpu)
+    this = faster(here, "this file on the CPU provider") if spans else times(here.estimate)
+    dense = content.measured("latency", "dense", own.threads)
+    name = f"{baseline_name(content)} on the CPU provider"
+    if dense is None or speed(cpu, dense).same:
+        return this if spans else f"{this} times as fast as {name if dense else 'this file on the CPU provider'}"
+    beside = speed(own, dense)
+    if spans:
+        return f"{faster(beside, name)}; {this}"
+    return f"{times(beside.estimate)} times as fast as {name}, {this} as this file there"
 
 
 def zeros_sentence(content: Content) -> str:

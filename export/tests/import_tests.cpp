@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "engine/choose/select.h"
+#include "onnx/fold.h"
 #include "onnx/import.h"
 #include "onnx/operators/operators.h"
 #include "onnx/run_shapes.h"
@@ -330,6 +331,67 @@ void test_shapes_of_runs(Result& result) {
                   "rows in different shapes are not refused");
 }
 
+// Constants that are computed from constants, as far as the runtime may leave them, and what is left alone.
+void test_folding(Result& result) {
+    Draft d;
+    d.input("x", {-1, 3, 4, 4});
+    d.constant("half", {}, {0.5F});
+    d.constant("column", {2, 1}, {1, 2});
+    d.constant_integers("three", {3});
+    d.constant_integers("two by three", {2, 3});
+    d.constant_integers("ten", {10});
+    d.node("CastLike", {"half", "x"}, "like", {});
+    d.node("Expand", {"like", "three"}, "bias", {3});
+    d.node("Expand", {"column", "two by three"}, "matrix", {2, 3});
+    d.node("Reshape", {"matrix", "three"}, "flat", {6});
+    d.node("Cast", {"ten"}, "ten as float", {1}, {{"to", ints({1})}});
+    d.node("Cast", {"column"}, "to half", {2, 1}, {{"to", ints({10})}});
+    d.node("ConstantOfShape", {"two by three"}, "zeros", {2, 3});
+    d.node("ConstantOfShape", {"two by three"}, "sevens", {2, 3}, {{"value", {}}});
+    d.node("Identity", {"flat"}, "same", {6});
+    d.node("Relu", {"flat"}, "relu", {6});
+    d.node("Identity", {"x"}, "data", {-1, 3, 4, 4});
+    d.constant_integers("enormous", {std::int64_t{1} << 40, 2});
+    d.node("Expand", {"half", "enormous"}, "huge", {-1, -1});
+    d.constant("weight", {3, 3, 1, 1}, Numbers(9, 1));
+    d.node("Conv", {"x", "weight", "bias"}, "conv", {-1, 3, 4, 4});
+    FoldedConstants folded;
+    folded.fold(d.graph);
+    const std::map<std::string, Numbers> expected = {
+        {"like", {0.5F}},
+        {"bias", {0.5F, 0.5F, 0.5F}},
+        {"matrix", {1, 1, 1, 2, 2, 2}},
+        {"ten as float", {10}},
+        {"flat", {1, 1, 1, 2, 2, 2}},
+        {"zeros", {0, 0, 0, 0, 0, 0}},
+        {"same", {1, 1, 1, 2, 2, 2}},
+    };
+    for (const OnnxNode& node : d.graph.nodes) {
+        const OnnxValue& value = d.graph.value(node.outputs[0]);
+        const auto wanted = expected.find(value.name);
+        result.expect(value.constant == (wanted != expected.end()),
+                      value.name + " is folded, or not, against the list");
+        if (!value.constant || wanted == expected.end()) continue;
+        const auto* data = static_cast<const float*>(value.data);
+        const auto count = static_cast<std::size_t>(count_elements(value.shape));
+        result.expect(Numbers(data, data + count) == wanted->second, value.name + " has other numbers");
+    }
+    for (const Candidate& candidate : candidates(d.graph))
+        if (candidate.name == "conv") result.expect(candidate.reason.empty(), "conv was left: " + candidate.reason);
+        else if (expected.count(candidate.name) != 0)
+            result.expect(candidate.reason.rfind("it computes a constant", 0) == 0, candidate.name + " is not told");
+
+    Draft part;  // a region of it, in which the bias is an input that a run brings
+    part.input("x", {-1, 3, 4, 4});
+    part.input("bias", {3});
+    part.constant("weight", {3, 3, 1, 1}, Numbers(9, 1));
+    part.node("Conv", {"x", "weight", "bias"}, "conv", {-1, 3, 4, 4});
+    folded.mark(part.graph);
+    const Import import = import_region(part.graph, {"x", "bias"}, {"conv"});
+    result.expect(import.positions == std::vector<std::size_t>{0}, "a constant is read at run time");
+    result.expect(import.region.nodes[0].bias == Numbers(3, 0.5F), "the region has not the folded bias");
+}
+
 }  // namespace
 
 int main() {
@@ -338,5 +400,6 @@ int main() {
     test_network(result);
     test_refusals(result);
     test_shapes_of_runs(result);
+    test_folding(result);
     return result.close();
 }

@@ -17,7 +17,7 @@ int main(int count, char** arguments) {
     constexpr std::int64_t channels = 64, size = 8;
     Settings settings;
     const InstructionSet* const set = count == 3 ? isa_named(arguments[1]) : nullptr;
-    if (set == nullptr || !has_isa(set->isa)) return std::fprintf(stderr, "usage: see the source\n"), 2;
+    if (set == nullptr || !has_isa(set->isa)) return std::fprintf(stderr, "usage: instructions ISA RUNS\n"), 2;
     settings.isa = set->isa;
     std::mt19937 random(1);
     std::vector<float> weight(static_cast<std::size_t>(channels * channels * 9));

@@ -130,6 +130,36 @@ def test_a_file_too_many_is_an_integrity_error(folder: Path) -> None:
     assert "sub/extra.bin is not part of it" in outcome.checks[0].sentence
 
 
+NOTES = ["SHA256SUMS.asc", "SHA256SUMS.sig", "model.sigstore.json", "README", "NOTICE.md", ".DS_Store",
+         "verify/.DS_Store", "verify/._run.py", "Thumbs.db"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_a_signature_or_a_note_beside_the_sums_breaks_nothing(folder: Path, name: str) -> None:
+    (folder / "verify").mkdir(exist_ok=True)
+    (folder / name).write_bytes(b"import os; os.abort()")
+    outcome = checks.check_artifact(folder)
+    assert outcome.exit_code == 0
+    assert f"not listed, and not read: {name}" in outcome.checks[0].sentence
+    assert name not in checks.open_artifact(folder).files
+
+
+@pytest.mark.parametrize("name", ["numpy.py", "conftest.py", "verify/evil.py", "json.pyc", "numpy.cpython-311-x.so",
+                                  "pytest.ini", "pyproject.toml", "x.pth", "verify/note.txt"])  # fmt: skip
+def test_what_would_be_run_or_obeyed_may_not_lie_there(folder: Path, name: str) -> None:
+    (folder / "verify").mkdir(exist_ok=True)
+    (folder / name).write_bytes(b"")
+    outcome = checks.check_artifact(folder)
+    assert outcome.exit_code == 4
+    assert f"{name} is not part of it" in outcome.checks[0].sentence
+
+
+def test_a_signature_does_not_hide_a_damaged_file(folder: Path) -> None:
+    (folder / "SHA256SUMS.asc").write_bytes(b"")
+    (folder / "manifest.json").write_bytes(b"{}")
+    assert checks.check_artifact(folder).exit_code == 4
+
+
 def test_what_python_leaves_behind_is_not_counted(folder: Path) -> None:
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "check.pyc").write_bytes(b"")

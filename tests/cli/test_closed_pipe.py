@@ -134,7 +134,11 @@ def test_a_process_that_was_started_without_an_output_ends_as_with_one(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-@pytest.mark.parametrize("command", ["check '{artifact}' --json -", "inspect '{model}'", "--help", "tasks"])
+@pytest.mark.parametrize(
+    "command",
+    ["check '{artifact}' --json -", "inspect '{model}'", "--help", "tasks", "--version", "-h", "find --help",
+     "compare -h", "inspect '{model}' --json -"],
+)  # fmt: skip
 def test_an_output_that_takes_nothing_is_said_in_a_sentence(
     command: str, artifact: Path, model: Path, tmp_path: Path
 ) -> None:
@@ -143,6 +147,18 @@ def test_an_output_that_takes_nothing_is_said_in_a_sentence(
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_completion_or_a_carried_check_that_finds_no_room_says_so(artifact: Path, tmp_path: Path) -> None:
+    wanted = "standard output: No space left on device; send it somewhere else\n"
+    program = "from edgeticket.cli import main; main(prog_name='edgeticket')"
+    done = shell(f'_EDGETICKET_COMPLETE=bash_source {sys.executable} -c "{program}" > /dev/full', tmp_path)
+    assert (done.returncode, done.stderr) == (Exit.USAGE, f"edgeticket: {wanted}")
+    for script in ("check.py", "verify/run.py"):
+        done = shell(f"'{sys.executable}' '{artifact / script}' > /dev/full", tmp_path)
+        assert done.returncode == Exit.USAGE, done.stderr
+        assert done.stderr == wanted
 
 
 def test_the_help_names_every_exit_code() -> None:

@@ -270,6 +270,8 @@ def test_data_that_are_missing_truncated_or_something_else(
         (["--rounds", "-1"], "-1 is not in the range x>=0"),
         (["--until", "lots"], "'lots' is not a density; write 3.6% or 0.036"),
         (["--until", "3.6"], "'3.6' is not between 0 and 100 %"),
+        (["--until", "1"], "'1' may be meant as 1 % and as 100 %; write 3.6% or 0.036"),
+        (["--until", "360%"], "'360%' is not between 0 and 100 %"),
         (["--until", "nan"], "is not between 0 and 100 %"),
         (["--rewind", "late"], "--rewind late: give init, lr, or an iteration between 1 and 29"),
         (["--control", "shuffle"], "'shuffle' is not one of 'reinit', 'random-mask'"),

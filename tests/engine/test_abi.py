@@ -62,6 +62,21 @@ def test_the_example_runs_a_model(example: Path, tmp_path: Path) -> None:
     assert float(done.stdout) == pytest.approx(float(wanted.flat[0]), rel=1e-5)
 
 
+def test_the_example_says_how_it_is_used(example: Path) -> None:
+    done = subprocess.run([example], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: run_model libonnxruntime.so libedgeticket_ep.so MODEL.onnx INPUT OUTPUT SIZE")
+
+
+@pytest.mark.parametrize("size", ["0", "-8", "x"])
+def test_the_example_refuses_a_size_that_is_none(example: Path, tmp_path: Path, size: str) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(network(), path)
+    arguments = [libonnxruntime(), runtime.library_path(), path, "x", "y", "1", "3", "8", size]
+    done = subprocess.run([example, *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "SIZE...: give numbers above 0\n")
+
+
 @pytest.mark.parametrize("fault", ["library", "plugin", "model"])
 def test_the_example_fails_in_words(example: Path, tmp_path: Path, fault: str) -> None:
     path = tmp_path / "model.onnx"

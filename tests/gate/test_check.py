@@ -278,6 +278,38 @@ def test_an_artifacts_own_budget_is_judged_at_its_threads(tmp_path: Path, model:
     assert run("check", out, "--baseline", out).exit_code == 1
 
 
+# --- Latency that nobody asked for ---
+
+
+OFF = ("--max-latency-regression", "off")
+
+
+def test_no_process_is_timed_where_the_limit_of_latency_is_off(model: Path, tmp_path: Path, play: Play) -> None:
+    def refuse(asked: Any) -> Any:
+        raise AssertionError("it was timed")
+
+    play(failing=refuse)
+    out = [part for name in ("json", "junit", "append") for part in (f"--{name}", tmp_path / name)]
+    done = run("check", model, "--baseline", model, *OFF, *out)
+    assert done.exit_code == 0, done.output
+    assert re.search(r"latency, cpu, 1 thread +shown +not measured, as its limit is off", done.stdout)
+    assert re.search(r"instructions +shown +not counted: nothing was timed", done.stdout)
+    assert document(tmp_path / "json")["measurements"] == []
+
+
+def test_what_is_counted_while_timing_takes_one_process(model: Path, tmp_path: Path, play: Play) -> None:
+    play()
+    counted = ("--max-instructions-regression", "1%", "--threads", "1")
+    run("check", model, "--baseline", model, *OFF, *counted, "--json", tmp_path / "r.json")
+    (measured,) = document(tmp_path / "r.json")["measurements"]
+    assert (len(measured["processes"]), measured["stopped"]) == (1, "no more was asked for")
+
+
+def test_a_budget_is_timed_whatever_the_limit_of_latency(model: Path, play: Play) -> None:
+    play()
+    assert run("check", model, "--baseline", model, *OFF, "--budget-ms", "0.5").exit_code == 1
+
+
 # --- Outputs ---
 
 
@@ -379,6 +411,18 @@ def test_other_inputs_or_outputs_cannot_be_compared(
         (["--baseline", "nowhere.onnx"], "no such file or folder"),
         (["--max-latency-regression", "soon", "--baseline", "MODEL"], "write 5%, 0.05 or off"),
         (["--max-latency-regression", "-1", "--baseline", "MODEL"], "not between"),
+        (
+            ["--max-latency-regression", "5", "--baseline", "MODEL"],
+            "'5' is not between 0 and 100 %: write 5% for percent",
+        ),
+        (["--max-size-regression", "1", "--baseline", "MODEL"], "'1' may be meant as 1 % and as 100 %"),
+        (["--max-macs-regression", "2.5", "--baseline", "MODEL"], "write 2.5% for percent"),
+        (["--max-memory-regression", "500%", "--baseline", "MODEL"], "not between 0 and 100 %"),
+        (["--max-latency-regression", "0", "--baseline", "MODEL"], "'0' can never pass"),
+        (["--max-memory-regression", "0%", "--baseline", "MODEL"], "'0%' can never pass"),
+        (["--max-accuracy-drop", "0.5%", "--baseline", "MODEL"], "this is in points of the metric"),
+        (["--process-seconds", "inf", "--baseline", "MODEL"], "process_s inf: give a number above 0 that is finite"),
+        (["--budget-ms", "inf"], "budget_ms inf: give a number above 0 that is finite"),
         (["--threads", "1,x", "--baseline", "MODEL"], "write 1,2"),
         (["--threads", "4096", "--baseline", "MODEL"], "this process may use"),
         (["--providers", "abacus", "--baseline", "MODEL"], "not installed here; there are cpu, sparse"),

@@ -30,6 +30,16 @@ def test_two_models_are_all_that_is_needed() -> None:
         ({"baseline": None, "budget_ms": 1.0, "baseline_provider": "cpu"}, "give --baseline"),
         ({"max_counts": {"bytes": 0.1}}, "a limit of 'bytes': counted are nonzeros, macs, nodes, instructions"),
         ({"max_counts": {"macs": -0.1}}, "macs -0.1: give a number from 0 on"),
+        ({"max_latency": 5}, "max_latency 5: give a share, from 0 up to 1.0 (0.05 is 5 %)"),
+        ({"max_latency": 1}, "max_latency 1: give a share"),
+        ({"max_size": 1.5}, "max_size 1.5: give a share"),
+        ({"max_counts": {"nodes": 10}}, "nodes 10: give a share"),
+        ({"max_memory": float("inf")}, "max_memory inf: give a share"),
+        ({"max_latency": 0}, "max_latency 0: this can never pass"),
+        ({"max_memory": 0.0}, "max_memory 0: this can never pass"),
+        ({"max_accuracy_drop": float("inf")}, "max_accuracy_drop inf"),
+        ({"process_s": float("inf")}, "process_s inf: give a number above 0 that is finite"),
+        ({"budget_ms": float("inf")}, "budget_ms inf: give a number above 0 that is finite"),
         ({"max_latency": float("nan")}, "max_latency nan"),
         ({"max_accuracy_drop": -1}, "max_accuracy_drop -1"),
         ({"seconds": 0}, "seconds 0: give a number above 0"),
@@ -46,6 +56,11 @@ def test_what_has_no_meaning_is_refused(given: dict[str, Any], sentence: str) ->
     with pytest.raises(InputError) as caught:
         ComparisonRequest(**{"candidate": A, "baseline": B, **given})
     assert sentence in str(caught.value)
+
+
+def test_a_count_may_be_held_to_no_growth_and_a_share_to_all_of_it() -> None:
+    request = ComparisonRequest(A, B, max_size=0, max_counts={"macs": 0.0}, max_latency=1.0, max_accuracy_drop=0)
+    assert (request.max_size, request.max_counts["macs"], request.max_latency) == (0, 0.0, 1.0)
 
 
 CARRYING = SimpleNamespace(budget={"latency_ms": 2.0, "host": "0123456789ab", "threads": 2})  # an artifact with one

@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from edgeticket import runtime
-from edgeticket.graph.proving.reference import widened
+from edgeticket.graph.double.widen import widened
 from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.simplify import UNCHANGED, Simplified, simplify
 

@@ -191,7 +191,9 @@ def test_too_large_for_float64_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_a_float64_reference_the_tolerance_is_wider_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof.float64, "evaluate", lambda *_: reference.Reference(None, "Frobnicate is unknown to it"))
+    monkeypatch.setattr(
+        proof.float64, "evaluate", lambda *_, **__: reference.Reference(None, "Frobnicate is unknown to it")
+    )
     found = prove(lenet(), store(lenet()).serialized(), _images())
     assert found.proved
     assert found.float64_error is None

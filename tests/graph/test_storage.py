@@ -332,10 +332,17 @@ def test_weights_inside_subgraphs_stay_as_they_are() -> None:
     assert store(proto).serialized() == serialize(proto)
 
 
-def test_an_operator_set_below_11_rests_dense_with_a_sentence() -> None:
-    stored = store(product(pruned(RNG, (50, 50), 200), opset=9, ir_version=4))
-    assert _only(stored).storage == "dense"
-    assert any("needs opset 11" in note for note in stored.notes)
+def test_below_opset_11_weights_rest_as_sparse_initializers_where_these_are_smaller() -> None:
+    wide, full = pruned(RNG, (50, 50), 200), pruned(RNG, (50, 40), 1500)
+    nodes = [node("MatMul", ["x", "wide"], ["a"]), node("MatMul", ["a", "full"], ["y"])]
+    proto = model(nodes, {"wide": wide, "full": full}, {"x": ["n", 50]}, opset=9, ir_version=4)
+    stored = store(proto)
+    assert [tensor.storage for tensor in stored.tensors] == ["sparse-initializer", "dense"]
+    assert len(stored.serialized()) < len(serialize(proto)) - 7000
+    assert stored.model.ir_version == 5  # the version that brought sparse initializers
+    assert any("needs opset 11" in note and "--upgrade-opset" in note for note in stored.notes)
+    assert _outputs(stored.model) == _outputs(proto)
+    assert _only(store(product(wide, opset=9, ir_version=4), storage="gaps")).storage == "dense"
 
 
 def test_an_ir_version_below_4_is_left_alone() -> None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from edgeticket.measure.measurement import Measurement
+from edgeticket.measure.measurement import Measurement, speed
 
 
 def latency(*samples: float) -> Measurement:
@@ -29,3 +29,19 @@ def test_a_percentile_needs_a_sample_beyond_it() -> None:
 def test_no_measurement_without_finite_samples(samples: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="finite samples"):
         latency(*samples)
+
+
+def test_a_ratio_comes_from_paired_blocks_and_says_whether_it_is_seen() -> None:
+    def timed(*blocks: float) -> Measurement:
+        return Measurement("latency", "dense", 1, "ms", blocks, "by hand", "host", "cpu", blocks)
+
+    drifting = tuple(1.0 + 0.1 * number for number in range(10))
+    twice = timed(*(2 * each for each in drifting))
+    assert speed(timed(*drifting), twice).estimate == pytest.approx(2)
+    assert speed(timed(*drifting), twice).seen
+    noisy = timed(*(each * (1.01 if number % 2 else 0.99) for number, each in enumerate(drifting)))
+    assert not speed(timed(*drifting), noisy).seen
+    assert speed(timed(*drifting), timed(*drifting)).same
+    few = speed(timed(1.0, 1.0), timed(2.0, 2.1))
+    assert (few.low, few.high) == (0.0, math.inf)
+    assert not few.seen

@@ -34,7 +34,7 @@ def answered(request: BlocksRequest | LoadRequest, limit_s: float) -> BlocksAnsw
     """One block of 2 ms on the CPU provider and 1 ms on another; loads take 3 ms, and nobody tells memory."""
     if isinstance(request, LoadRequest):
         return LoadAnswer(3.0, 4.0, None)
-    assert (request.spinning, request.samples, request.reload, request.pin) == (True, True, False, False)
+    assert (request.spinning, request.samples, request.reload, request.pin) == (True, True, True, False)
     assert limit_s < LONG_S
     samples = {name: (1.0 if arm.provider == EP_NAME else 2.0,) for name, arm in request.arms.items()}
     return BlocksAnswer((TimedBlock({name: ms for name, (ms,) in samples.items()}, None, samples),))

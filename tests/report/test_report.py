@@ -347,7 +347,8 @@ def test_every_form_says_what_the_sparse_engine_does(form: Any) -> None:
     text = parsed(form(with_engine())).text if form is report.html else form(with_engine()).replace("\\", "")
     for needed in (
         "Latency on the CPU provider and the sparse engine", "exported, sparse engine", "claimed 5 of 5 nodes",
-        "Sparse engine at 1 thread: 2.50 µs, 4.10 times the CPU provider.", "max |Δ| 2e-06 to it, 4e-05 allowed",
+        "Sparse engine at 1 thread: 2.50 µs, 8.60 times as fast as dense on the CPU provider; "
+        "4.10 times as fast as this file on the CPU provider.", "max |Δ| 2e-06 to it, 4e-05 allowed",
     ):  # fmt: skip
         assert needed in text, needed
     assert "Sparse engine at 2 threads" not in text
@@ -456,3 +457,28 @@ def test_rows_of_tiles_differ_by_one_at_most(count: int, most: int) -> None:
 
 def test_the_same_content_gives_the_same_page() -> None:
     assert report.html(content()) == report.html(content())
+
+
+def test_a_difference_that_is_noise_is_not_called_a_gain() -> None:
+    """Block medians that go up and down by the same amount: the tile says that no difference is seen."""
+
+    def timed(model: str, shift: float) -> Measurement:
+        blocks = tuple(0.01 + shift * (-1) ** number for number in range(12))
+        return Measurement("latency", model, 1, "ms", blocks, "in blocks", "host", "cpu", blocks)
+
+    noisy = dataclasses.replace(content(), measurements=(timed("dense", 1e-4), timed("exported", -1e-4)))
+    [card] = [card for card in view.cards(noisy) if card.label == "Latency, one thread"]
+    assert "no difference is seen (0.98 to 1.02 times as fast)" in card.detail
+
+
+def test_the_size_tile_holds_gzip_against_gzip() -> None:
+    sizes = {**content().sizes, "masked": 1_000_000, "masked.gz": 60_000}
+    [card] = [card for card in view.cards(dataclasses.replace(content(), sizes=sizes)) if card.label == "Model file"]
+    assert card.detail == (
+        "1,000 kB dense → 50.0 kB; in gzip 900 kB → 49.0 kB, where the pruned network stored densely takes 60.0 kB"
+    )
+
+
+def test_the_report_says_what_dense_is() -> None:
+    said = dataclasses.replace(content(), baseline=("The dense network stands here at its best: such and such.",))
+    assert "stands here at its best: such and such." in report.markdown(said)

@@ -11,7 +11,7 @@ from onnx_ir import serde
 
 from edgeticket.graph.channels.state import Channels, Cut, Floats, State, rank_of
 from edgeticket.graph.evaluate import evaluate
-from edgeticket.graph.values import Array, attribute, constant, shape_of
+from edgeticket.graph.values import Array, attribute, constant, exact, shape_of
 
 ELEMENTWISE = (
     "Abs", "Add", "Cast", "Ceil", "Celu", "Clip", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid",
@@ -47,7 +47,7 @@ def elementwise(state: State, node: ir.Node) -> bool:
         if value is None:
             operands.append(None)
         elif array is not None:
-            operands.append(array)
+            operands.append(exact(value) if array.dtype.kind == "f" else array)
             if length_behind(value, behind) == total and total > 1:
                 cuts.append(Cut(node, index, array.ndim + behind, np.empty(0, np.int64)))
         elif length_behind(value, behind) == total:
@@ -93,8 +93,6 @@ def _through(
             known &= ~np.isnan(operand.constant)
             zero |= operand.constant == 0
             feeds.append(np.nan_to_num(operand.constant).reshape(spread))
-        elif operand is not None and operand.dtype.kind == "f":
-            feeds.append(operand.astype(np.float64))
         else:
             feeds.append(operand)
     result = np.full(total, np.nan)

@@ -7,13 +7,24 @@ b + Σ v ΣW. A zero-padded convolution mixes a constant v ≠ 0 with zeros at t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edgeticket.graph.channels.state import Bools, Cut, Floats, Linear, State, Units, rank_of
-from edgeticket.graph.values import Array, attribute, constant, new_constant, owned, set_attribute, set_constant
+from edgeticket.graph.values import (
+    Array,
+    attribute,
+    constant,
+    exact,
+    new_constant,
+    owned,
+    set_attribute,
+    set_constant,
+    to_dtype,
+)
 
 
 def own_weight(state: State, node: ir.Node) -> Array | None:
@@ -44,7 +55,8 @@ def bias_of(node: ir.Node, channels: int) -> Floats | None:
         return None
     if not np.isfinite(array).all():
         return None
-    return np.broadcast_to(array.astype(np.float64).reshape(-1), (channels,))
+    assert value is not None
+    return np.broadcast_to(exact(value).reshape(-1), (channels,))
 
 
 def one_for_each(array: Array, channels: int) -> bool:
@@ -55,15 +67,16 @@ def one_for_each(array: Array, channels: int) -> bool:
     return array.size == 1 or (array.shape[-1:] == (channels,) and array.size == channels > 0)
 
 
-def set_bias(graph: ir.Graph, node: ir.Node, bias: Array) -> None:
-    """Give a Conv or Gemm the bias [channels], added once (beta = 1), in a tensor of its own."""
+def set_bias(graph: ir.Graph, node: ir.Node, bias: Floats, dtype: np.dtype[Any]) -> None:
+    """Give a Conv or Gemm the bias [channels], float64, rounded to `dtype`, added once (beta = 1)."""
+    rounded = to_dtype(bias, dtype)
     if len(node.inputs) > 2 and node.inputs[2] is not None:
-        set_constant(owned(node, 2), bias)
+        set_constant(owned(node, 2), rounded, bias)
     else:
         weight = node.inputs[1]
         base = (weight.name if weight is not None else None) or "layer.weight"
         node.resize_inputs(3)
-        node.replace_input_with(2, new_constant(graph, base.removesuffix(".weight") + ".bias", bias))
+        node.replace_input_with(2, new_constant(graph, base.removesuffix(".weight") + ".bias", rounded, bias))
     if node.op_type == "Gemm":
         set_attribute(node, "beta", 1.0)
 
@@ -85,24 +98,24 @@ class ConstantFlow:
 
 def constant_flow(linear: Linear, bias: Floats) -> ConstantFlow:
     """What a layer with this bias [out] makes of the constants among its inputs, in float64."""
-    array = constant(linear.weight)
-    assert array is not None
-    taps = matrix(array, linear.out_axis, linear.in_axis)
+    taps = matrix(exact(linear.weight), linear.out_axis, linear.in_axis)
+    rounded = constant(linear.weight)
+    assert rounded is not None
     source = linear.source.constant
     if linear.depthwise:
         repeat = taps.shape[0] // linear.source.count
         source = np.repeat(source, repeat)
-    used: NDArray[np.bool_] = (taps != 0).any(axis=2)
+    used: NDArray[np.bool_] = (matrix(rounded, linear.out_axis, linear.in_axis) != 0).any(axis=2)
     fixed = ~np.isnan(source)
     foldable = (source == 0) | (fixed & (not linear.mixes_padding))
     shift = np.zeros(taps.shape[0])
     added = np.flatnonzero(foldable & (source != 0))
     if linear.depthwise:
-        shift[added] = source[added] * taps[added, 0].astype(np.float64).sum(axis=1)
+        shift[added] = source[added] * taps[added, 0].sum(axis=1)
         varies = used[:, 0] & ~foldable
     else:
         if added.size:
-            shift = taps[:, added].astype(np.float64).sum(axis=2) @ source[added]
+            shift = taps[:, added].sum(axis=2) @ source[added]
         varies = used[:, ~foldable].any(axis=1)
     shift = shift * linear.scale
     return ConstantFlow(used, foldable, shift, np.where(varies, np.nan, bias * linear.bias_scale + shift))

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeticket.graph.channels.state import Cut, State, rank_of
-from edgeticket.graph.values import attribute, constant
+from edgeticket.graph.values import attribute, constant, exact
 
 
 def batch_normalization(state: State, node: ir.Node) -> bool:
@@ -19,9 +19,9 @@ def batch_normalization(state: State, node: ir.Node) -> bool:
         return False
     if any(output.uses() or output.is_graph_output() for output in node.outputs[1:]):
         return False
-    gamma, beta, mean, variance = (array.astype(np.float64) for array in parameters if array is not None)
+    gamma, beta, mean, variance = (exact(value) for value in node.inputs[1:5] if value is not None)
     with np.errstate(all="ignore"):
-        scale = gamma / np.sqrt(variance + attribute(node, "epsilon", 1e-5))
+        scale = gamma / np.sqrt(variance + np.float64(np.float32(attribute(node, "epsilon", 1e-5))))
         moved = np.where(scale == 0, 0.0, scale * (source.constant - mean)) + beta
     state.cuts += [Cut(node, index, 0, source.units) for index in range(1, 5)]
     state.write(node.outputs[0], 1, source.units, moved)

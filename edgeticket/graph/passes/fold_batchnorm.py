@@ -2,8 +2,9 @@
 
     y = γ (Wx + b - μ) / sqrt(σ² + ε) + β  =  (sW) x + (b - μ) s + β,   s = γ / sqrt(σ² + ε), per output channel
 
-computed in float64 and rounded once. Declined in a sentence: the layer's output has other readers or is a graph output,
-its weights are shared, graph inputs or half precision, or s is not finite. Normalisation before a layer stays.
+computed in float64 and rounded once (values.py keeps what was not rounded). Declined in a sentence: the layer's output
+has other readers or is a graph output, its weights are shared, graph inputs or half precision, or s is not finite.
+Normalisation before a layer stays.
 """
 
 from __future__ import annotations
@@ -13,7 +14,17 @@ import onnx_ir as ir
 
 from edgeticket.graph.channels.linear import bias_of, set_bias
 from edgeticket.graph.passes.note import Note
-from edgeticket.graph.values import Array, attribute, constant, is_standard, opset, set_constant, stand_in, to_dtype
+from edgeticket.graph.values import (
+    Array,
+    attribute,
+    constant,
+    exact,
+    is_standard,
+    opset,
+    set_constant,
+    stand_in,
+    to_dtype,
+)
 from edgeticket.text import listing
 
 NAME = "fold-batchnorm"
@@ -64,13 +75,14 @@ def _fold(graph: ir.Graph, node: ir.Node) -> str:
         raise Declined("the layer's bias is no constant of one number per channel")
     spread = [1] * values.ndim
     spread[axis] = -1
-    new_weight = to_dtype(values.astype(np.float64) * scale.reshape(spread), values.dtype)
+    new_weight = exact(weight) * scale.reshape(spread)
     beta = attribute(layer, "beta", 1.0) if layer.op_type == "Gemm" else 1.0
-    new_bias = to_dtype(beta * bias * scale + shift, values.dtype)
-    if not (np.isfinite(new_weight).all() and np.isfinite(new_bias).all()):
+    new_bias = beta * bias * scale + shift
+    rounded = to_dtype(new_weight, values.dtype)
+    if not (np.isfinite(rounded).all() and np.isfinite(to_dtype(new_bias, values.dtype)).all()):
         raise Declined("the folded weights would not be finite")
-    set_constant(weight, new_weight)
-    set_bias(graph, layer, new_bias)
+    set_constant(weight, rounded, new_weight)
+    set_bias(graph, layer, new_bias, values.dtype)
     stand_in(node.outputs[0], output)
     graph.remove(node, safe=True)
     return weight.name or "?"
@@ -84,7 +96,7 @@ def _affine(node: ir.Node) -> tuple[Array, Array]:
     parameters = [constant(value) for value in node.inputs[1:5]]
     if len(parameters) != 4 or any(array is None or array.ndim != 1 for array in parameters):
         raise Declined("its parameters are no constants")
-    gamma, beta, mean, variance = (array.astype(np.float64) for array in parameters if array is not None)
+    gamma, beta, mean, variance = (exact(value) for value in node.inputs[1:5] if value is not None)
     with np.errstate(all="ignore"):
         scale = gamma / np.sqrt(variance + np.float64(np.float32(attribute(node, "epsilon", 1e-5))))
         return scale, beta - mean * scale

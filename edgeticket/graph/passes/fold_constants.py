@@ -7,6 +7,9 @@ Declined: operators of other domains, random ones, results above MAX_ELEMENTS, n
 are graph inputs too, and a view of a weight that a layer also reads directly (folding it would store the weight twice).
 DequantizeLinear is no part of it: a quantised network's int8 weights would become float32, four times as large, and the
 runtime's integer kernels would no longer be used.
+
+The numbers are those that the runtime would compute, step by step in the graph's own precision. Beside them, values.py
+keeps the same chain in float64, so that what is stored in the end is rounded once.
 """
 
 from __future__ import annotations
@@ -18,7 +21,17 @@ from onnx_ir import serde
 
 from edgeticket.graph.evaluate import evaluate
 from edgeticket.graph.passes.note import Note
-from edgeticket.graph.values import Array, constant, is_constant, is_standard, opset
+from edgeticket.graph.values import (
+    HALF_AND_SINGLE,
+    Array,
+    constant,
+    exact,
+    is_constant,
+    is_standard,
+    keep_unrounded,
+    opset,
+    unrounded,
+)
 from edgeticket.text import listing
 
 NAME = "fold-constants"
@@ -34,6 +47,14 @@ FOLDABLE = frozenset([
     "Xor",
 ])  # fmt: skip
 _VIEWS = frozenset(["Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"])
+# They pick or move numbers: nothing is rounded that was not before.
+_SELECTS = _VIEWS - {"Cast"} | frozenset([
+    "Compress", "Concat", "Constant", "ConstantOfShape", "Expand", "Gather", "GatherElements", "GatherND", "Max", "Min",
+    "Neg", "Abs", "Pad", "ReduceMax", "ReduceMin", "Relu", "ScatterElements", "ScatterND", "Slice", "Split", "Tile",
+    "TopK", "Trilu", "Where",
+])  # fmt: skip
+# A last bit decides by how much they jump: what the runtime gets is what counts.
+_NOT_SMOOTH = frozenset(["Ceil", "Floor", "Mod", "Round", "Sign"])
 _SHARED_LIMIT = 1024  # elements: a second copy of something smaller costs nothing
 
 
@@ -64,7 +85,7 @@ def fold_constants(model: ir.Model, *, outputs: bool = False) -> list[Note]:
         if results is None or len(results) != len(node.outputs):
             declined.append(node.outputs[0].name or node.op_type)
             continue
-        _replace(graph, node, results)
+        _replace(graph, node, results, _in_float64(node, inputs, results, version))
         folded += 1
     notes = [Note(NAME, folded, f"evaluated {folded} constant nodes")] if folded else []
     if declined:
@@ -120,11 +141,43 @@ def _fold(node: ir.Node, inputs: list[Array | None], version: int) -> list[Array
     return None
 
 
-def _replace(graph: ir.Graph, node: ir.Node, results: list[Array]) -> None:
-    for output, array in zip(list(node.outputs), results, strict=True):
+def _in_float64(node: ir.Node, inputs: list[Array | None], results: list[Array], version: int) -> list[Array | None]:
+    """The same outputs without rounding to float32 or less; None where there was nothing to round, or no way."""
+    nothing: list[Array | None] = [None] * len(results)
+    floats = [array for array in (*inputs, *results) if array is not None and array.dtype in HALF_AND_SINGLE]
+    if node.op_type in _NOT_SMOOTH or not any(array.dtype in HALF_AND_SINGLE for array in results) or not inputs:
+        return nothing
+    if node.op_type in _SELECTS and all(value is None or unrounded(value) is None for value in node.inputs):
+        return nothing
+    if len({array.dtype for array in floats}) > 1 and node.op_type not in ("Cast", "CastLike"):
+        return nothing
+    wide = [
+        exact(value)
+        if value is not None and is_constant(value) and array is not None and array.dtype in HALF_AND_SINGLE
+        else array
+        for value, array in zip(node.inputs, inputs, strict=True)
+    ]
+    if node.op_type in ("Cast", "CastLike"):
+        assert wide[0] is not None
+        found: list[Array] | None = [wide[0].astype(np.float64)]
+    else:
+        proto = ir.to_proto(node)
+        assert isinstance(proto, onnx.NodeProto)
+        found = evaluate(proto, wide, version)
+    if found is None or [array.shape for array in found] != [array.shape for array in results]:
+        return nothing
+    return [
+        doubled if array.dtype in HALF_AND_SINGLE and doubled.dtype == np.float64 else None
+        for array, doubled in zip(results, found, strict=True)
+    ]
+
+
+def _replace(graph: ir.Graph, node: ir.Node, results: list[Array], doubled: list[Array | None]) -> None:
+    for output, array, kept in zip(list(node.outputs), results, doubled, strict=True):
         name = output.name
         tensor = ir.tensor(np.array(array, order="C"), name=name)
         value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+        keep_unrounded(value, array, kept)
         if output.uses() or output.is_graph_output():
             graph.register_initializer(value)
         output.replace_all_uses_with(value, replace_graph_outputs=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NO_ZEROS = "the weights hold no zeros: there is nothing to remove, export is dense"
+
 
 @dataclass(frozen=True)
 class Note:

@@ -1,46 +1,37 @@
-"""The tally of a proof: outputs of two networks compared batch by batch, each held to the tolerance of proof.py."""
+"""The tally of a proof: outputs of two networks compared feed by feed, each held to the tolerance of yardstick.py."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.generic]
+from edgeticket.graph.proving.yardstick import Yardstick, largest, span
 
-FACTOR = 8.0
-ULPS = 16.0
-ULPS_WITHOUT_REFERENCE = 1024.0
-_ULP = 2.0**-23
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Yardstick:
-    """How far float32 lies from float64 at each output; `missing` says why there is no float64 reference.
+class Finding:
+    """How far one output moved in one feed, and how far it may move."""
 
-    `absolute` holds e and `relative` r = e / s of proof.py, by the output's name.
-    """
-
-    relative: Mapping[str, float]
-    absolute: Mapping[str, float]
-    missing: str = ""
-
-    def tolerance(self, name: str, scale: float) -> float:
-        """How far an output may move in a batch whose largest |output| is `scale`."""
-        if self.missing:
-            return ULPS_WITHOUT_REFERENCE * _ULP * scale
-        return (FACTOR * self.relative.get(name, 0.0) + ULPS * _ULP) * scale
+    output: str
+    delta: float  # to float64 where that is known, else to the original in float32
+    tolerance: float
+    own_error: float | None  # of the original in float32, to float64
+    range: float  # of the output, as yardstick.py has it
 
 
 @dataclass
 class Tally:
-    """Sums and extremes over all batches so far."""
+    """Sums and extremes over all feeds so far."""
 
     max_delta: float = 0.0
-    worst_share: float = -1.0  # of its tolerance
-    worst: tuple[float, float, float, str] = (0.0, 0.0, 0.0, "")  # delta, tolerance, float64 error, output
+    worst: Finding | None = None  # the one that came nearest to its tolerance
+    coarse: Finding | None = None  # one that rounding explains, but 1 % of the output's range does not hold
     agreeing: int = 0
     ranked: int = 0
     samples: int = 0
@@ -49,42 +40,75 @@ class Tally:
     discrete: int = 0  # entries that are no floats: class numbers, flags, texts
     discrete_differ: int = 0
     compared: dict[str, int] = field(default_factory=dict)  # output -> entries that there was something to compare of
+    testified: set[str] = field(default_factory=set)  # outputs of floats that were held to a tolerance
+    silent: dict[str, float] = field(default_factory=dict)  # output -> own error, where it was too large to testify
+    moved: set[str] = field(default_factory=set)  # outputs that were not the same bit for bit
     refutation: str = ""
 
     @property
     def never_compared(self) -> list[str]:
-        """The outputs of which no batch had a finite number."""
+        """The outputs of which no feed had a finite number."""
         return [name for name, count in self.compared.items() if not count]
 
-    def add_batch(
-        self, expected: Mapping[str, Array], found: Mapping[str, Array], yardstick: Yardstick, *, exact: bool = True
-    ) -> None:
-        """Count one batch. Without `exact` values move on purpose, and so may what is chosen by their order."""
-        ranked = False
+    @property
+    def mute(self) -> list[str]:
+        """Outputs of floats that moved, and were never held to a tolerance."""
+        return [name for name in self.silent if name not in self.testified and name in self.moved]
+
+    def measure(self, expected: Mapping[str, Array], found: Mapping[str, Array]) -> None:
+        """Count one feed of a file whose values rest rounded: they move on purpose, and so may what they choose."""
+        self._structure(expected, found, judged=False)
+
+    def judge(
+        self,
+        expected: Mapping[str, Array],
+        found: Mapping[str, Array],
+        yardstick: Yardstick,
+        *,
+        exact: Mapping[str, Array] | None,
+        usual: bool,
+        counted: bool = True,
+    ) -> str:
+        """Count one feed; `exact` is the original in float64 where that was run. Returns what speaks against it, or ''.
+
+        `usual` feeds are held to the errors seen on feeds of their kind. Others (extreme ones) have only their own.
+        Without `counted` the feed's samples come again in another one, and are counted there.
+        """
+        book = self if counted else Tally()
+        against = book._structure(expected, found, judged=True)
+        self.refutation = self.refutation or book.refutation
         for name, before in expected.items():
             after = found[name]
+            if not is_float(before) or before.shape != after.shape or before.dtype != after.dtype:
+                continue
+            wide = None if exact is None else exact.get(name)
+            against = self._held(name, before, after, wide, yardstick, usual) or against
+        return against
+
+    def _structure(self, expected: Mapping[str, Array], found: Mapping[str, Array], *, judged: bool) -> str:
+        """Shapes, types, what is no float, NaN and infinities, and how far floats moved."""
+        ranked, against = False, ""
+        for name, before in expected.items():
+            after = found.get(name)
             self.compared.setdefault(name, 0)
-            if not isinstance(before, np.ndarray):  # a sequence or a map
-                self._add_discrete(name, int(not _equal(before, after)), 1, exact)
-            elif before.shape != after.shape or (before.dtype != after.dtype and before.dtype.kind != "U"):
-                self.refutation = f"output {name!r} is {after.dtype}{after.shape}, not {before.dtype}{before.shape}"
+            if after is None or before.shape != after.shape or not _same_type(before, after):
+                self.refutation = against = f"output {name!r} is {_form(after)}, not {_form(before)}"
             elif not is_float(before):
-                self._add_discrete(name, int(np.sum(before != after)), before.size, exact)
+                differ = int(np.sum(before != after))
+                self.compared[name] += before.size
+                self.discrete += before.size
+                self.discrete_differ += differ
+                if differ and judged:
+                    against = f"output {name!r} changed in {differ} of {before.size} entries"
             else:
-                self._add_floats(name, before, after, yardstick)
+                against = self._finite(name, before, after) or against
                 if not ranked and before.ndim == 2 and before.shape[1] > 1:
                     ranked = True
                     self.agreeing += int(np.sum(before.argmax(axis=1) == after.argmax(axis=1)))
                     self.ranked += len(before)
+        return against
 
-    def _add_discrete(self, name: str, differ: int, size: int, exact: bool) -> None:
-        self.compared[name] += size
-        self.discrete += size
-        self.discrete_differ += differ
-        if differ and exact:
-            self.refutation = f"output {name!r} changed in {differ} of {size} entries"
-
-    def _add_floats(self, name: str, before: Array, after: Array, yardstick: Yardstick) -> None:
+    def _finite(self, name: str, before: Array, after: Array) -> str:
         finite = np.isfinite(before)
         strange = ~finite
         self.compared[name] += int(np.sum(finite))
@@ -92,15 +116,62 @@ class Tally:
         self.nonfinite_differ += int(np.sum(strange & ~((before == after) | (np.isnan(before) & np.isnan(after)))))
         old, new = before[finite].astype(np.float64), after[finite].astype(np.float64)
         if not np.all(np.isfinite(new)):
-            self.refutation = f"output {name!r} became NaN or infinite in {int(np.sum(~np.isfinite(new)))} entries"
-            return
-        delta = float(np.max(np.abs(old - new), initial=0.0))
-        tolerance = yardstick.tolerance(name, float(np.max(np.abs(old), initial=0.0)))
+            lost = int(np.sum(~np.isfinite(new)))
+            self.refutation = f"output {name!r} became NaN or infinite in {lost} entries"
+            return self.refutation
+        delta = largest(old - new)
         self.max_delta = max(self.max_delta, delta)
-        share = delta / tolerance if tolerance > 0 else (np.inf if delta > 0 else 0.0)
-        if share > self.worst_share:
-            self.worst_share = share
-            self.worst = (delta, tolerance, yardstick.absolute.get(name, 0.0), name)
+        if delta > 0:
+            self.moved.add(name)
+        return ""
+
+    def _held(
+        self, name: str, before: Array, after: Array, wide: Array | None, yardstick: Yardstick, usual: bool
+    ) -> str:
+        """Hold one output to its tolerance, where the feed can testify about it."""
+        finite = np.isfinite(before) & np.isfinite(after)
+        if wide is not None and (wide.shape != before.shape or not is_float(wide)):
+            wide = None
+        if wide is not None:
+            finite &= np.isfinite(wide)
+        if not finite.any() or (wide is None and not usual):
+            return ""
+        known = (before if wide is None else wide)[finite].astype(np.float64)
+        old, new = before[finite].astype(np.float64), after[finite].astype(np.float64)
+        own = None
+        if wide is not None:
+            own = largest(old - known)
+            if not yardstick.testifies(name, own, largest(known), span(known)):
+                self.silent[name] = max(own, self.silent.get(name, 0.0))
+                return ""
+        elif name in yardstick.unmeasured:
+            self.silent.setdefault(name, np.inf)
+            return ""
+        allowed = yardstick.allowed(name, largest(known), span(known), own or 0.0)
+        delta = largest(new - known)
+        self.testified.add(name)
+        found = Finding(name, delta, allowed.tolerance, own, yardstick.range_of(name, largest(known), span(known)))
+        if self.worst is None or _share(found) > _share(self.worst):
+            self.worst = found
+        if delta <= allowed.tolerance:
+            return ""
+        if delta <= allowed.rounding:
+            self.coarse = found
+            return ""
+        return f"output {name!r} moved by {delta:.3g}, more than rounding explains ({allowed.tolerance:.3g})"
+
+
+def _share(found: Finding) -> float:
+    return found.delta / found.tolerance if found.tolerance > 0 else (np.inf if found.delta > 0 else 0.0)
+
+
+def _same_type(before: Array, after: Array) -> bool:
+    """Texts are of one type, whatever the longest of them."""
+    return before.dtype == after.dtype or before.dtype.kind == after.dtype.kind == "U"
+
+
+def _form(array: Array | None) -> str:
+    return "missing" if array is None else f"{array.dtype}{array.shape}"
 
 
 def is_float(array: object) -> bool:
@@ -108,20 +179,6 @@ def is_float(array: object) -> bool:
     return isinstance(array, np.ndarray) and bool(np.issubdtype(array.dtype, np.floating))
 
 
-def _equal(before: object, after: object) -> bool:
-    """Are they alike, tensors inside sequences and maps included?"""
-    if isinstance(before, np.ndarray) or isinstance(after, np.ndarray):
-        return bool(np.array_equal(np.asarray(before), np.asarray(after)))
-    if isinstance(before, list) and isinstance(after, list):
-        return len(before) == len(after) and all(_equal(a, b) for a, b in zip(before, after, strict=True))
-    if isinstance(before, dict) and isinstance(after, dict):
-        return before.keys() == after.keys() and all(_equal(each, after[key]) for key, each in before.items())
-    return bool(before == after)
-
-
 def same(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
     """Are the outputs of two runs the same, bit by bit?"""
-    return all(
-        a.tobytes() == second[name].tobytes() if isinstance(a, np.ndarray) else _equal(a, second[name])
-        for name, a in first.items()
-    )
+    return all(a.dtype == second[name].dtype and a.tobytes() == second[name].tobytes() for name, a in first.items())

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from edgeticket import runtime
+from edgeticket.artifact import outputs
 from edgeticket.errors import InputError
-from edgeticket.graph.proving import kinds
+from edgeticket.graph.proving import free_axes, kinds
+from edgeticket.graph.proving.free_axes import Guess
 from edgeticket.graph.serialize import serialize
 
 Array = NDArray[np.generic]
 Shape = tuple[int, ...]
 
 BATCHES = (2, 1, 7)
-# What an open dimension may be, likeliest first: the first with which the model runs is taken.
-_GUESSES = (32, 224, 28, 64, 128, 16, 8, 256, 512, 3, 1)
 # Of all inputs of one feed together: a graph may declare any size, and nobody should run out of memory for it.
 MOST_ELEMENTS = 1 << 25
 _SEED = 20190311
+_USUAL = ("normal", "uniform", "negative", "ones")
 
 _KINDS: dict[str, Callable[[np.random.Generator, Shape], Array]] = {
     "normal": lambda rng, shape: rng.standard_normal(shape),
@@ -39,28 +40,43 @@ _KINDS: dict[str, Callable[[np.random.Generator, Shape], Array]] = {
 
 @dataclass(frozen=True)
 class Probe:
-    """One named set of inputs."""
+    """One named set of inputs. The usual ones are of unit scale; the others are extreme."""
 
     name: str
     feed: Mapping[str, Array]
+
+    @property
+    def usual(self) -> bool:
+        """Is it of unit scale, as inputs of networks usually are?"""
+        return self.name.split(",")[0] in _USUAL
 
 
 @dataclass(frozen=True)
 class _Input:
     name: str
     dtype: np.dtype[np.generic]
-    dims: tuple[int | str, ...]  # a number, or the name of an open dimension ('' if it has none)
+    dims: tuple[int | str, ...]  # a number, or the name of an open dimension
     limit: int  # integers are drawn below it
     words: tuple[str, ...] = ()  # texts are made of these
     sentences: bool = False  # of several words
+
+    @property
+    def scalar(self) -> bool:
+        """A whole number, as sample rates are."""
+        return self.dtype.kind in "iu" and self.dims in ((), (1,))
+
+    @property
+    def lengths(self) -> bool:
+        """How long each sequence of the batch is: by its name, and by one whole number for each."""
+        return self.dtype.kind in "iu" and len(self.dims) <= 1 and "len" in self.name.lower()
 
 
 def probes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]] | None = None) -> tuple[Probe, ...]:
     """Normal inputs at several batch sizes, then every other kind at one. Integers are drawn where they are indices.
 
-    `shapes` gives whole shapes by input name; other open dimensions are guessed, the first of each input being the
-    batch. () where no guess runs or is small enough, or an input is neither of numbers nor of texts: say so (see
-    kinds.unmade), and ask for shapes.
+    `shapes` gives whole shapes by input name; other open dimensions are guessed (see free_axes.py). () where no guess
+    runs or is small enough, or an input is neither of numbers nor of texts: say so (see kinds.unmade), and ask for
+    shapes.
 
     Raises:
         ModelError: the runtime cannot load the model.
@@ -81,56 +97,60 @@ def probes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]] | None = 
     inputs = _inputs(model.graph, values)
     if inputs is None:
         return ()
-    for guess in _GUESSES:
-        if _elements(inputs, given, guess) > MOST_ELEMENTS:
-            continue
-        try:
-            runtime.run(running, _feed(inputs, given, guess, BATCHES[0], "zeros"))
-        except InputError:
-            continue
-        return tuple(_all(inputs, given, guess, running))
-    return ()
+    inputs = [replace(entry, dims=tuple(given.get(entry.name, entry.dims))) for entry in inputs]
+    shapes_of = [entry.dims for entry in inputs]
+    found = free_axes.search(
+        shapes_of,
+        any(entry.scalar for entry in inputs),
+        lambda guess: free_axes.elements(shapes_of, guess) <= MOST_ELEMENTS,
+        lambda guess: _score(running, inputs, guess),
+    )
+    return tuple(_all(inputs, found, running)) if found is not None else ()
 
 
-def _all(
-    inputs: Sequence[_Input], given: Mapping[str, Sequence[int]], guess: int, running: runtime.Session
-) -> Iterator[Probe]:
+def _all(inputs: Sequence[_Input], guess: Guess, running: runtime.Session) -> Iterator[Probe]:
     seen: set[tuple[Shape, ...]] = set()
+    dims = [entry.dims for entry in inputs]
+    batches = free_axes.batches(dims)
     for batch in BATCHES:
-        shape = tuple(_shape(entry, given, guess, batch) for entry in inputs)
-        if shape in seen or sum(math.prod(axes) for axes in shape) > MOST_ELEMENTS:
+        sized = guess.with_batch(batch, batches)
+        shape = tuple(sized.shape(entry.dims) for entry in inputs)
+        if shape in seen or free_axes.elements(dims, sized) > MOST_ELEMENTS:
             continue
-        feed = _feed(inputs, given, guess, batch, "normal")
-        if _runs(running, feed):  # a batch of 7 need not suit a graph with fixed reshapes
+        feed = _feed(inputs, sized, "normal", batch)
+        if _outputs(running, feed) is not None:  # a batch of 7 need not suit a graph with fixed reshapes
             seen.add(shape)
             yield Probe(f"normal, batch {batch}", feed)
+    for scalar in free_axes.SCALARS if any(entry.scalar for entry in inputs) else ():
+        feed = _feed(inputs, Guess(guess.sizes, scalar), "normal", BATCHES[0])
+        if scalar != guess.scalar and _outputs(running, feed) is not None:  # each may take a branch of its own
+            yield Probe(f"normal, whole numbers {'drawn' if scalar is None else scalar}", feed)
     for kind in list(_KINDS)[1:]:
-        yield Probe(kind, _feed(inputs, given, guess, BATCHES[0], kind))
+        yield Probe(kind, _feed(inputs, guess, kind, BATCHES[0]))
 
 
-def _runs(running: runtime.Session, feed: Mapping[str, Array]) -> bool:
+def _score(running: runtime.Session, inputs: Sequence[_Input], guess: Guess) -> float | None:
+    found = _outputs(running, _feed(inputs, guess, "normal", BATCHES[0]))
+    return None if found is None else free_axes.says_something(found)
+
+
+def _outputs(running: runtime.Session, feed: Mapping[str, Array]) -> dict[str, Array] | None:
     try:
-        runtime.run(running, feed)
+        return outputs.run(running, feed)
     except InputError:
-        return False
-    return True
+        return None
 
 
-def _feed(
-    inputs: Sequence[_Input], given: Mapping[str, Sequence[int]], guess: int, batch: int, kind: str
-) -> dict[str, Array]:
-    rng = np.random.default_rng([_SEED, batch, list(_KINDS).index(kind)])
-    return {entry.name: _draw(rng, _shape(entry, given, guess, batch), entry, kind) for entry in inputs}
-
-
-def _shape(entry: _Input, given: Mapping[str, Sequence[int]], guess: int, batch: int) -> Shape:
-    guessed = (dim if isinstance(dim, int) else batch if axis == 0 else guess for axis, dim in enumerate(entry.dims))
-    return tuple(given.get(entry.name) or guessed)
-
-
-def _elements(inputs: Sequence[_Input], given: Mapping[str, Sequence[int]], guess: int) -> int:
-    """What a feed of the first batch size would hold."""
-    return sum(math.prod(_shape(entry, given, guess, BATCHES[0])) for entry in inputs)
+def _feed(inputs: Sequence[_Input], guess: Guess, kind: str, seed: int) -> dict[str, Array]:
+    rng = np.random.default_rng([_SEED, seed, list(_KINDS).index(kind)])
+    feed = {entry.name: _draw(rng, guess.shape(entry.dims), entry, kind) for entry in inputs}
+    for entry in inputs:
+        if entry.scalar and guess.scalar is not None:
+            feed[entry.name] = np.full(guess.shape(entry.dims), guess.scalar, entry.dtype)
+        elif entry.lengths and kind != "zeros":
+            longest = max((shape[1] for shape in map(np.shape, feed.values()) if len(shape) > 1), default=1)
+            feed[entry.name] = np.full(guess.shape(entry.dims), longest, entry.dtype)
+    return feed
 
 
 def _draw(rng: np.random.Generator, shape: Shape, entry: _Input, kind: str) -> Array:
@@ -164,7 +184,8 @@ def _inputs(graph: onnx.GraphProto, values: Sequence[onnx.ValueInfoProto]) -> li
         if not kind.HasField("shape"):
             dims = kinds.guessed_dims(graph, value.name)
         limit = 2 if dtype.kind == "b" else rows.get(value.name, 256 if dtype == np.uint8 else 2)
-        inputs.append(_Input(value.name, dtype, _with_channels(graph, value.name, dims), limit, words, sentences))
+        dims = free_axes.named(value.name, _with_channels(graph, value.name, dims))
+        inputs.append(_Input(value.name, dtype, dims, limit, words, sentences))
     return inputs
 
 

@@ -1,20 +1,18 @@
-"""The proof of outputs: the exported file and its source both run on ONNX Runtime, and their outputs are compared.
+"""The proof of outputs, in two parts: the graph in float64 (graph_proof.py), and the file in float32.
 
-This is the tolerance where values are stored as fp32. Removal and folding are exact in real arithmetic, so the two
-models differ by rounding alone: each lies within its own rounding error of the real value. How large that error is for
-this network is measured, not assumed: e = max |y32 - y64| over samples, the original in float32 on the runtime against
-the same model in float64, and r = e / s with s the largest |y64| of those samples. For a batch whose largest |output|
-is s
-    tolerance = 8 r s + 16 * 2**-23 s.
-8 = 2 x 4: two evaluations that round in their own order, and the largest error over all inputs exceeds the largest
-over the samples (for errors with normal tails by 1.9 from 64 outputs to a million; 4 leaves room for heavier ones).
-The second term, 16 units in the last place of s, covers samples whose outputs float32 happens to hit exactly.
+The file runs on ONNX Runtime beside the original. It may err against float64 by no more than a small factor of what the
+original itself errs by, on the same inputs and for each output (yardstick.py). Over a whole test set, of which float64
+runs a sample, the file is held to the original in float32, by the errors that the sample showed.
+
+A feed says something about an output only where the original's own error is small beside the output's range. Extreme
+feeds must not crash the file or make its outputs NaN, and are compared where they can testify.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,15 +20,27 @@ from numpy.typing import NDArray
 
 from edgeticket import runtime
 from edgeticket.artifact import outputs
-from edgeticket.artifact.manifest import ProofInfo, Verdict
+from edgeticket.artifact.manifest import ProofInfo
 from edgeticket.errors import InputError, ModelError
 from edgeticket.graph.proving import reference as float64
-from edgeticket.graph.proving.comparison import ULPS_WITHOUT_REFERENCE, Tally, Yardstick, is_float, same
+from edgeticket.graph.proving.comparison import Tally
+from edgeticket.graph.proving.trial import Run, Trial
+from edgeticket.graph.proving.verdict import judged
+from edgeticket.graph.proving.yardstick import Yardstick
 from edgeticket.graph.serialize import serialize
-from edgeticket.text import listing
+from edgeticket.graph.simplify import Simplified
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 Feed = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was found, the yardstick that it was held to, and the feeds that testify about every output."""
+
+    info: ProofInfo
+    yardstick: Yardstick
+    witnesses: tuple[Feed, ...] = ()
 
 
 def of_rounded(graph: ProofInfo, rounded: ProofInfo) -> ProofInfo:
@@ -48,7 +58,13 @@ def of_rounded(graph: ProofInfo, rounded: ProofInfo) -> ProofInfo:
 def prove(
     original: onnx.ModelProto, exported: bytes, inputs: Feed, *, batch: int = 256, exact: bool = True, threads: int = 1
 ) -> ProofInfo:
-    """Compare over a whole set: `inputs` maps each input's name to [n, ...]. `exact` is False for fp16 and int8.
+    """Compare over a whole set: `inputs` maps each input's name to [n, ...]. `exact` is False for fp16 and int8."""
+    feeds, samples, count = batches(original, inputs, batch)
+    return prove_feeds(original, exported, feeds, samples=samples, exact=exact, threads=threads, count=count)
+
+
+def batches(original: onnx.ModelProto, inputs: Feed, batch: int = 256) -> tuple[list[Feed], list[Feed], int]:
+    """A whole set as feeds, the feeds that float64 should run, and the number of samples.
 
     A model of fixed batch size gets batches of that size, the last one filled up with its last row.
     """
@@ -58,7 +74,7 @@ def prove(
     rows = np.unique(np.linspace(0, max(count - 1, 0), float64.rows_within_budget(original)).astype(np.int64))
     spread = {name: array[rows] for name, array in inputs.items()} if count else {}
     samples = list(_batches(spread, fixed or len(rows), pad=True)) if count and len(rows) else []
-    return prove_feeds(original, exported, feeds, samples=samples, exact=exact, threads=threads, count=count)
+    return feeds, samples, count
 
 
 def prove_feeds(
@@ -67,113 +83,95 @@ def prove_feeds(
     feeds: Sequence[Feed],
     *,
     samples: Sequence[Feed] | None = None,
+    simplified: Simplified | None = None,
     exact: bool = True,
     threads: int = 1,
     count: int | None = None,
 ) -> ProofInfo:
+    """As `proof`, but only what was found."""
+    found = proof(
+        original, exported, feeds, samples=samples, simplified=simplified, exact=exact, threads=threads, count=count
+    )
+    return found.info
+
+
+def proof(
+    original: onnx.ModelProto,
+    exported: bytes,
+    feeds: Sequence[Feed],
+    *,
+    samples: Sequence[Feed] | None = None,
+    simplified: Simplified | None = None,
+    exact: bool = True,
+    threads: int = 1,
+    count: int | None = None,
+) -> Proof:
     """Compare over single feeds, which need no common batch size.
 
-    `samples` (without them, the feeds) go through float64 as well, as many as the reference's budget allows.
-    `count` is the number of samples to report; without it, the rows of all feeds.
+    Args:
+        samples: the usual feeds: errors are measured on them, and in float64 as many are run as the budget allows. The
+            other feeds are extreme. Without samples, all feeds are usual.
+        simplified: what the passes made of the original; its graph is proved in float64.
+        exact: False for a file whose values rest rounded: its outputs move on purpose, and are measured.
+        count: the number of samples to report; without it, the rows of all feeds.
     """
-    samples = float64.within_budget(original, feeds if samples is None else samples) if exact else []
+    nothing = Yardstick()
     try:
         before = runtime.cpu_session(serialize(original), threads=threads)
     except ModelError as error:
-        return ProofInfo("not proved", str(error))
+        return Proof(ProofInfo("not proved", str(error)), nothing)
     if not feeds:
-        return ProofInfo("not proved", "there are no inputs to compare on")
+        return Proof(ProofInfo("not proved", "there are no inputs to compare on"), nothing)
     try:
         after = runtime.cpu_session(exported, threads=threads)
     except ModelError as error:
-        return ProofInfo("refuted", f"the original runs, the exported model does not: {error}")
-    tally = Tally()
+        reason = f"the original runs, the exported model does not: {error}"
+        return Proof(ProofInfo("refuted", reason), nothing)
+    usual = feeds if samples is None else samples or feeds[:1]
+    known = {id(feed) for feed in usual}
+    others = [feed for feed in feeds if id(feed) not in known]
+    trial = Trial(original, before, after)
     try:
-        yardstick = _yardstick(original, before, samples) if exact else Yardstick({}, {})
-        first = outputs.run(before, feeds[0])
-        if not same(first, outputs.run(before, feeds[0])):
-            return ProofInfo("not proved", "the original gives other outputs each time it runs (random operators)")
-        for feed in feeds:
-            expected = outputs.run(before, feed)
-            try:
-                found = outputs.run(after, feed, list(expected))
-            except InputError as error:
-                return ProofInfo("refuted", f"the original runs, the exported model does not: {error}")
-            tally.samples += float64.rows(feed)
-            tally.add_batch(expected, found, yardstick, exact=exact)
+        trial.run(usual, usual=True)
+        if count is None:
+            trial.run(others, usual=False)
+        if trial.is_random():
+            reason = "the original gives other outputs each time it runs (random operators)"
+            return Proof(ProofInfo("not proved", reason), nothing)
+        tally, yardstick = Tally(), trial.yardstick(exact=exact)
+        graph = trial.graph(simplified, yardstick) if simplified is not None and exact else None
+        if graph is not None and graph.verdict == "refuted":
+            return Proof(ProofInfo("refuted", graph.reason, in_float64=graph), nothing)
+        for each in trial.runs:
+            against = _compared(trial, tally, yardstick, each, exact=exact, counted=count is None or not samples)
+            if against:
+                return Proof(ProofInfo("refuted", against, in_float64=graph), nothing)
+        for feed in others if count is not None else ():
+            each = trial.single(feed)
+            against = _compared(trial, tally, yardstick, each, exact=exact)
+            if against:
+                return Proof(ProofInfo("refuted", against, in_float64=graph), nothing)
     except InputError as error:
-        return ProofInfo("not proved", str(error))
-    return _judge(tally, yardstick, exact, count)
+        return Proof(ProofInfo("not proved", str(error)), nothing)
+    info = judged(tally, yardstick, graph, exact=exact, samples=tally.samples if count is None else count)
+    witnesses = tuple(each.feed for each in trial.runs if each.usual or each.double is not None)
+    return Proof(info, yardstick, witnesses)
 
 
-def _judge(tally: Tally, yardstick: Yardstick, exact: bool, count: int | None) -> ProofInfo:
-    delta, tolerance, error, name = tally.worst
-    verdict: Verdict
-    if tally.refutation:
-        verdict, reason = "refuted", tally.refutation
-    elif not any(tally.compared.values()):
-        strange = f"all {tally.nonfinite} of them are NaN or infinite" if tally.nonfinite else "they are empty"
-        return ProofInfo(
-            "not proved", f"the outputs give nothing to compare: {strange}", samples=_counted(tally, count)
-        )
-    elif not exact:
-        verdict, reason = "measured", "no tolerance applies to that"
-    elif tally.worst_share > 1:
-        verdict = "refuted"
-        reason = f"output {name!r} moved by {delta:.3g}, more than rounding explains ({tolerance:.3g})"
-    else:
-        verdict, reason = "proved", f"no output moved by more than rounding explains ({tolerance:.3g})"
-    if exact and yardstick.missing:
-        reason += f"; the tolerance is {ULPS_WITHOUT_REFERENCE:.0f} units in the last place, as {yardstick.missing}"
-    if tally.nonfinite_differ:
-        reason += f"; {tally.nonfinite_differ} of {tally.nonfinite} NaN or infinite outputs became others"
-    if tally.discrete_differ:
-        reason += f"; {tally.discrete_differ} of {tally.discrete} outputs that are no floats (class numbers) changed"
-    if tally.never_compared:
-        reason += f"; no finite number was seen at {listing([repr(name) for name in tally.never_compared])}"
-    return ProofInfo(
-        verdict,
-        reason,
-        max_abs_delta=tally.max_delta,
-        top1_agreement=tally.agreeing / tally.ranked if tally.ranked else None,
-        tolerance=tolerance if exact else None,
-        delta=delta if exact else None,
-        float64_error=error if exact and not yardstick.missing else None,
-        samples=_counted(tally, count),
-        nonfinite=tally.nonfinite,
-        nonfinite_differ=tally.nonfinite_differ,
-        discrete=tally.discrete,
-        discrete_differ=tally.discrete_differ,
-    )
-
-
-def _counted(tally: Tally, count: int | None) -> int:
-    return tally.samples if count is None else count
-
-
-def _yardstick(original: onnx.ModelProto, before: runtime.Session, samples: Sequence[Feed]) -> Yardstick:
-    """How far float32 lies from float64 on the samples."""
-    if not samples:
-        return Yardstick({}, {}, "the model is too large for a float64 reference")
-    found = float64.evaluate(original, samples)
-    if found.outputs is None:
-        return Yardstick({}, {}, found.reason)
-    relative: dict[str, float] = {}
-    absolute: dict[str, float] = {}
-    for feed, exact in zip(samples, found.outputs, strict=True):
-        for name, array in outputs.run(before, feed).items():
-            wide = exact[name]
-            if not is_float(array) or array.shape != wide.shape:
-                continue
-            finite = np.isfinite(array) & np.isfinite(wide)
-            if not finite.any():
-                continue
-            error = float(np.max(np.abs(array[finite].astype(np.float64) - wide[finite].astype(np.float64))))
-            scale = float(np.max(np.abs(wide[finite])))
-            absolute[name] = max(absolute.get(name, 0.0), error)
-            if scale > np.finfo(np.float32).tiny:
-                relative[name] = max(relative.get(name, 0.0), error / scale)
-    return Yardstick(relative, absolute)
+def _compared(trial: Trial, tally: Tally, yardstick: Yardstick, each: Run, *, exact: bool, counted: bool = True) -> str:
+    """Run the exported file on one feed and count it. Returns what refutes it, or ''."""
+    try:
+        found = outputs.run(trial.after, each.feed)
+    except InputError as error:
+        return f"the original runs, the exported model does not: {error}"
+    tally.samples += float64.rows(each.feed) if counted else 0
+    if not exact:
+        (tally if counted else Tally()).measure(each.single, found)
+        return tally.refutation
+    against = tally.judge(each.single, found, yardstick, exact=each.double, usual=each.usual, counted=counted)
+    if tally.refutation or not against:
+        return tally.refutation
+    return "" if trial.explains(each, found, yardstick) else against
 
 
 def _fixed_batch(model: onnx.ModelProto) -> int | None:

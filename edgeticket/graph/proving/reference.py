@@ -1,56 +1,81 @@
 """A float64 reference of an ONNX model: the yardstick for what float32 rounding alone does to its outputs.
 
-Initializers, constants and inputs are widened and onnx's own evaluator runs the graph in numpy. That is slow (about
-1 GMAC/s on a core), so the number of samples follows from the model's multiply-accumulates.
+graph/double/ runs the graph in numpy, at 3 to 8 GMAC/s on two cores and about 0.2 ms for each node beside that. So the
+number of samples follows from the model's multiply-accumulates, and from a model of the time that its nodes take.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, numpy_helper
-from onnx.reference import ReferenceEvaluator
 
 from edgeticket.artifact import checks
+from edgeticket.graph.double.network import CannotRunError, Network
+from edgeticket.graph.double.operation import Signature
 from edgeticket.graph.inference import inferred
 
 Array = NDArray[np.generic]
 Feed = Mapping[str, Array]
 
 MOST_ROWS = 64
-BUDGET_MACS = 1_000_000_000
-MOST_MACS = 20_000_000_000  # beyond, one sample would take longer than the rest of an export
+BUDGET_MACS = 3_000_000_000
+BUDGET_S = 1.0  # by the cost model of double/network.py
+MOST_MACS = 60_000_000_000  # beyond, one sample would take longer than the rest of an export
 _LONGEST_REASON = 200
+_AT_LEAST = 2  # feeds
+_RECURRENT = ("LSTM", "GRU", "RNN")
+_MULTIPLY = ("Conv", "ConvTranspose", "Gemm", "MatMul", "QLinearConv", "ConvInteger", "MatMulInteger", *_RECURRENT)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Output name -> float64 array for each feed; None, with the reason, where the model cannot be evaluated."""
+    """Output name -> float64 array for each feed, None for one that cannot be run.
 
-    outputs: tuple[dict[str, Array], ...] | None
+    `outputs` is None, with the reason, where no feed can. `single` are outputs that are no better than float32, because
+    `operators` on the way to them were run in that.
+    """
+
+    outputs: tuple[dict[str, Array] | None, ...] | None
     reason: str = ""
+    single: frozenset[str] = frozenset()
+    operators: tuple[str, ...] = ()
 
 
-def evaluate(model: onnx.ModelProto, feeds: Sequence[Feed]) -> Reference:
-    """The model's outputs in float64. Integer and boolean inputs stay what they are."""
-    try:
-        evaluator = ReferenceEvaluator(widened(model))
-        names = [output.name for output in model.graph.output]
-        results = []
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")  # overflow in an extreme sample is a result
-            for feed in feeds:
-                arrays = evaluator.run(names, {name: _wide(array) for name, array in feed.items()})
-                results.append(checks.flattened(dict(zip(names, arrays, strict=True))))
-    except Exception as error:  # the evaluator raises what each of its hundreds of operators happens to raise
-        text = " ".join(str(error).split())[:_LONGEST_REASON]
-        return Reference(None, f"onnx's reference evaluator cannot run it ({type(error).__name__}: {text})")
-    return Reference(tuple(results))
+def evaluate(
+    model: onnx.ModelProto,
+    feeds: Sequence[Feed],
+    unrounded: Mapping[str, Array] | None = None,
+    by_runtime: frozenset[Signature] = frozenset(),
+    *,
+    budget_s: float = math.inf,
+) -> Reference:
+    """The model's outputs in float64. Integer and boolean inputs stay what they are; see double/network.py.
+
+    The first two feeds are run, and others while what is run costs less than `budget_s`, by a model of its time.
+    """
+    results: list[dict[str, Array] | None] = []
+    single: set[str] = set()
+    reason = ""
+    network = Network(model, unrounded, by_runtime)
+    for number, feed in enumerate(feeds):
+        if number >= _AT_LEAST and network.cost_ns * (number + 1) / number > 1e9 * budget_s:
+            results.append(None)
+            continue
+        try:
+            found = network.run(feed)
+            results.append(checks.flattened(found.outputs))
+            single |= found.single
+        except CannotRunError as error:
+            reason = f"the reference evaluator cannot run it ({' '.join(str(error).split())[:_LONGEST_REASON]})"
+            results.append(None)
+    if not any(result is not None for result in results):
+        return Reference(None, reason)
+    return Reference(tuple(results), "", frozenset(single), tuple(sorted(network.in_single)))
 
 
 def rows_within_budget(model: onnx.ModelProto) -> int:
@@ -72,7 +97,8 @@ def within_budget(model: onnx.ModelProto, feeds: Sequence[Feed]) -> list[Feed]:
         needed = costs[shapes] = costs[shapes] if shapes in costs else macs(model, feed)
         if needed > MOST_MACS:
             continue
-        if not kept or (spent + needed <= BUDGET_MACS and taken + rows(feed) <= MOST_ROWS):
+        fits = spent + needed <= BUDGET_MACS and taken + rows(feed) <= MOST_ROWS
+        if not kept or fits:
             kept.append(feed)
             spent, taken = spent + needed, taken + rows(feed)
     return kept
@@ -84,24 +110,39 @@ def rows(feed: Feed) -> int:
 
 
 def macs(model: onnx.ModelProto, feed: Feed | None = None) -> int:
-    """Multiply-accumulates in convolutions and matrix products: of one sample, or of a whole `feed` with its shapes.
+    """Multiply-accumulates of one sample, or of a whole `feed` with its shapes, in the main graph.
 
-    Dimensions that are open all the same count as 1.
+    Counted are convolutions, matrix products and recurrent layers. Dimensions that are open all the same count as 1.
     """
     weights = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    weights |= {
+        node.output[0]: tuple(attribute.t.dims)
+        for node in model.graph.node
+        if node.op_type == "Constant"
+        for attribute in node.attribute
+        if attribute.HasField("t")
+    }
     shapes = _output_shapes(model if feed is None else _with_shapes(model, feed))
     total = 0
     for node in model.graph.node:
-        if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul") or len(node.input) < 2:
+        if node.op_type not in _MULTIPLY or len(node.input) < 2:
             continue
-        weight = weights.get(node.input[1], ())
-        size = int(np.prod(weight, dtype=np.int64)) if weight else 0
         repeated = shapes.get(node.output[0], ())
-        # every output position uses each weight once: pixels of a convolution, rows of a product
-        positions = repeated[2:] if node.op_type.startswith("Conv") else repeated[1:-1]
-        positions += repeated[:1] if feed is not None and len(repeated) > 1 else ()
-        total += size * int(np.prod([dim for dim in positions if dim], dtype=np.int64))
+        if node.op_type in _RECURRENT:
+            size = sum(_product(weights.get(name, ())) for name in node.input[1:3])
+            positions = repeated[:1] + (repeated[2:3] if feed is not None else ())
+        else:
+            fixed = weights.get(node.input[1])
+            size = _product(shapes.get(node.input[1], ())[-2:] if fixed is None else fixed)
+            # every output position uses each weight once: pixels of a convolution, rows of a product
+            positions = repeated[2:] if "Conv" in node.op_type else repeated[1:-1]
+            positions += repeated[:1] if feed is not None and len(repeated) > 1 else ()
+        total += size * _product([dim for dim in positions if dim] or [1])
     return total
+
+
+def _product(dims: Sequence[int]) -> int:
+    return int(np.prod(dims, dtype=np.int64)) if len(dims) else 0
 
 
 def _with_shapes(model: onnx.ModelProto, feed: Feed) -> onnx.ModelProto:
@@ -112,7 +153,7 @@ def _with_shapes(model: onnx.ModelProto, feed: Feed) -> onnx.ModelProto:
     for value in fixed.graph.input:
         if value.name in feed:
             kind = value.type.tensor_type.elem_type
-            value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, kind, feed[value.name].shape))
+            value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, kind, np.shape(feed[value.name])))
     return fixed
 
 
@@ -123,62 +164,3 @@ def _output_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
         return {}
     values = (*found.graph.value_info, *found.graph.output)
     return {v.name: tuple(int(d.dim_value) for d in v.type.tensor_type.shape.dim) for v in values}
-
-
-def widened(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy in float64: initializers, constants, and the types that operators are told to produce."""
-    wide = onnx.ModelProto()
-    wide.CopyFrom(model)
-    _widen_graph(wide.graph)
-    for function in wide.functions:
-        _widen_nodes(function.node)
-    return wide
-
-
-def _widen_graph(graph: onnx.GraphProto) -> None:
-    for tensor in graph.initializer:
-        _widen_tensor(tensor)
-    for sparse in graph.sparse_initializer:
-        _widen_tensor(sparse.values)
-    for value in (*graph.input, *graph.output):
-        if value.type.tensor_type.elem_type == TensorProto.FLOAT:
-            value.type.tensor_type.elem_type = TensorProto.DOUBLE
-    del graph.value_info[:]
-    _widen_nodes(graph.node)
-
-
-def _widen_nodes(nodes: Iterable[onnx.NodeProto]) -> None:
-    for node in nodes:
-        if node.op_type == "ConstantOfShape" and not node.attribute:
-            zero = numpy_helper.from_array(np.zeros(1, np.float64))
-            node.attribute.append(onnx.helper.make_attribute("value", zero))
-        if node.op_type == "Constant":
-            _widen_float_constant(node)
-        for attribute in tuple(node.attribute):
-            if attribute.name == "auto_pad" and attribute.s == b"VALID":
-                node.attribute.remove(attribute)  # the same as no padding; the reference pads it up to onnx 1.22
-            if attribute.name in ("to", "dtype") and attribute.i == TensorProto.FLOAT:
-                attribute.i = TensorProto.DOUBLE
-            if attribute.HasField("t"):
-                _widen_tensor(attribute.t)
-            for subgraph in (attribute.g,) if attribute.HasField("g") else tuple(attribute.graphs):
-                _widen_graph(subgraph)
-
-
-def _widen_float_constant(node: onnx.NodeProto) -> None:
-    """value_float and value_floats have no float64 form; a tensor has."""
-    for attribute in node.attribute:
-        if attribute.name not in ("value_float", "value_floats"):
-            continue
-        value = attribute.f if attribute.name == "value_float" else list(attribute.floats)
-        tensor = numpy_helper.from_array(np.asarray(value, np.float64))
-        attribute.CopyFrom(onnx.helper.make_attribute("value", tensor))
-
-
-def _widen_tensor(tensor: onnx.TensorProto) -> None:
-    if tensor.data_type == TensorProto.FLOAT:
-        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name))
-
-
-def _wide(array: Array) -> Array:
-    return array.astype(np.float64) if array.dtype == np.float32 else array

@@ -1,8 +1,15 @@
-"""Encodings of a tensor's values on disk: fp32, fp16, or int8 with one symmetric scale per output channel.
+"""Encodings of a tensor's values on disk: in its own type, or for float32 as fp16 or int8.
+
+Its own type: every bit as it is. What is not stored is the tensor's fill: 0; for small integers their most frequent
+value, since zeros of quantised weights are their zero point; or the zero points of each channel, which the file holds.
+For other types it is a value that most of a sample have: masks and expanded constants are made of it.
 
 int8: code = round(w / scale) within -127 ... 127, scale = max |w| of the channel / 127, and w is rebuilt as
 float32(code) * float32(scale). Scales are stored as fp16 where that saves bytes and all are normal fp16 numbers; codes
 are taken against the scale as it is stored, so its rounding costs nothing.
+
+Where fp16 or bfloat16 hold every number of a float32 tensor exactly, it may rest so without being rounded: networks
+that were trained or stored in half precision are often given as float32.
 
 int8 is not always smaller: a depthwise filter of nine weights pays for a scale and a product of its own. So a tensor
 has several encodings, the one asked for and those that are more precise, and storage.py takes the fewest bytes.
@@ -17,45 +24,110 @@ from typing import Literal, get_args
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from edgeticket.graph.storing import gaps
+from edgeticket.graph.storing.gaps import Positions
 
 Array = NDArray[np.generic]
 Float32 = NDArray[np.float32]
 Weights = Literal["fp32", "fp16", "int8"]
 WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 
+# What a tensor of each type is called at rest; of others (4 bits, 8-bit floats, strings) no chain is written.
+TYPES: dict[int, str] = {
+    TensorProto.FLOAT: "fp32", TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16", TensorProto.DOUBLE: "fp64",
+    TensorProto.INT8: "int8", TensorProto.UINT8: "uint8", TensorProto.INT16: "int16", TensorProto.UINT16: "uint16",
+    TensorProto.INT32: "int32", TensorProto.INT64: "int64", TensorProto.BOOL: "bool",
+}  # fmt: skip
+DTYPES: dict[int, str] = {kind: str(onnx.helper.tensor_dtype_to_np_dtype(kind).name) for kind in TYPES}
+_NARROW_BYTES = 1024  # below, the node that widens is not worth it
+_SAMPLE = 256  # elements
+_COUNTED = (np.int8, np.uint8, np.int16, np.uint16)  # types whose zero may be any number
+
 _CAST_BYTES = 24  # what the node that widens fp16 scales takes itself
 _FP16 = np.finfo(np.float16)
 
 
+@dataclass(frozen=True, eq=False)
+class ZeroPoints:
+    """The initializer that holds a zero point for each channel, and the shape in which it broadcasts."""
+
+    name: str
+    shape: tuple[int, ...]
+    array: Array
+
+
 @dataclass(frozen=True)
 class Encoded:
-    """One encoded tensor: codes [size] float32, float16 or int8, and for int8 a scale that broadcasts over `shape`."""
+    """One encoded tensor: codes [size] in its own type; of a float32 tensor maybe float16 or int8.
+
+    For codes of int8 that stand for float32 there is a scale that broadcasts over `shape`.
+    """
 
     name: str
     shape: tuple[int, ...]
     codes: Array
-    weights: Weights
+    weights: str
     scale: NDArray[np.float16] | Float32 | None = None
     note: str = ""
     original_nonzeros: int = 0
     original_bytes: int = 0  # the initializer's entry in the file
+    data_type: int = TensorProto.FLOAT  # of the tensor, not of its codes
+    fill: ZeroPoints | float = 0  # what the codes are that are not stored
+    lossless: bool = False  # a narrower type that holds every number of the tensor
+    signed_zeros: bool = False  # a negative zero is a value like any other
+
+    @property
+    def exact(self) -> bool:
+        """The codes are the tensor's own numbers, bit by bit."""
+        return self.weights == TYPES[self.data_type]
+
+    @property
+    def base(self) -> Array:
+        """What a rebuilt tensor [size] holds where no code is stored."""
+        if isinstance(self.fill, ZeroPoints):
+            return np.broadcast_to(self.fill.array.reshape(self.fill.shape), self.shape).reshape(-1)
+        return np.array([self.fill]).astype(self.codes.dtype)
+
+    @property
+    def positions(self) -> Positions:
+        """Where the codes are that are stored. Computed anew each time: they take more memory than the tensor."""
+        with np.errstate(invalid="ignore"):  # numpy's bfloat16 warns of signalling NaNs
+            stored = self.codes != self.base
+        if self.signed_zeros and self.fill == 0 and self.codes.dtype.kind not in "iub":
+            stored |= np.signbit(self.codes)
+        return np.flatnonzero(stored)
+
+    def decoded(self) -> Float32:
+        """The float32 numbers that a file rebuilds from the codes."""
+        numbers: Float32 = self.codes.astype(np.float32).reshape(self.shape)
+        return numbers if self.scale is None else numbers * self.scale.astype(np.float32)
 
     @cached_property
+    def _stream(self) -> tuple[int, int, int]:
+        positions = self.positions
+        low_bits = gaps.best_low_bits(positions)
+        return len(positions), low_bits, gaps.packed_bytes(positions, low_bits)
+
+    @property
     def nonzeros(self) -> int:
-        """Codes that are not zero: fewer than the weights' where small ones round to zero."""
-        return int(np.count_nonzero(self.codes))
+        """Codes that are stored: fewer than the weights that are not zero where small ones round to zero."""
+        return self._stream[0]
 
-    @cached_property
+    @property
+    def low_bits(self) -> int:
+        """The number of low bits for the shortest stream of positions."""
+        return self._stream[1]
+
+    @property
     def stream_bytes(self) -> int:
-        """What the positions of the codes that are not zero take, packed."""
-        positions = np.flatnonzero(self.codes)
-        return gaps.packed_bytes(positions, gaps.best_low_bits(positions))
+        """What the positions of the stored codes take, packed."""
+        return self._stream[2]
 
 
 def encodings(name: str, array: Float32, weights: Weights, channel_axis: int | None) -> list[Encoded]:
-    """`array` in the encoding asked for, which comes first, and in every more precise one."""
+    """A float32 `array` in the encoding asked for, which comes first, and in every more precise one."""
     finer = WEIGHTS[: WEIGHTS.index(weights) + 1][::-1]
     found = [encode(name, array, each, channel_axis) for each in finer]
     asked = found[0]
@@ -68,7 +140,56 @@ def encode(name: str, array: Float32, weights: Weights, channel_axis: int | None
     """Encode `array` of any shape; `channel_axis` None means that int8 does not suit it (biases and the like)."""
     flat = array.reshape(-1)
     codes, encoding, scale, note = _codes(flat, array, weights, channel_axis)
-    return Encoded(name, array.shape, codes, encoding, scale, note, int(np.count_nonzero(flat)))
+    fill = _likely(flat) if encoding == "fp32" else 0
+    return Encoded(name, array.shape, codes, encoding, scale, note, int(np.count_nonzero(flat)), fill=fill)
+
+
+def narrowed(found: Encoded, *, bfloat16: bool) -> list[Encoded]:
+    """A float32 tensor in the narrower types that hold all of its numbers, none of them denormal there."""
+    if found.codes.nbytes < _NARROW_BYTES or not np.all(np.isfinite(found.codes)):
+        return []
+    kinds = (TensorProto.FLOAT16, *([TensorProto.BFLOAT16] if bfloat16 else []))
+    return [
+        replace(found, codes=codes, weights=TYPES[kind], note="exactly", lossless=True, fill=0)
+        for kind in kinds
+        if _narrow(found.codes[:_SAMPLE], kind) is not None and (codes := _narrow(found.codes, kind)) is not None
+    ]
+
+
+def _narrow(codes: Array, kind: int) -> Array | None:
+    """The codes in a narrower type, None where it does not hold them all or has denormals among them."""
+    size = np.abs(codes[codes != 0]).min(initial=np.inf)
+    if size < (_FP16.tiny if kind == TensorProto.FLOAT16 else np.finfo(np.float32).tiny):
+        return None
+    with np.errstate(over="ignore"):
+        narrow = codes.astype(onnx.helper.tensor_dtype_to_np_dtype(kind))
+    return narrow if narrow.astype(np.float32).tobytes() == codes.tobytes() else None
+
+
+def as_it_is(name: str, array: Array, data_type: int, zero_points: ZeroPoints | None = None) -> Encoded:
+    """`array` of any of TYPES in its own type; `zero_points` are those of its channels where they differ."""
+    flat = array.reshape(-1)
+    counted = flat.dtype in _COUNTED
+    fill: ZeroPoints | float = zero_points or (_most_frequent(flat) if counted else _likely(flat))
+    encoded = Encoded(name, array.shape, flat, TYPES[data_type], data_type=data_type, fill=fill)
+    return replace(encoded, original_nonzeros=encoded.nonzeros)
+
+
+def _likely(flat: Array) -> float:
+    """The value of most elements of an even sample; 0 where there is none, or it is no number."""
+    with np.errstate(all="ignore"):
+        sample = flat[:: max(1, len(flat) // _SAMPLE)].astype(np.float64)
+        values, counts = np.unique(sample, return_counts=True)
+        value = float(values[np.argmax(counts)]) + 0.0  # no negative zero
+        exact = np.array([value]).astype(flat.dtype).astype(np.float64)[0] == value
+    return value if exact and 2 * counts.max() > len(sample) else 0
+
+
+def _most_frequent(flat: Array) -> int:
+    """The value that occurs most often; 0 where it is one of several."""
+    lowest = min(int(flat.min()), 0)
+    counts = np.bincount(flat.astype(np.int64) - lowest, minlength=1 - lowest)
+    return 0 if counts[-lowest] == counts.max() else int(np.argmax(counts)) + lowest
 
 
 def _codes(
@@ -97,38 +218,3 @@ def _scale(array: Float32, channel_axis: int) -> NDArray[np.float16] | Float32:
     fits = float(scale.min()) >= float(_FP16.tiny) and float(scale.max()) <= float(_FP16.max)
     fits &= 2 * scale.size > _CAST_BYTES
     return scale.astype(np.float16) if fits else scale
-
-
-def channel_axes(graph: onnx.GraphProto) -> dict[str, int]:
-    """The output channel's axis of each tensor that a product, convolution or lookup reads, by its first reader."""
-    axes: dict[str, int] = {}
-    for node in graph.node:
-        if node.domain not in ("", "ai.onnx"):
-            continue
-        for index, axis in _reader_axes(node).items():
-            if index < len(node.input) and node.input[index]:
-                axes.setdefault(node.input[index], axis)
-    return axes
-
-
-def _reader_axes(node: onnx.NodeProto) -> dict[int, int]:
-    """Input index -> output channel axis."""
-    match node.op_type:
-        case "Conv":
-            return {1: 0}
-        case "ConvTranspose":  # [in, out / group, ...]: with groups no axis is the output channel
-            return {1: 1 if _integer(node, "group", 1) == 1 else 0}
-        case "Gemm":
-            return {1: 0 if _integer(node, "transB", 0) else 1, 0: 1 if _integer(node, "transA", 0) else 0}
-        case "MatMul":
-            return {1: -1, 0: -2}
-        case "Gather":
-            return {0: 0}
-        case "LSTM" | "GRU" | "RNN":  # [directions, gates * hidden, in]
-            return {1: 1, 2: 1}
-        case _:
-            return {}
-
-
-def _integer(node: onnx.NodeProto, name: str, default: int) -> int:
-    return next((int(attribute.i) for attribute in node.attribute if attribute.name == name), default)

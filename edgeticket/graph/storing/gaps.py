@@ -1,7 +1,8 @@
 """Sparse vectors as values and positions, in numpy: two ways, both undone by standard ONNX operators.
 
 uint8 gaps
-    position[i] = gap[0] + ... + gap[i]. A gap above 255 takes an entry of value 0 on the way (a filler).
+    position[i] = gap[0] + ... + gap[i]. A gap above 255 takes an entry on the way (a filler), whose value is the one
+    that the vector has there anyway.
     8 bits an entry, and a value for each filler. Undone by Cast and CumSum.
 
 packed (Golomb-Rice; R. F. Rice and J. R. Plaunt, IEEE Trans. Communication Technology 19, 1971)
@@ -12,7 +13,8 @@ packed (Golomb-Rice; R. F. Rice and J. R. Plaunt, IEEE Trans. Communication Tech
     For random positions within a tenth of a bit of the entropy where the density is low; k = 0 is the plain bitmap.
     Undone by BitShift, Mod, TopK (which breaks ties by the lower index), MatMulInteger and CumSum.
 
-A vector's zeros, negative zero among them, are not stored; NaN and infinities are values like any other.
+What is stored is what differs from a base: 0 unless the caller gives the positions that are to be stored. Then the
+vector comes back bit by bit, negative zeros, NaN and infinities among them, where the base has the other elements.
 """
 
 from __future__ import annotations
@@ -57,23 +59,26 @@ class Packed:
         return 8 * len(self.stream) - len(self.values) * self.low_bits
 
 
-def to_gaps(vector: Array) -> Gaps:
-    """A vector [size] as values and uint8 gaps."""
-    positions = np.flatnonzero(vector)
+def to_gaps(vector: Array, positions: Positions | None = None) -> Gaps:
+    """A vector [size] as values and uint8 gaps. `positions`, rising, are those to store: else where it is not 0."""
+    over_zeros = positions is None
+    if positions is None:
+        positions = np.flatnonzero(vector)
     gaps = np.diff(positions, prepend=0)
     fillers = np.maximum(gaps - 1, 0) // LARGEST_GAP  # before each entry; a gap of exactly 255 needs none
     ends = np.cumsum(fillers + 1) - 1
     length = int(ends[-1]) + 1 if len(ends) else 0
     stored_gaps = np.full(length, LARGEST_GAP, np.uint8)
     stored_gaps[ends] = gaps - fillers * LARGEST_GAP
-    values = np.zeros(length, vector.dtype)
-    values[ends] = vector[positions]
+    values = vector[np.cumsum(stored_gaps, dtype=np.int64)]
+    if over_zeros:
+        values[np.setdiff1d(np.arange(length), ends)] = 0  # no negative zero
     return Gaps(values, stored_gaps, vector.size)
 
 
-def from_gaps(stored: Gaps) -> Array:
-    """The vector [size]; zeros come back as positive zeros."""
-    vector = np.zeros(stored.size, stored.values.dtype)
+def from_gaps(stored: Gaps, base: Array | None = None) -> Array:
+    """The vector [size], over `base` or zeros."""
+    vector = np.zeros(stored.size, stored.values.dtype) if base is None else base.copy()
     vector[np.cumsum(stored.gaps, dtype=np.int64)] = stored.values
     return vector
 
@@ -83,13 +88,16 @@ def gaps_entries(positions: Positions) -> int:
     return len(positions) + int(np.sum(np.maximum(np.diff(positions, prepend=0) - 1, 0) // LARGEST_GAP))
 
 
-def to_packed(vector: Array, low_bits: int | None = None) -> Packed:
+def to_packed(vector: Array, low_bits: int | None = None, positions: Positions | None = None) -> Packed:
     """A vector [size] as values and packed positions, with the number of low bits that takes the fewest bytes.
+
+    `positions`, rising, are those to store: else where the vector is not 0.
 
     Raises:
         ValueError: `low_bits` is not within 0 ... 8.
     """
-    positions = np.flatnonzero(vector)
+    if positions is None:
+        positions = np.flatnonzero(vector)
     if low_bits is None:
         low_bits = best_low_bits(positions)
     if not 0 <= low_bits <= MOST_LOW_BITS:
@@ -104,13 +112,13 @@ def to_packed(vector: Array, low_bits: int | None = None) -> Packed:
     return Packed(vector[positions], np.packbits(bits), low_bits, vector.size)
 
 
-def from_packed(stored: Packed) -> Array:
-    """The vector [size]; zeros come back as positive zeros."""
+def from_packed(stored: Packed, base: Array | None = None) -> Array:
+    """The vector [size], over `base` or zeros."""
     n, k = len(stored.values), stored.low_bits
     bits = np.unpackbits(stored.stream)
     unary = np.flatnonzero(bits[: stored.bitmap_bits])
     low = bits[stored.bitmap_bits :].reshape(n, k).astype(np.int64) @ (1 << np.arange(k - 1, -1, -1))
-    vector = np.zeros(stored.size, stored.values.dtype)
+    vector = np.zeros(stored.size, stored.values.dtype) if base is None else base.copy()
     vector[(unary << k) - np.cumsum(low)] = stored.values
     return vector
 

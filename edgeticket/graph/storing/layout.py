@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
 from edgeticket.artifact.manifest import TensorInfo
-from edgeticket.graph.storing import gaps, rebuild
-from edgeticket.graph.storing.encoding import Encoded
-from edgeticket.graph.storing.rebuild import CODINGS, Coding, Writer
+from edgeticket.graph.storing import rebuild
+from edgeticket.graph.storing.encoding import DTYPES, Encoded, ZeroPoints
+from edgeticket.graph.storing.rebuild import CODINGS, Coding
+from edgeticket.graph.storing.writer import Writer
 
 GROUP_ELEMENTS = 1 << 22  # a chain's vector, and its copy, are in memory once at load: 16 MB each
 _MEMBER_BYTES = 55  # Split's output and size, Reshape and its shape: what one more tensor adds to a chain
@@ -30,13 +32,18 @@ def groups(tensors: Sequence[Encoded], by_density: bool) -> list[list[Encoded]]:
     groups: dict[tuple[str, int, int], list[Encoded]] = {}
     filled: dict[tuple[str, int], tuple[int, int]] = {}
     for tensor in tensors:
-        kind = (tensor.weights, gaps.best_low_bits(np.flatnonzero(tensor.codes)) if by_density else 0)
+        kind = (f"{tensor.data_type} {tensor.weights}", tensor.low_bits if by_density else 0)
         number, elements = filled.get(kind, (0, 0))
         if elements and elements + tensor.codes.size > GROUP_ELEMENTS:
             number, elements = number + 1, 0
         filled[kind] = number, elements + tensor.codes.size
         groups.setdefault((*kind, number), []).append(tensor)
-    return list(groups.values())
+    return [sorted(group, key=_fill) for group in groups.values()]
+
+
+def _fill(tensor: Encoded) -> tuple[bool, float]:
+    """Tensors with the same fill stand side by side; those with a zero point for each channel come last."""
+    return (True, 0) if isinstance(tensor.fill, ZeroPoints) else (False, tensor.fill)
 
 
 def sparse_bytes(writer: Writer, tensor: Encoded) -> int:
@@ -46,11 +53,27 @@ def sparse_bytes(writer: Writer, tensor: Encoded) -> int:
 
 def dense_bytes(writer: Writer, tensor: Encoded) -> int:
     """What the tensor takes dense."""
-    if tensor.weights == "fp32":
+    if tensor.exact:
         return tensor.original_bytes
     trial = writer.fresh()
     rebuild.write_dense(trial, tensor)
     return trial.size_bytes()
+
+
+def sparse_initializer_bytes(writer: Writer, tensor: Encoded) -> int:
+    """What the tensor takes as the standard's own sparse initializer."""
+    trial = writer.fresh()
+    rebuild.write_sparse_initializer(trial, tensor)
+    return trial.size_bytes()
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A tensor with the very numbers and the shape of another one; or with those numbers `times` a scalar."""
+
+    tensor: Encoded
+    of: str
+    times: str = ""
 
 
 class Layout:
@@ -82,7 +105,8 @@ class Layout:
             filled = []
         for tensor in group:
             if not tensor.nonzeros:
-                self._record([tensor], "gaps", partial(rebuild.write_zeros, self.writer, tensor), "nothing but zeros")
+                note = "nothing but zeros" if tensor.fill == 0 else "nothing but one value"
+                self._record([tensor], "gaps", partial(rebuild.write_fill, self.writer, tensor), note)
         if filled:
             note = "positions as uint8 gaps" if coding == "uint8" else "packed positions (Golomb-Rice)"
             self._record(filled, "gaps", partial(rebuild.write_group, self.writer, filled, coding), note)
@@ -93,17 +117,25 @@ class Layout:
             write = partial(rebuild.write_sparse_initializer, self.writer, tensor)
             self._record([tensor], "sparse-initializer", write, "int64 positions")
 
+    def write_twins(self, twins: Sequence[Twin]) -> None:
+        """Tensors made of others, which have been written."""
+        for twin in twins:
+            write = partial(rebuild.write_twin, self.writer, twin.tensor, twin.of, twin.times)
+            note = f"{twin.of} times {twin.times}" if twin.times else f"the same numbers as {twin.of}"
+            self._record([twin.tensor], "computed", write, note)
+            if twin.of in self.stored:
+                own, source = self.stored[twin.tensor.name], self.stored[twin.of]
+                self.stored[own.name] = replace(own, weights=source.weights, lossless=source.lossless)
+
     def write_dense(self, names: Iterable[str]) -> None:
         """As fp16 or int8, or the initializer stays as it is."""
         for tensor in map(self.dense.__getitem__, names):
             original_bytes = tensor.original_bytes
-            if tensor.weights != "fp32":
+            if not tensor.exact:
                 self._record([tensor], "dense", partial(rebuild.write_dense, self.writer, tensor), "")
             else:
                 self._left_bytes += original_bytes
-                self.stored[tensor.name] = TensorInfo(
-                    tensor.name, tensor.shape, tensor.original_nonzeros, "dense", "fp32", original_bytes, tensor.note
-                )
+                self.stored[tensor.name] = _info(tensor, tensor.original_nonzeros, "dense", original_bytes, tensor.note)
 
     def _dense_bytes(self, tensor: Encoded) -> int:
         return dense_bytes(self.writer, self.dense[tensor.name])
@@ -118,9 +150,14 @@ class Layout:
             if values:
                 self.made_by[tensor.name] = values
             text = "; ".join(part for part in (note, tensor.note) if part)
-            self.stored[tensor.name] = TensorInfo(
-                tensor.name, tensor.shape, tensor.nonzeros, storage, tensor.weights, share_bytes, text
-            )
+            self.stored[tensor.name] = _info(tensor, tensor.nonzeros, storage, share_bytes, text)
+
+
+def _info(tensor: Encoded, nonzeros: int, storage: str, size_bytes: int, note: str) -> TensorInfo:
+    dtype = DTYPES[tensor.data_type]
+    return TensorInfo(
+        tensor.name, tensor.shape, nonzeros, storage, tensor.weights, size_bytes, note, dtype, tensor.lossless
+    )
 
 
 def _shares(total: int, weights: Sequence[int]) -> list[int]:

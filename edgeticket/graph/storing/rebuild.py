@@ -1,26 +1,27 @@
 """Nodes and constants that rebuild weights from what is stored: standard operators, folded by ONNX Runtime at load.
 
 Tensors stored sparsely share one chain for a group: their flattened codes stand behind one another in one vector.
-    values    -> Cast unless fp32                                                             [n]
+    values    -> Cast where they rest less precisely                                          [n]
     positions -> uint8 gaps: Cast, CumSum; packed: bits by BitShift and Mod, then TopK, ...   [n]
-    ConstantOfShape [size], ScatterElements, Split, and for each tensor Reshape, for int8 Mul by its scale.
+    base      -> ConstantOfShape, Expand of zero points, Concat where they differ             [size]
+    ScatterElements of the three, Split, and for each tensor Reshape, for float32 at rest as int8 Mul by its scale.
 What ONNX Runtime 1.31.1 was seen not to fold, and is therefore not used: NonZero, Compress, DequantizeLinear.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import count, product
-from string import ascii_letters
+from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Literal, get_args
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeticket.graph.storing import gaps
-from edgeticket.graph.storing.encoding import Encoded
+from edgeticket.graph.storing.encoding import DTYPES, Encoded, ZeroPoints
+from edgeticket.graph.storing.writer import Writer
 
 Array = NDArray[np.generic]
 Coding = Literal["uint8", "packed"]
@@ -30,90 +31,8 @@ CODINGS: tuple[Coding, ...] = get_args(Coding)
 OPSET_CAST_MUL = 7
 OPSET_SPARSE = 11
 _OPSET_SPLIT_INPUT = 13
-
-
-def all_names(graph: onnx.GraphProto) -> set[str]:
-    """Every value name of a graph and of its subgraphs, which see the outer names."""
-    names = {value.name for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer)}
-    names |= {sparse.values.name for sparse in graph.sparse_initializer}
-    for node in graph.node:
-        names |= {*node.input, *node.output}
-        for attribute in node.attribute:
-            for subgraph in (attribute.g, *attribute.graphs):
-                names |= all_names(subgraph)
-    return names
-
-
-class Writer:
-    """Collects nodes and constants. Equal constants are shared; names are short, and never one of `taken`."""
-
-    def __init__(self, taken: set[str], opset: int) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.initializers: list[onnx.TensorProto] = []
-        self.sparse: list[onnx.SparseTensorProto] = []
-        self.opset = opset
-        self._taken = taken
-        self._names: Iterator[str] = (name for name in _short_names() if name not in taken)
-        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
-
-    def fresh(self) -> Writer:
-        """Another one for the same model, for trying out."""
-        return Writer(self._taken, self.opset)
-
-    def name(self) -> str:
-        """A new name."""
-        return next(self._names)
-
-    def constant(self, array: Array, name: str | None = None) -> str:
-        """A shared constant, or one under the name given."""
-        key = (array.dtype.str, array.shape, array.tobytes())
-        if name is None and key in self._constants:
-            return self._constants[key]
-        tensor = numpy_helper.from_array(array, name or self.name())
-        if array.dtype == np.int64 and array.size and int(array.min()) >= 0:
-            varints = helper.make_tensor(tensor.name, TensorProto.INT64, array.shape, array.reshape(-1).tolist())
-            if varints.ByteSize() < tensor.ByteSize():
-                tensor = varints
-        self.initializers.append(tensor)
-        if name is None:
-            self._constants[key] = tensor.name
-        return tensor.name
-
-    def integers(self, *values: int) -> str:
-        """A shared int64 vector."""
-        return self.constant(np.array(values, np.int64))
-
-    def node(
-        self,
-        operator: str,
-        inputs: Sequence[str],
-        output: str | None = None,
-        *,
-        to: int | None = None,
-        direction: str | None = None,
-    ) -> str:
-        """One node with one output, `to` for Cast and `direction` for BitShift; make_node leaves out what is None."""
-        output = output or self.name()
-        self.nodes.append(helper.make_node(operator, inputs, [output], to=to, direction=direction))
-        return output
-
-    def size_bytes(self) -> int:
-        """What has been written, as it counts in the file (each entry's tag and length included)."""
-        entries: Iterable[onnx.NodeProto | onnx.TensorProto | onnx.SparseTensorProto]
-        entries = (*self.nodes, *self.initializers, *self.sparse)
-        return sum(entry_bytes(entry.ByteSize()) for entry in entries)
-
-
-def entry_bytes(length: int) -> int:
-    """A message of `length` bytes inside another: a tag of one byte, its length as a varint, itself."""
-    return 1 + max(1, -(-length.bit_length() // 7)) + length  # a graph's fields used here have numbers below 16
-
-
-def _short_names() -> Iterator[str]:
-    """a ... z, A ... Z, aa, ab, ...: a name stands in the file at least twice."""
-    for length in count(1):
-        for letters in product(ascii_letters, repeat=length):
-            yield "".join(letters)
+OPSET_BF16 = 13
+_OPSET_BF16_FILL = 20
 
 
 def scale_bytes(writer: Writer, tensor: Encoded) -> int:
@@ -126,7 +45,7 @@ def scale_bytes(writer: Writer, tensor: Encoded) -> int:
 def write_dense(writer: Writer, tensor: Encoded) -> None:
     """Every code, behind one another: an initializer, then Cast and Mul where it is not fp32."""
     codes = tensor.codes.reshape(tensor.shape)
-    if tensor.weights == "fp32":
+    if tensor.exact:
         writer.constant(codes, tensor.name)
         return
     _scaled(writer, tensor, writer.constant(codes, writer.name()), cast=True)
@@ -134,29 +53,31 @@ def write_dense(writer: Writer, tensor: Encoded) -> None:
 
 def write_sparse_initializer(writer: Writer, tensor: Encoded) -> None:
     """The standard's own sparse tensor: values, and int64 positions in the flattened tensor."""
-    name = tensor.name if tensor.weights == "fp32" else writer.name()
-    positions = np.flatnonzero(tensor.codes).astype(np.int64)
+    name = tensor.name if tensor.exact else writer.name()
+    positions = tensor.positions.astype(np.int64)
     values = numpy_helper.from_array(tensor.codes[positions], name)
     writer.sparse.append(helper.make_sparse_tensor(values, numpy_helper.from_array(positions), tensor.shape))
-    if tensor.weights != "fp32":
+    if not tensor.exact:
         _scaled(writer, tensor, name, cast=True)
 
 
 def write_group(writer: Writer, tensors: Sequence[Encoded], coding: Coding) -> None:
-    """Several tensors of the same `weights`, at least one of their codes not zero, as one sparse vector."""
+    """Several tensors of one type with the same `weights`, at least one code to store, as one sparse vector."""
     joint = np.concatenate([tensor.codes for tensor in tensors])
+    starts = [0, *np.cumsum([tensor.codes.size for tensor in tensors])[:-1].tolist()]
+    stored = np.concatenate([tensor.positions + start for tensor, start in zip(tensors, starts, strict=True)])
     if coding == "uint8":
-        stored_gaps = gaps.to_gaps(joint)
+        stored_gaps = gaps.to_gaps(joint, stored)
         stored_values = stored_gaps.values
         positions = _positions_of_gaps(writer, stored_gaps)
     else:
-        packed = gaps.to_packed(joint)
+        packed = gaps.to_packed(joint, positions=stored)
         stored_values = packed.values
         positions = _positions_of_packed(writer, packed)
     values = writer.constant(stored_values, writer.name())
-    if stored_values.dtype != np.float32:
+    if not tensors[0].exact:
         values = writer.node("Cast", [values], to=TensorProto.FLOAT)
-    zeros = writer.node("ConstantOfShape", [writer.integers(joint.size)])
+    zeros = _base(writer, tensors)
     alone = len(tensors) == 1
     pieces: Sequence[str] = [tensor.name if len(tensor.shape) == 1 else writer.name() for tensor in tensors]
     flat = writer.node("ScatterElements", [zeros, positions, values], pieces[0] if alone else None)
@@ -170,9 +91,53 @@ def write_group(writer: Writer, tensors: Sequence[Encoded], coding: Coding) -> N
                 _scaled(writer, tensor, shaped)
 
 
-def write_zeros(writer: Writer, tensor: Encoded) -> None:
-    """A tensor without a single nonzero."""
-    writer.node("ConstantOfShape", [writer.integers(*tensor.shape)], tensor.name)
+def write_fill(writer: Writer, tensor: Encoded) -> None:
+    """A tensor of which no code is stored: zeros, or what stands for zero."""
+    if isinstance(tensor.fill, ZeroPoints):
+        _spread(writer, tensor.fill, tensor.shape, tensor.name)
+    else:
+        _filled(writer, tensor, tensor.shape, tensor.name)
+
+
+def write_twin(writer: Writer, twin: Encoded, source: str, factor: str) -> None:
+    """The tensor `source` again, which has the same shape, or times the scalar `factor` where that is a name."""
+    if factor:
+        writer.node("Mul", [factor, source], twin.name)
+    else:
+        writer.node("Expand", [source, writer.integers(*twin.shape)], twin.name)
+
+
+def _base(writer: Writer, tensors: Sequence[Encoded]) -> str:
+    """What stands where no code is stored, for tensors behind one another in one vector."""
+    pieces = []
+    for fill, run in groupby(tensors, key=attrgetter("fill")):
+        alike = list(run)
+        if isinstance(fill, ZeroPoints):
+            pieces.append(writer.node("Reshape", [_spread(writer, fill, alike[0].shape), writer.integers(-1)]))
+        else:
+            pieces.append(_filled(writer, alike[0], [sum(tensor.codes.size for tensor in alike)]))
+    return pieces[0] if len(pieces) == 1 else writer.node("Concat", pieces, axis=0)
+
+
+def _filled(writer: Writer, tensor: Encoded, shape: Sequence[int], output: str | None = None) -> str:
+    """The number that stands for zero, in the tensor's type."""
+    assert not isinstance(tensor.fill, ZeroPoints)
+    size = writer.integers(*shape)
+    if tensor.data_type == TensorProto.FLOAT and tensor.fill == 0:
+        return writer.node("ConstantOfShape", [size], output)
+    if tensor.data_type == TensorProto.BFLOAT16 and writer.opset < _OPSET_BF16_FILL:
+        wide = numpy_helper.from_array(np.array([tensor.fill], np.float32)) if tensor.fill else None
+        return writer.node("Cast", [writer.node("ConstantOfShape", [size], value=wide)], output, to=tensor.data_type)
+    value = numpy_helper.from_array(tensor.base.astype(DTYPES[tensor.data_type]))
+    return writer.node("ConstantOfShape", [size], output, value=value)
+
+
+def _spread(writer: Writer, points: ZeroPoints, shape: Sequence[int], output: str | None = None) -> str:
+    """The zero points of a tensor's channels, over the whole tensor."""
+    source = points.name
+    if points.shape != points.array.shape:
+        source = writer.node("Reshape", [source, writer.integers(*points.shape)])
+    return writer.node("Expand", [source, writer.integers(*shape)], output)
 
 
 def _scaled(writer: Writer, tensor: Encoded, codes: str, *, cast: bool = False) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import onnx
@@ -11,6 +12,7 @@ import onnx
 from edgeticket import runtime
 from edgeticket.errors import ModelError
 from edgeticket.graph.serialize import LIMIT_BYTES
+from edgeticket.graph.storing.readers import nodes_of
 
 
 def unfolded(model: onnx.ModelProto, names: Iterable[str]) -> frozenset[str] | None:
@@ -18,6 +20,29 @@ def unfolded(model: onnx.ModelProto, names: Iterable[str]) -> frozenset[str] | N
 
     None where the runtime cannot load the model (an operator it does not know), so that nothing can be said.
     """
+    graph = _optimized(model)
+    if graph is None:
+        return None
+    return frozenset(names) & frozenset(name for node in nodes_of(graph) for name in node.output)
+
+
+def same_operators(before: onnx.ModelProto, after: onnx.ModelProto) -> bool:
+    """Whether ONNX Runtime runs the same operators, as often, for both models after everything it fuses.
+
+    Integer kernels are found by fusing quantised nodes around their weights: this is where it would show that they
+    are no longer found. True where the runtime cannot load one of them, so that nothing can be said.
+    """
+    counts = []
+    for model in (before, after):
+        graph = _optimized(model, whole=True)
+        if graph is None:
+            return True
+        counts.append(Counter((node.domain, node.op_type) for node in nodes_of(graph)))
+    return counts[0] == counts[1]
+
+
+def _optimized(model: onnx.ModelProto, *, whole: bool = False) -> onnx.GraphProto | None:
+    """The graph after constant folding and the basic rewrites, or after the `whole` of them; its weights unread."""
     with tempfile.TemporaryDirectory(prefix="edgeticket-") as folder:
         source: bytes | Path
         if model.ByteSize() > LIMIT_BYTES:
@@ -27,17 +52,7 @@ def unfolded(model: onnx.ModelProto, names: Iterable[str]) -> frozenset[str] | N
             source = model.SerializeToString()
         optimized = Path(folder, "optimized.onnx")
         try:
-            runtime.cpu_session(source, optimized_path=optimized)
+            runtime.cpu_session(source, optimized_path=optimized, whole=whole)
         except ModelError:
             return None
-        graph = onnx.load_model(optimized, load_external_data=False).graph
-    return frozenset(names) & frozenset(_computed(graph))
-
-
-def _computed(graph: onnx.GraphProto) -> Iterator[str]:
-    """What the nodes of a graph and of its subgraphs compute."""
-    for node in graph.node:
-        yield from node.output
-        for attribute in node.attribute:
-            for subgraph in (attribute.g, *attribute.graphs):
-                yield from _computed(subgraph)
+        return onnx.load_model(optimized, load_external_data=False).graph

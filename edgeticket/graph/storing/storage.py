@@ -1,6 +1,6 @@
 """The smallest file that ONNX Runtime reads back into the same weights.
 
-Each float32 initializer is stored dense or as values and positions (gaps.py), whichever takes fewer bytes of the file,
+Each initializer is stored dense or as values and positions (gaps.py), whichever takes fewer bytes of the file,
 its nodes counted; or as asked. A tensor keeps its name: it becomes the output of nodes that the runtime folds at load
 (rebuild.py). That they are folded is verified on the optimised graph; a tensor that is not is stored dense.
 Same model and options, same bytes.
@@ -10,26 +10,30 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal, get_args
 
-import numpy as np
 import onnx
-from onnx import TensorProto, numpy_helper
 
 from edgeticket.artifact.manifest import TensorInfo
 from edgeticket.graph.serialize import serialize
+from edgeticket.graph.storing import layout as layouts
 from edgeticket.graph.storing import rebuild, runtime_folds
-from edgeticket.graph.storing.encoding import Encoded, Float32, Weights, channel_axes, encode, encodings
+from edgeticket.graph.storing.encoding import Encoded, Weights
 from edgeticket.graph.storing.layout import Layout, dense_bytes, groups, pays, sparse_bytes
-from edgeticket.graph.storing.rebuild import Writer, entry_bytes
+from edgeticket.graph.storing.reasons import REFUSED, left_alone
+from edgeticket.graph.storing.tensors import survey
+from edgeticket.graph.storing.writer import Writer, all_names
 
 Storage = Literal["dense", "gaps", "sparse-initializer", "auto"]
 STORAGES: tuple[Storage, ...] = get_args(Storage)
 Unfolded = Callable[[onnx.ModelProto, Iterable[str]], frozenset[str] | None]
+Alike = Callable[[onnx.ModelProto, onnx.ModelProto], bool]
 
-SMALLEST = 17  # elements; shapes, scales and the like stay as they are
+_SMALLER_SPARSE = "sparse initializers where smaller"  # what 'auto' means below opset 11
+_SPARSE = ("sparse-initializer", _SMALLER_SPARSE)
+_SPARSE_IR = 5  # brought sparse initializers
 _OLDEST_IR = 4  # before, every initializer had to be a graph input too
 
 NOTE_SPARSE_INITIALIZER = (
@@ -40,7 +44,7 @@ NOTE_SPARSE_INITIALIZER = (
 
 @dataclass(frozen=True)
 class Stored:
-    """The model as it leaves, one entry for each float32 initializer of more than 16 elements, and what to tell."""
+    """The model as it leaves, one entry for each initializer of more than 16 elements, and what to tell."""
 
     model: onnx.ModelProto
     tensors: tuple[TensorInfo, ...]
@@ -58,6 +62,7 @@ class _Written:
     model: onnx.ModelProto
     tensors: tuple[TensorInfo, ...]
     made_by: dict[str, frozenset[str]]  # a tensor -> every value its rebuilding computes, itself included
+    twins: tuple[str, ...]  # tensors made of another one
 
 
 def store(
@@ -66,17 +71,21 @@ def store(
     storage: Storage = "auto",
     weights: Weights = "fp32",
     unfolded: Unfolded = runtime_folds.unfolded,
+    alike: Alike = runtime_folds.same_operators,
 ) -> Stored:
     """A copy of `model` with its weights stored as asked; 'auto' takes what makes the smallest file.
 
-    Left alone: initializers of other types or at most 16 elements, those that are graph inputs too, and subgraphs.
-    `unfolded` says which values are still computed at inference, or None where the runtime cannot load the model.
+    Left alone: initializers of at most 16 elements, of types that no operator rebuilds, those that are graph inputs
+    too, and those of subgraphs (lift_weights.py brings them out). `weights` is about float32: other types rest as
+    they are.
+    `unfolded` says which values are still computed at inference, or None where the runtime cannot load the model;
+    `alike` whether the runtime runs the same operators for two models.
     """
     notes: list[str] = []
-    storage, weights = _within_opset(model, storage, weights, notes)
+    how, weights = _within_opset(model, storage, weights, notes)
     dense_notes: dict[str, str] = {}
     while True:
-        written = _write(model, storage, weights, dense_notes)
+        written = _write(model, how, weights, dense_notes)
         watched = frozenset().union(*written.made_by.values()) if written.made_by else frozenset()
         left = unfolded(written.model, watched) if watched else frozenset()
         if left is None:
@@ -86,14 +95,19 @@ def store(
         # its reader), whatever else is left tells.
         refused = [name for name in written.made_by if name in left]
         refused = refused or [name for name, values in written.made_by.items() if values & left]
+        note = REFUSED + "ONNX Runtime does not fold its rebuilding at load"
+        if not refused:
+            refused = _hindering(model, written, alike)
+            note = REFUSED + "ONNX Runtime would fuse other operators around it"
         if not refused:
             break
-        for name in refused:
-            dense_notes[name] = "stored dense: ONNX Runtime does not fold its rebuilding at load"
-    if storage == "sparse-initializer":
+        dense_notes |= dict.fromkeys(refused, note)
+    if any(tensor.storage == "sparse-initializer" for tensor in written.tensors):
         notes.append(NOTE_SPARSE_INITIALIZER)
-    if storage != "dense" and all(tensor.storage == "dense" for tensor in written.tensors):
+    if how != "dense" and all(tensor.storage == "dense" for tensor in written.tensors):
         notes.append("no tensor takes fewer bytes sparsely: all rest dense")
+    if storage != "dense":
+        notes += left_alone(model.graph, _opset(model), written.tensors, weights)
     return Stored(written.model, written.tensors, tuple(notes))
 
 
@@ -108,15 +122,24 @@ def sizes(model: onnx.ModelProto) -> dict[str, int]:
     }
     found: dict[str, int] = {}
     for name, (storage, weights) in variants.items():
-        data = store(model, storage=storage, weights=weights, unfolded=lambda *_: frozenset()).serialized()
+        stored = store(model, storage=storage, weights=weights, unfolded=lambda *_: frozenset(), alike=lambda *_: True)
+        data = stored.serialized()
         found[name] = len(data)
         found[name + ".gz"] = len(gzip.compress(data, 9, mtime=0))
     return found
 
 
-def _within_opset(
-    model: onnx.ModelProto, storage: Storage, weights: Weights, notes: list[str]
-) -> tuple[Storage, Weights]:
+def _hindering(model: onnx.ModelProto, written: _Written, alike: Alike) -> list[str]:
+    """The tensors that are to be dense because the runtime fuses otherwise when they are rebuilt.
+
+    Asked where it was seen to depend on how weights are given: quantised operators, and numbers that are shared.
+    """
+    other = [each.name for each in written.tensors if each.name in written.made_by and each.dtype != "float32"]
+    other += [name for name in written.twins if name not in other]
+    return other if other and not alike(model, written.model) else []
+
+
+def _within_opset(model: onnx.ModelProto, storage: Storage, weights: Weights, notes: list[str]) -> tuple[str, Weights]:
     """What the model's own operator set and format allow; the user's are never changed."""
     opset = _opset(model)
     if model.ir_version < _OLDEST_IR or opset < rebuild.OPSET_CAST_MUL:
@@ -126,9 +149,15 @@ def _within_opset(
                 "rebuild weights: all rest dense as fp32"
             )
         return "dense", "fp32"
-    if opset < rebuild.OPSET_SPARSE and storage in ("gaps", "auto"):
+    if opset < rebuild.OPSET_SPARSE and storage == "gaps":
         notes.append(f"gap storage needs opset {rebuild.OPSET_SPARSE}, the model has {opset}: all rest dense")
         return "dense", weights
+    if opset < rebuild.OPSET_SPARSE and storage == "auto":
+        notes.append(
+            f"gap storage needs opset {rebuild.OPSET_SPARSE}, the model has {opset}: weights rest as sparse "
+            "initializers where that takes fewer bytes (--upgrade-opset converts the model)"
+        )
+        return _SMALLER_SPARSE, weights
     return storage, weights
 
 
@@ -136,31 +165,19 @@ def _opset(model: onnx.ModelProto) -> int:
     return max((int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
 
 
-def _eligible(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
-    inputs = {value.name for value in graph.input}
-    return [
-        tensor
-        for tensor in graph.initializer
-        if tensor.data_type == TensorProto.FLOAT
-        and tensor.data_location != TensorProto.EXTERNAL
-        and int(np.prod(tensor.dims, dtype=np.int64)) >= SMALLEST
-        and tensor.name not in inputs
-    ]
-
-
-def _write(model: onnx.ModelProto, storage: Storage, weights: Weights, dense_notes: dict[str, str]) -> _Written:
+def _write(model: onnx.ModelProto, storage: str, weights: Weights, dense_notes: dict[str, str]) -> _Written:
     """The smallest of the ways to write the tensors down, before the runtime is asked; of equals the first."""
-    writer = Writer(rebuild.all_names(model.graph), _opset(model))
-    tensors = _encodings(model, weights, dense_notes)
-    dense = {found[0].name: min(reversed(found), key=partial(dense_bytes, writer)) for found in tensors}
+    writer = Writer(all_names(model.graph), _opset(model))
+    tensors = survey(model, weights, dense_notes, writer, packed=storage in ("auto", "gaps"))
+    dense = {found[0].name: min(reversed(found), key=partial(dense_bytes, writer)) for found in tensors.encodings}
     best: Layout | None = None
-    for free in _ways([found for found in tensors if found[0].name not in dense_notes], writer):
+    for free in _ways([found for found in tensors.encodings if found[0].name not in dense_notes], writer):
         for sparse in _choices(free, storage):
             if best is not None and _least_bytes(sparse) >= best.size_bytes():
                 continue
             for by_density in (False, True):
                 layout = Layout(writer.fresh(), dense)
-                if storage == "sparse-initializer":
+                if storage in _SPARSE:
                     layout.write_sparse_initializers(sparse)
                 else:
                     for group in groups(sparse, by_density):
@@ -169,21 +186,9 @@ def _write(model: onnx.ModelProto, storage: Storage, weights: Weights, dense_not
                 if best is None or layout.size_bytes() < best.size_bytes():
                     best = layout
     assert best is not None
-    return _Written(_rewritten(model, best), tuple(best.stored[name] for name in dense), best.made_by)
-
-
-def _encodings(model: onnx.ModelProto, weights: Weights, dense_notes: dict[str, str]) -> list[list[Encoded]]:
-    """The encodings each tensor may have, the one asked for first; only fp32 where the runtime does not rebuild it."""
-    axes = channel_axes(model.graph)
-    tensors = []
-    for tensor in _eligible(model.graph):
-        array: Float32 = numpy_helper.to_array(tensor)
-        found = encodings(tensor.name, array, weights, axes.get(tensor.name) if array.ndim > 1 else None)
-        if tensor.name in dense_notes:
-            found = [replace(encode(tensor.name, array, "fp32", None), note=dense_notes[tensor.name])]
-        original_bytes = entry_bytes(tensor.ByteSize())
-        tensors.append([replace(each, original_bytes=original_bytes) for each in found])
-    return tensors
+    best.write_twins(tensors.twins)
+    infos = tuple(best.stored[name] for name in tensors.names)
+    return _Written(_rewritten(model, best), infos, best.made_by, tuple(twin.tensor.name for twin in tensors.twins))
 
 
 def _ways(tensors: Sequence[list[Encoded]], writer: Writer) -> list[list[Encoded]]:
@@ -191,7 +196,7 @@ def _ways(tensors: Sequence[list[Encoded]], writer: Writer) -> list[list[Encoded
     ways = [
         [found[0] for found in tensors],
         [min(reversed(found), key=partial(sparse_bytes, writer)) for found in tensors],
-        [next(each for each in found if each.weights != "int8") for found in tensors],
+        [next((each for each in found if each.weights != "int8"), found[-1]) for found in tensors],
         [found[-1] for found in tensors],
     ]
     return list({tuple(each.weights for each in way): way for way in reversed(ways)}.values())[::-1]
@@ -202,10 +207,16 @@ def _least_bytes(sparse: Sequence[Encoded]) -> int:
     return sum(tensor.nonzeros * tensor.codes.itemsize for tensor in sparse)
 
 
-def _choices(tensors: Sequence[Encoded], storage: Storage) -> list[list[Encoded]]:
+def _choices(tensors: Sequence[Encoded], storage: str) -> list[list[Encoded]]:
     """Which tensors to store sparsely: for 'auto' several choices, of which the smallest file decides."""
     if storage == "dense":
         return [[]]
+    if storage in _SPARSE:
+        writer = Writer(set(), 0)
+        tensors = [tensor for tensor in tensors if tensor.fill == 0]
+        smaller = [t for t in tensors if layouts.sparse_initializer_bytes(writer, t) < dense_bytes(writer, t)]
+        if storage == _SMALLER_SPARSE:
+            return [smaller]
     paying = [tensor for tensor in tensors if pays(tensor)]
     asked = [t for t in tensors if pays(t) or (len(t.shape) > 1 and t.nonzeros < t.codes.size)]
     if storage != "auto":
@@ -222,5 +233,7 @@ def _rewritten(model: onnx.ModelProto, layout: Layout) -> onnx.ModelProto:
     graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name not in layout.replaced)
     graph.initializer.extend(layout.writer.initializers)
     graph.sparse_initializer.extend(layout.writer.sparse)
+    if layout.writer.sparse:
+        written.ir_version = max(model.ir_version, _SPARSE_IR)
     graph.node.extend([*layout.writer.nodes, *model.graph.node])
     return written

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "constants.h"
+#include "engine/region/shape.h"
 #include "operators/operators.h"
 #include "read_node.h"
 
@@ -116,12 +117,25 @@ Import import_region(const OnnxGraph& graph, const std::vector<std::string>& inp
     return import;
 }
 
-std::vector<std::int64_t> weight_shape(const OnnxGraph& graph, const OnnxNode& node) {
-    const Operator* row = find_operator(node.op);
-    if (row == nullptr || row->weight < 0 || row->weight >= static_cast<int>(node.inputs.size())) return {};
+const OnnxValue* weight_of(const OnnxGraph& graph, const OnnxNode& node) {
+    const bool standard = node.domain.empty() || node.domain == "ai.onnx";
+    const Operator* row = standard ? find_operator(node.op) : nullptr;
+    if (row == nullptr || row->weight < 0 || row->weight >= static_cast<int>(node.inputs.size())) return nullptr;
     const int input = node.inputs[static_cast<std::size_t>(row->weight)];
-    if (input < 0 || !graph.value(input).constant) return {};
-    return graph.value(input).shape;
+    return input < 0 || !graph.value(input).constant ? nullptr : &graph.value(input);
+}
+
+std::vector<std::int64_t> weight_shape(const OnnxGraph& graph, const OnnxNode& node) {
+    const OnnxValue* weight = weight_of(graph, node);
+    return weight == nullptr ? std::vector<std::int64_t>() : weight->shape;
+}
+
+std::int64_t weight_uses(const OnnxGraph& graph, const OnnxNode& node) {
+    const Operator* row = find_operator(node.op);
+    if (row == nullptr || node.outputs.empty() || node.outputs[0] < 0) return -1;
+    if (row->op != Op::Conv) return 1;  // an item is a row
+    const std::vector<std::int64_t>& shape = graph.value(node.outputs[0]).shape;
+    return shape.size() < 3 ? -1 : count_elements({shape.begin() + 2, shape.end()});
 }
 
 }  // namespace edgeticket

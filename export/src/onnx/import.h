@@ -37,7 +37,13 @@ std::vector<Candidate> candidates(const OnnxGraph& graph);
 Import import_region(const OnnxGraph& graph, const std::vector<std::string>& inputs,
                      const std::vector<std::string>& outputs);
 
-// The shape of the constant that a node multiplies by; empty where the operator has none or it is no constant.
+// The constant that a node multiplies by; null where the operator has none or it is no constant.
+const OnnxValue* weight_of(const OnnxGraph& graph, const OnnxNode& node);
+
+// Its shape; empty where there is none.
 std::vector<std::int64_t> weight_shape(const OnnxGraph& graph, const OnnxNode& node);
+
+// The positions of an item's output at which a node uses its whole weight once; -1 where they are not known.
+std::int64_t weight_uses(const OnnxGraph& graph, const OnnxNode& node);
 
 }  // namespace edgeticket

@@ -2,6 +2,7 @@
 
 #include "engine/region/floats.h"
 #include "engine/region/shape.h"
+#include "fold.h"
 #include "node_reader.h"
 #include "operators/operators.h"
 
@@ -54,6 +55,8 @@ ReadNode read_node(const GraphContext& context, const OnnxNode& onnx) {
     candidate.node.name = candidate.name;
     candidate.node.output = onnx.outputs.empty() ? -1 : onnx.outputs[0];
     try {
+        if (is_constant(graph, onnx))
+            throw Declined("it computes a constant, which ONNX Runtime did not fold; `edgeticket export` does");
         const Operator& row = operator_of(onnx);
         candidate.node.op = row.op;
         NodeReader reader(context, onnx, result);

@@ -168,6 +168,12 @@ RuntimeGraph GraphReader::read(const OrtGraph* handle) const {
     return read;
 }
 
+std::string GraphReader::name(const OrtNode* node) const {
+    const char* found = "";
+    check(api_.Node_GetName(node, &found));
+    return found;
+}
+
 std::vector<std::string> GraphReader::input_names(const OrtNode* node) const {
     return names(list<OrtValueInfo>(node, api_.Node_GetNumInputs, api_.Node_GetInputs));
 }

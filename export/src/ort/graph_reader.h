@@ -21,6 +21,7 @@ class GraphReader {
    public:
     explicit GraphReader(const abi::OrtApi& api) : api_(api) {}
     RuntimeGraph read(const abi::OrtGraph* graph) const;
+    std::string name(const abi::OrtNode* node) const;
     // The names of a node's inputs or outputs, in order; empty where one is left out.
     std::vector<std::string> input_names(const abi::OrtNode* node) const;
     std::vector<std::string> output_names(const abi::OrtNode* node) const;

@@ -46,8 +46,13 @@ Provider::Provider(const OrtApi& api, Options options)
 void Provider::judge(const OrtGraph* handle, OrtEpGraphSupportInfo* support) {
     const OrtNode* parent = nullptr;
     check(api_, api_.Graph_GetParentNode(handle, &parent));
-    if (parent != nullptr) return;  // the body of an If or a Loop: its weights may lie outside of it
-    const RuntimeGraph read = GraphReader(api_).read(handle);
+    const GraphReader reader(api_);
+    if (parent != nullptr) {  // the body of an If or a Loop: its weights may lie outside of it
+        if (report_.wanted()) report_.left_body(reader.name(parent), reader.read(handle).graph);
+        return;
+    }
+    RuntimeGraph read = reader.read(handle);
+    constants_.fold(read.graph);
     for (const int input : read.graph.inputs) session_inputs_.insert(read.graph.value(input).name);
     const std::vector<Candidate> found = candidates(read.graph);
     const Selection selection = select(found, options_.settings, options_.claim);
@@ -65,7 +70,8 @@ void Provider::judge(const OrtGraph* handle, OrtEpGraphSupportInfo* support) {
 // points to constants that it keeps during that call alone, and it may have judged another version of the graph since.
 OrtNodeComputeInfo* Provider::compile(const OrtGraph* handle, const OrtNode* fused) {
     const GraphReader reader(api_);
-    const OnnxGraph graph = reader.read(handle).graph;
+    OnnxGraph graph = reader.read(handle).graph;
+    constants_.mark(graph);
     Import import = import_region(graph, reader.input_names(fused), reader.output_names(fused));
     std::vector<bool> trusted;
     for (std::size_t i = 0; i < import.inputs.size(); ++i) {
@@ -81,7 +87,7 @@ OrtNodeComputeInfo* Provider::compile(const OrtGraph* handle, const OrtNode* fus
     auto region = std::make_unique<CompiledRegion>(api_, std::move(import), std::move(plan), std::move(trusted),
                                                    options_.settings.threads, options_.threads_known);
     const std::vector<double> times = options_.measure ? region->measure() : std::vector<double>();
-    report_.compiled(graph, region->plan().reports(), predictions, times);
+    report_.compiled(reader.name(fused), graph, region->plan().reports(), predictions, times);
     return region.release();
 }
 

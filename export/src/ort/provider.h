@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "abi.h"
+#include "onnx/fold.h"
 #include "options.h"
 #include "report.h"
 
@@ -21,6 +22,7 @@ class Provider : public abi::OrtEp {
     const abi::OrtApi& api_;
     Options options_;
     Report report_;
+    FoldedConstants constants_;
     std::unordered_set<std::string> session_inputs_;  // of the model: the runtime checks their shapes at every run
 };
 

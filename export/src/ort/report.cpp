@@ -1,13 +1,22 @@
 #include "report.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <stdexcept>
 
+#include "engine/region/floats.h"
+#include "engine/region/shape.h"
 #include "onnx/import.h"
 
 namespace edgeticket {
 namespace {
+
+constexpr char kNotTaken[] =
+    "chosen too late: ONNX Runtime had given it to the CPU provider, as it does before it "
+    "inlines the functions of a graph";
+
+constexpr char kBody[] = "in the body of an If, a Loop or a Scan";
 
 std::string quoted(const std::string& text) {
     std::string out = "\"";
@@ -45,53 +54,80 @@ std::string line(const NodeRecord& r) {
            ", \"measured_us\": " + number(r.measured_us) + "}";
 }
 
+// Multiplications, whether or not the node can be claimed.
+void count(const OnnxValue& weight, std::int64_t uses, NodeRecord& record) {
+    const std::int64_t elements = count_elements(weight.shape);
+    if (weight.type != ElementType::Float32 || weight.data == nullptr || elements <= 0 || elements > kMostElements)
+        return;
+    const auto nonzeros = count_nonzeros(static_cast<const float*>(weight.data), static_cast<std::size_t>(elements));
+    record.density = static_cast<double>(nonzeros) / static_cast<double>(elements);
+    record.macs = std::max<std::int64_t>(0, product(elements, uses));
+}
+
+NodeRecord record_of(const OnnxGraph& graph, const OnnxNode& node, const std::string& reason) {
+    NodeRecord record;
+    const int output = node.outputs.empty() ? -1 : node.outputs[0];
+    record.name = node.name.empty() && output >= 0 ? graph.value(output).name : node.name;
+    record.op = node.op, record.reason = reason, record.weight = weight_shape(graph, node);
+    if (output >= 0) record.output = graph.value(output).shape;
+    const OnnxValue* weight = weight_of(graph, node);
+    if (weight != nullptr) count(*weight, weight_uses(graph, node), record);
+    return record;
+}
+
 }  // namespace
 
 void Report::judged(const OnnxGraph& graph, const std::vector<Candidate>& candidates, const Selection& selection) {
     records_.clear();
     index_.clear();
     for (std::size_t i = 0; i < candidates.size(); ++i) {
-        const Candidate& candidate = candidates[i];
-        NodeRecord record;
-        record.name = candidate.name, record.op = candidate.op, record.reason = selection.reasons[i];
-        if (candidate.weights > 0) {
-            record.density = static_cast<double>(candidate.nonzeros) / static_cast<double>(candidate.weights);
-            std::int64_t positions = 1;  // of the output, for each of which the whole weight is used once
-            for (std::size_t axis = 1; axis < candidate.out_shape.size(); ++axis)
-                positions *= candidate.out_shape[axis];
-            record.macs = candidate.weights * positions;
+        const OnnxNode& node = graph.nodes[i];
+        const auto region = regions_.find(node.name);
+        if (region != regions_.end()) {
+            records_.insert(records_.end(), region->second.begin(), region->second.end());
+            continue;
         }
-        const int output = graph.nodes[i].outputs.empty() ? -1 : graph.nodes[i].outputs[0];
-        record.weight = weight_shape(graph, graph.nodes[i]);
-        if (output >= 0) {
-            record.output = graph.values[static_cast<std::size_t>(output)].shape;
-            index_.emplace(graph.values[static_cast<std::size_t>(output)].name, i);
-        }
-        records_.push_back(std::move(record));
+        const std::string& chosen = selection.reasons[i];
+        records_.push_back(record_of(graph, node, chosen.empty() ? kNotTaken : chosen));
+        if (!node.outputs.empty() && node.outputs[0] >= 0)
+            index_.emplace(graph.value(node.outputs[0]).name, records_.size() - 1);
     }
 }
 
-void Report::compiled(const OnnxGraph& graph, const std::vector<NodeReport>& nodes,
+void Report::left_body(const std::string& parent, const OnnxGraph& graph) {
+    if (graph.nodes.empty()) return;
+    const OnnxNode& first = graph.nodes[0];
+    const bool named = !first.outputs.empty() && first.outputs[0] >= 0;
+    std::vector<NodeRecord>& body = bodies_[parent + "/" + (named ? graph.value(first.outputs[0]).name : "")];
+    body.clear();
+    for (const OnnxNode& node : graph.nodes) body.push_back(record_of(graph, node, kBody));
+}
+
+void Report::compiled(const std::string& name, const OnnxGraph& graph, const std::vector<NodeReport>& nodes,
                       const std::vector<Prediction>& predictions, const std::vector<double>& times) {
     if (!wanted()) return;
+    std::vector<NodeRecord>& region = regions_[name];
     for (std::size_t i = 0; i < graph.nodes.size() && i < nodes.size(); ++i) {
-        const auto place = index_.find(graph.values[static_cast<std::size_t>(graph.nodes[i].outputs[0])].name);
+        const auto place = index_.find(graph.value(graph.nodes[i].outputs[0]).name);
         if (place == index_.end()) continue;
         NodeRecord& record = records_[place->second];
+        record.reason.clear();
         record.kernel = nodes[i].kernel;
         record.density = nodes[i].density;
         record.macs = nodes[i].macs;
         record.predicted_us = predictions[i].own_us;
         record.cpu_us = predictions[i].cpu_us;
         if (i < times.size()) record.measured_us = times[i];
+        region.push_back(record);
     }
 }
 
 void Report::write() const {
     if (!wanted()) return;
+    std::vector<NodeRecord> all = records_;
+    for (const auto& body : bodies_) all.insert(all.end(), body.second.begin(), body.second.end());
     std::string text = "[\n";
-    for (std::size_t i = 0; i < records_.size(); ++i)
-        text += line(records_[i]) + (i + 1 < records_.size() ? ",\n" : "\n");
+    for (std::size_t i = 0; i < all.size(); ++i) text += line(all[i]) + (i + 1 < all.size() ? ",\n" : "\n");
     text += "]\n";
     std::FILE* file = std::fopen(path_.c_str(), "wb");
     const bool written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();

@@ -47,8 +47,9 @@ def _replace_operand(state: State, node: ir.Node, index: int, value: ir.Value) -
         state.graph.remove(node, safe=True)
         return True
     dtype = value.dtype.numpy()
-    array = to_dtype(channels.constant, dtype).reshape([-1] + [1] * (len(mine) - channels.axis - 1))
+    numbers = channels.constant.reshape([-1] + [1] * (len(mine) - channels.axis - 1))
+    array = to_dtype(numbers, dtype)
     if not np.isfinite(array).all():
         return False
-    node.replace_input_with(index, new_constant(state.graph, f"{value.name}.constant", array))
+    node.replace_input_with(index, new_constant(state.graph, f"{value.name}.constant", array, numbers))
     return True

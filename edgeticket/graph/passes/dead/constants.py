@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 
 from edgeticket.graph.channels.linear import bias_of, constant_flow, set_bias
-from edgeticket.graph.channels.state import Linear, State
-from edgeticket.graph.values import Array, constant, new_constant, set_constant, to_dtype
+from edgeticket.graph.channels.state import Floats, Linear, State
+from edgeticket.graph.values import Array, change_constant, constant, new_constant, to_dtype
 
 
 def fold_constant_channels(state: State) -> int:
@@ -36,32 +38,33 @@ def _fold(state: State, linear: Linear) -> int:
     gone = flow.foldable & reads
     if not gone.any():
         return 0
-    moved = to_dtype(bias * linear.bias_scale + flow.shift, array.dtype)
-    if not np.isfinite(moved).all():
+    moved = bias * linear.bias_scale + flow.shift
+    if not np.isfinite(to_dtype(moved, array.dtype)).all():
         state.decline("the folded bias would not be finite", linear.weight.name)
         return 0
-    weight = np.array(array)
-    taps = np.moveaxis(weight, (linear.out_axis, linear.in_axis), (0, 1))
-    if linear.depthwise:
-        taps[gone] = 0
-    else:
-        taps[:, gone] = 0
+
+    def without(weight: Array) -> Array:
+        weight = np.array(weight)
+        taps = np.moveaxis(weight, (linear.out_axis, linear.in_axis), (0, 1))
+        taps[gone if linear.depthwise else (slice(None), gone)] = 0
+        return weight
+
     if np.any(flow.shift):
         if node.op_type == "MatMul":
-            _add_after(state.graph, node, moved)
+            _add_after(state.graph, node, moved, array.dtype)
         else:
-            set_bias(state.graph, node, moved)
-    set_constant(linear.weight, weight)
+            set_bias(state.graph, node, moved, array.dtype)
+    change_constant(linear.weight, without)
     return int(np.count_nonzero(gone))
 
 
-def _add_after(graph: ir.Graph, node: ir.Node, bias: Array) -> None:
+def _add_after(graph: ir.Graph, node: ir.Node, bias: Floats, dtype: np.dtype[Any]) -> None:
     """Put an Add with the bias behind a MatMul."""
     output = node.outputs[0]
     readers = [(use.node, use.idx) for use in output.uses()]
     weight = node.inputs[1]
     base = (weight.name if weight is not None else None) or "layer.weight"
-    shift = new_constant(graph, base.removesuffix(".weight") + ".bias", bias)
+    shift = new_constant(graph, base.removesuffix(".weight") + ".bias", to_dtype(bias, dtype), bias)
     add = ir.Node("", "Add", [output, shift], num_outputs=1, name=f"{node.name or output.name}.bias")
     result = add.outputs[0]
     result.type, result.shape = output.type, output.shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import onnx_ir as ir
@@ -10,7 +11,7 @@ import onnx_ir as ir
 from edgeticket.graph.channels.groups import groups_of
 from edgeticket.graph.channels.liveness import Liveness
 from edgeticket.graph.channels.state import State
-from edgeticket.graph.values import attribute, constant, owned, set_attribute, set_constant
+from edgeticket.graph.values import attribute, change_constant, owned, set_attribute
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,7 @@ def cut_dead_channels(state: State) -> CutChannels:
     for (node, place, axis), indices in gone.items():
         if liveness.empty(node.outputs[0]):
             continue  # the node is dropped as a whole
-        value = owned(node, place)
-        array = constant(value)
-        assert array is not None
-        set_constant(value, np.delete(array, indices, axis=axis))
+        change_constant(owned(node, place), partial(np.delete, obj=indices, axis=axis))
     _shrink_groups(state, liveness)
     dropped = [_drop_operands(node, liveness) for node in state.followed if node.op_type == "Concat"]
     return CutChannels(bool(gone) or any(dropped), lost)

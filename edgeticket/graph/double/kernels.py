@@ -1,0 +1,142 @@
+"""The ways to compute one node in float64, and their order.
+
+1. a kernel of our own, where onnx.reference is slow or lacks a form of the operator
+2. onnx.reference, for operators of the standard
+3. ONNX Runtime on the node alone, in float64 where it has that
+4. ONNX Runtime in float32: what it computes is then no better than float32, and is remembered as such
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx.reference import ReferenceEvaluator
+
+from edgeticket.graph.double import pointwise, quantized, recurrent, resampling, windows
+from edgeticket.graph.double.operation import (
+    Kernel,
+    NotHereError,
+    Operation,
+    RuntimeDecidesError,
+    Values,
+    alone,
+    runtime_alone,
+)
+from edgeticket.graph.double.widen import wide
+
+Array = NDArray[Any]
+
+OWN: dict[str, Kernel] = {
+    "Conv": windows.conv,
+    "ConvTranspose": windows.conv_transpose,
+    "MaxPool": windows.max_pool,
+    "AveragePool": windows.average_pool,
+    "LSTM": recurrent.recurrent,
+    "GRU": recurrent.recurrent,
+    "RNN": recurrent.recurrent,
+    "Resize": resampling.resize,
+    "Upsample": resampling.resize,
+    "Identity": lambda _, inputs: [inputs[0]],
+    "Erf": pointwise.erf_node,
+    "Gelu": pointwise.gelu,
+    "MatMul": pointwise.matmul,
+    "Gemm": pointwise.gemm,
+    "ScatterElements": pointwise.scatter_elements,
+    "Sigmoid": lambda _, inputs: [recurrent.sigmoid(inputs[0])],
+    "BatchNormalization": pointwise.batch_normalization,
+    "GlobalAveragePool": pointwise.global_average_pool,
+    "GlobalMaxPool": pointwise.global_max_pool,
+    "DequantizeLinear": quantized.dequantize,
+    "QuantizeLinear": quantized.quantize,
+    "DynamicQuantizeLinear": quantized.dynamic_quantize,
+}
+# Of integers, or in a precision of its own: the runtime is the definition.
+BY_RUNTIME = frozenset([
+    "ConvInteger", "MatMulInteger", "NonMaxSuppression", "QLinearConv", "QLinearMatMul",
+])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A node's outputs. `single` says that those that are floats were computed in float32."""
+
+    outputs: list[Any]
+    single: bool = False
+
+
+def compute(operation: Operation, inputs: Values, *, by_runtime: bool = False) -> Computed:
+    """The node's outputs for these inputs. `by_runtime` leaves out all but the runtime.
+
+    Raises:
+        NotHereError: nothing here can run it; the sentence says why.
+    """
+    standard = operation.domain == ""
+    reasons: list[str] = []
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # overflow in an extreme sample is a result
+        if standard and not by_runtime and operation.node.op_type not in BY_RUNTIME:
+            for way in (OWN.get(operation.node.op_type), _reference):
+                if way is None:
+                    continue
+                try:
+                    return Computed(way(operation, inputs))
+                except RuntimeDecidesError as error:
+                    reasons.append(str(error))
+                    break
+                except Exception as error:  # what a kernel or onnx.reference does not know, the runtime may
+                    reasons.append(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    return _by_runtime(operation, inputs, reasons)
+
+
+def _reference(operation: Operation, inputs: Values) -> list[Any]:
+    key = ("reference",)
+    evaluator: Any = operation.sessions.get(key)
+    if evaluator is None:
+        evaluator = ReferenceEvaluator(alone(operation, inputs, operation.wide_node, embed=False))
+        operation.sessions[key] = evaluator
+    feed = {name: inputs[int(name[1:])] for name in evaluator.input_names}
+    found = evaluator.run(None, feed)
+    return [np.asarray(each) if isinstance(each, np.ndarray | np.generic | int | float) else each for each in found]
+
+
+def _by_runtime(operation: Operation, inputs: Values, reasons: list[str]) -> Computed:
+    node = operation.wide_node
+    if any(_floats(value) for value in inputs) and operation.node.op_type not in BY_RUNTIME:
+        try:
+            found = runtime_alone(operation, inputs, node)
+            return Computed([_wide(value) for value in found], any(_single(value) for value in found))
+        except NotHereError as error:
+            reasons.append(str(error))
+    try:
+        found = runtime_alone(operation, [_narrow(value) for value in inputs])
+    except NotHereError as error:
+        raise NotHereError("; ".join([*reasons, str(error)])) from error
+    return Computed([_wide(value) for value in found], any(_single(value) or _floats(value) for value in found))
+
+
+def _floats(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.float64
+
+
+def _single(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(_single(each) for each in value)
+    if isinstance(value, dict):
+        return any(isinstance(each, float) for each in value.values())
+    return isinstance(value, np.ndarray) and value.dtype in (np.float32, np.float16)
+
+
+def _wide(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_wide(each) for each in value]
+    return wide(value) if isinstance(value, np.ndarray) else value
+
+
+def _narrow(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_narrow(each) for each in value]
+    return value.astype(np.float32) if _floats(value) else value

@@ -1,0 +1,311 @@
+"""A whole graph in float64: constants and inputs are widened, and each node is computed as kernels.py says.
+
+If, Loop and Scan run their bodies here too, so that what stands inside of them is computed like everything else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgeticket.graph.double.kernels import Computed, compute
+from edgeticket.graph.double.operation import NotHereError, Operation, Signature
+from edgeticket.graph.double.widen import flushed, wide
+from edgeticket.graph.passes.inline_functions import inline_functions
+
+Array = NDArray[Any]
+Feed = Mapping[str, Any]
+_NODE_NS, _ELEMENT_NS, _PRODUCT_NS = 2e5, 2.0, 0.25  # measured on one core of 2.5 GHz
+
+
+class CannotRunError(Exception):
+    """A node that nothing here can compute, named with the reason."""
+
+
+@dataclass
+class Result:
+    """Outputs in float64 by name, and those of them that are no better than float32, with the operators to blame."""
+
+    outputs: dict[str, Any]
+    single: frozenset[str]
+
+
+@dataclass
+class _Scope:
+    """The values of one graph, and those of the graphs around it."""
+
+    values: dict[str, Any]
+    single: set[str] = field(default_factory=set)
+    outer: _Scope | None = None
+
+    def find(self, name: str) -> tuple[Any, bool]:
+        scope: _Scope | None = self
+        while scope is not None:
+            if name in scope.values:
+                return scope.values[name], name in scope.single
+            scope = scope.outer
+        raise CannotRunError(f"the value {name!r} is read before it is computed")
+
+
+class Network:
+    """A model, ready to be run in float64. Denormal weights and inputs are taken as zero, as the runtime takes them.
+
+    `unrounded` holds float64 numbers for some of the initializers. Nodes with a signature in `by_runtime` are left
+    to the runtime, whatever else can run them.
+    """
+
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        unrounded: Mapping[str, Array] | None = None,
+        by_runtime: frozenset[Signature] = frozenset(),
+    ) -> None:
+        inlined, _ = inline_functions(model)
+        self._opsets = {"" if e.domain == "ai.onnx" else e.domain: e.version for e in inlined.opset_import}
+        self._graph = _Graph(inlined.graph, self._opsets, unrounded or {})
+        self._by_runtime = by_runtime
+        self.in_single: set[str] = set()  # operators that were computed in float32, as far as it ran
+        self.cost_ns = 0.0  # about what was run, by its shapes alone: the same on every machine
+
+    def run(self, feed: Feed) -> Result:
+        """The outputs for one feed.
+
+        Raises:
+            CannotRunError: a node cannot be computed.
+        """
+        with np.errstate(all="ignore"):
+            inputs = {name: _given(value) for name, value in feed.items()}
+            found, single = self._run(self._graph, inputs, None)
+        names = [output.name for output in self._graph.proto.output]
+        return Result(
+            dict(zip(names, found, strict=True)), frozenset(n for n, s in zip(names, single, strict=True) if s)
+        )
+
+    def node(self, operation: Operation, feed: Sequence[Any]) -> Computed:
+        """One node of the main graph on values of one's own."""
+        scope = _Scope(dict(zip([*operation.node.input, *operation.captured], feed, strict=True)))
+        return self._compute(operation, scope)
+
+    @property
+    def operations(self) -> list[Operation]:
+        """The nodes of the main graph."""
+        return self._graph.operations
+
+    def constant(self, name: str) -> Array | None:
+        """An initializer of the main graph in float64; None where there is none of that name."""
+        return self._graph.constant(name)
+
+    def _run(self, graph: _Graph, inputs: dict[str, Any], outer: _Scope | None) -> tuple[list[Any], list[bool]]:
+        scope = _Scope(inputs, outer=outer)
+        for name in graph.constants:
+            if name not in inputs:
+                scope.values[name] = None  # widened when it is read: most are read once, and float64 is twice as large
+        for index, operation in enumerate(graph.operations):
+            lazily = [name for name in operation.reads if name in graph.constants and scope.values.get(name) is None]
+            for name in lazily:
+                scope.values[name] = graph.constant(name)
+            done = self._compute(operation, scope)
+            for name in lazily:
+                scope.values[name] = None
+            tainted = done.single or any(scope.find(name)[1] for name in operation.reads)
+            for name, value in zip(operation.node.output, done.outputs, strict=False):
+                scope.values[name] = value
+                if tainted and _is_float(value):
+                    scope.single.add(name)
+            for name in graph.last_reads[index]:
+                scope.values.pop(name, None)
+        names = [output.name for output in graph.proto.output]
+        values = [
+            graph.constant(n) if n in graph.constants and scope.values[n] is None else scope.find(n)[0] for n in names
+        ]
+        return values, [scope.find(name)[1] for name in names]
+
+    def _compute(self, operation: Operation, scope: _Scope) -> Computed:
+        node = operation.node
+        inputs = [scope.find(name)[0] if name else None for name in node.input]
+        by_runtime = bool(self._by_runtime) and operation.signature in self._by_runtime
+        try:
+            if operation.domain == "" and node.op_type == "If" and not by_runtime:
+                branch = operation.graphs["then_branch" if bool(np.all(inputs[0])) else "else_branch"]
+                outputs, single = self._run(branch, {}, scope)
+                return Computed(outputs, any(single))
+            if operation.domain == "" and node.op_type == "Loop" and not by_runtime:
+                return self._loop(operation, inputs, scope)
+            if operation.domain == "" and node.op_type == "Scan" and not by_runtime and operation.version >= 9:
+                return self._scan(operation, inputs, scope)
+            captured = [scope.find(name)[0] for name in operation.captured]
+            done = compute(operation, [*inputs, *captured], by_runtime=by_runtime)
+        except NotHereError as error:
+            raise CannotRunError(f"{node.op_type} ({node.name or node.output[0]}): {error}") from error
+        if done.single:
+            self.in_single.add(node.op_type)
+        self.cost_ns += _cost_ns(operation, inputs, done.outputs)
+        return done
+
+    def _loop(self, operation: Operation, inputs: list[Any], scope: _Scope) -> Computed:
+        body = operation.graphs["body"]
+        names = [value.name for value in body.proto.input]
+        most = None if inputs[0] is None else int(np.asarray(inputs[0]).reshape(()))
+        going = True if len(inputs) < 2 or inputs[1] is None else bool(np.all(inputs[1]))
+        carried, turn, single = list(inputs[2:]), 0, False
+        collected: list[list[Any]] = [[] for _ in body.proto.output[1 + len(carried) :]]
+        while going and (most is None or turn < most):
+            given = [np.array(turn, np.int64), np.array(True), *carried]
+            outputs, coarse = self._run(body, dict(zip(names, given, strict=True)), scope)
+            single |= any(coarse)
+            going = bool(np.all(outputs[0]))
+            for kept, value in zip(collected, outputs[1 + len(carried) :], strict=True):
+                kept.append(value)
+            carried = outputs[1 : 1 + len(carried)]
+            turn += 1
+        if not turn and collected:
+            raise NotHereError("a loop that does not turn")
+        return Computed([*carried, *(np.stack(kept) for kept in collected)], single)
+
+    def _scan(self, operation: Operation, inputs: list[Any], scope: _Scope) -> Computed:
+        body, read = operation.graphs["body"], operation.attribute("num_scan_inputs")
+        states, sequences = list(inputs[: len(inputs) - read]), list(inputs[len(inputs) - read :])
+        made = len(body.proto.output) - len(states)
+        names = [value.name for value in body.proto.input]
+        axes = operation.attribute("scan_input_axes") or [0] * read
+        backward = operation.attribute("scan_input_directions") or [0] * read
+        sequences = [np.moveaxis(s, a, 0)[:: -1 if b else 1] for s, a, b in zip(sequences, axes, backward, strict=True)]
+        collected: list[list[Any]] = [[] for _ in range(made)]
+        single = False
+        for parts in zip(*sequences, strict=True):
+            outputs, coarse = self._run(body, dict(zip(names, [*states, *parts], strict=True)), scope)
+            single |= any(coarse)
+            states = outputs[: len(states)]
+            for kept, value in zip(collected, outputs[len(states) :], strict=True):
+                kept.append(value)
+        if not len(sequences[0]):
+            raise NotHereError("a scan over nothing")
+        out_axes = operation.attribute("scan_output_axes") or [0] * made
+        flipped = operation.attribute("scan_output_directions") or [0] * made
+        stacked = [
+            np.moveaxis(np.stack(kept[:: -1 if flip else 1]), 0, axis)
+            for kept, axis, flip in zip(collected, out_axes, flipped, strict=True)
+        ]
+        return Computed([*states, *stacked], single)
+
+
+class _Graph:
+    """One graph: its constants as they rest, its nodes in an order that can be run, and when each value is let go."""
+
+    def __init__(self, proto: onnx.GraphProto, opsets: Mapping[str, int], unrounded: Mapping[str, Array]) -> None:
+        self.proto = proto
+        self.constants: dict[str, onnx.TensorProto | onnx.SparseTensorProto] = {
+            **{tensor.name: tensor for tensor in proto.initializer},
+            **{sparse.values.name: sparse for sparse in proto.sparse_initializer},
+        }
+        self._unrounded = {name: array for name, array in unrounded.items() if name in self.constants}
+        self.operations = [_operation(node, opsets, self.constants) for node in _ordered(proto)]
+        self._readers = Counter(name for operation in self.operations for name in operation.reads)
+        self._kept: dict[str, Array] = {}
+        kept = {output.name for output in proto.output} | set(self.constants)
+        last = {name: index for index, operation in enumerate(self.operations) for name in operation.reads}
+        here = {name for operation in self.operations for name in operation.node.output}
+        self.last_reads: list[list[str]] = [[] for _ in self.operations]
+        for name, index in last.items():
+            if name in here and name not in kept:
+                self.last_reads[index].append(name)
+
+    def constant(self, name: str) -> Array | None:
+        """A constant in float64, denormals as zero; kept where several nodes read it."""
+        if name in self._unrounded:
+            return self._unrounded[name]
+        if name in self._kept:
+            return self._kept[name]
+        entry = self.constants.get(name)
+        if entry is None:
+            return None
+        array = wide(flushed(_dense(entry)))
+        if self._readers[name] > 1:
+            self._kept[name] = array
+        return array
+
+
+def _dense(entry: onnx.TensorProto | onnx.SparseTensorProto) -> Array:
+    if isinstance(entry, onnx.TensorProto):
+        return onnx.numpy_helper.to_array(entry)
+    array = onnx.numpy_helper.to_array(entry.values)
+    whole = np.zeros(tuple(entry.dims), array.dtype)
+    places = onnx.numpy_helper.to_array(entry.indices)
+    whole[np.unravel_index(places, whole.shape) if places.ndim == 1 else tuple(places.T)] = array
+    return whole
+
+
+def _operation(node: onnx.NodeProto, opsets: Mapping[str, int], constants: Mapping[str, object]) -> Operation:
+    bodies = {attribute.name: attribute.g for attribute in node.attribute if attribute.HasField("g")}
+    graphs = {name: _Graph(body, opsets, {}) for name, body in bodies.items()}
+    captured = tuple(dict.fromkeys(name for body in bodies.values() for name in _captured(body)))
+    return Operation(
+        node, opsets, tuple(name in constants for name in node.input), captured, graphs=graphs,
+        reads=tuple(dict.fromkeys([*(name for name in node.input if name), *captured])),
+    )  # fmt: skip
+
+
+def _captured(graph: onnx.GraphProto) -> Iterator[str]:
+    """What a subgraph reads of the graphs around it."""
+    own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+    own |= {sparse.values.name for sparse in graph.sparse_initializer}
+    own |= {name for node in graph.node for name in node.output}
+    for node in graph.node:
+        inner = (name for attribute in node.attribute if attribute.HasField("g") for name in _captured(attribute.g))
+        yield from (name for name in (*node.input, *inner) if name and name not in own)
+    yield from (output.name for output in graph.output if output.name not in own)
+
+
+def _ordered(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The nodes so that each comes after what it reads: the runtime takes them in any order."""
+    made_by = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
+    done: set[int] = set()
+    ordered: list[onnx.NodeProto] = []
+    for start in range(len(graph.node)):
+        stack = [start]
+        while stack:
+            index = stack[-1]
+            node = graph.node[index]
+            inner = [name for attribute in node.attribute if attribute.HasField("g") for name in _captured(attribute.g)]
+            needed = {made_by[name] for name in (*node.input, *inner) if name in made_by} - done - {index}
+            if index in done or not needed or not needed.isdisjoint(stack):
+                stack.pop()
+                if index not in done:
+                    done.add(index)
+                    ordered.append(node)
+            else:
+                stack.extend(sorted(needed))
+    return ordered
+
+
+def _cost_ns(operation: Operation, inputs: Sequence[Any], outputs: Sequence[Any]) -> float:
+    """What a node takes on one core, from its shapes: so much for itself, each element, each product."""
+    sizes = [value.size if isinstance(value, np.ndarray) else 0 for value in (*inputs, *outputs)]
+    cost = _NODE_NS + _ELEMENT_NS * sum(sizes)
+    kind = operation.node.op_type
+    if kind in ("Conv", "ConvTranspose") and len(inputs) > 1:
+        x, weight, y = inputs[0], inputs[1], outputs[0]
+        positions = (x if kind == "ConvTranspose" else y).size / max(1, weight.shape[0])
+        cost += _PRODUCT_NS * positions * weight.size + _ELEMENT_NS * positions * weight[0].size
+    elif kind in ("MatMul", "Gemm") and len(inputs) > 1:
+        cost += _PRODUCT_NS * outputs[0].size * inputs[0].shape[-1]
+    elif kind in ("LSTM", "GRU", "RNN") and len(inputs) > 2:
+        steps = inputs[0].shape[0]
+        cost += steps * (_NODE_NS + _PRODUCT_NS * inputs[0].shape[1] * (inputs[1].size + inputs[2].size))
+    elif kind in ("MaxPool", "AveragePool"):
+        cost += _ELEMENT_NS * outputs[0].size * float(np.prod(operation.attribute("kernel_shape", [1])))
+    return cost
+
+
+def _given(value: Any) -> Any:
+    return wide(flushed(value)) if isinstance(value, np.ndarray) else value
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, list | dict) or (isinstance(value, np.ndarray) and value.dtype.kind == "f")

@@ -1,0 +1,159 @@
+"""The proof of the graph, in float64: the original and the simplified network are the same function.
+
+Removal and folding are exact in real arithmetic, and passes keep the float64 numbers of which the file holds the
+rounding (values.py). So in float64 the two networks differ by float64's own rounding alone. The error of an evaluation
+grows with the unit roundoff, to first order (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., ch. 3),
+and for this network and this feed it was measured in float32 as e = max |y32 - y64|. In float64 it is about 2**-29 e:
+    tolerance = 64 2**-29 e + 1024 2**-52 max |y| + 1e-30, and never more than 1e-7 of the output's range.
+Where that does not hold, the original is run once more with every weight and input moved by one unit of float64: what
+this moves is its true sensitivity, and 64 times as much is allowed, within the same limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgeticket.artifact.golden import NEGLIGIBLE
+from edgeticket.artifact.manifest import GraphProof
+from edgeticket.graph.double.operation import Signature
+from edgeticket.graph.proving import reference
+from edgeticket.graph.proving.comparison import is_float
+from edgeticket.graph.proving.yardstick import Yardstick, largest, span
+from edgeticket.graph.simplify import Simplified
+from edgeticket.graph.values import to_dtype
+
+Array = NDArray[Any]
+Feed = Mapping[str, Array]
+DOUBLE = 2.0**-52
+FACTOR, ULPS = 64.0, 1024.0
+SHARE = 1e-7  # of an output's range, at most
+_PER_SINGLE = 2.0**-29  # float64's unit roundoff, of float32's
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One feed with the original's outputs in float32 and float64, sequences and maps as tensors."""
+
+    feed: Feed
+    single: Mapping[str, Array]
+    double: Mapping[str, Array]
+
+
+def prove_graph(
+    original: onnx.ModelProto,
+    simplified: Simplified,
+    samples: Sequence[Sample],
+    yardstick: Yardstick,
+    coarse: frozenset[str],
+    by_runtime: frozenset[Signature],
+) -> GraphProof:
+    """Compare the simplified network with the original in float64, over samples.
+
+    `coarse` are outputs that are no better than float32, because an operator on the way was run in that: they are held
+    to float32's tolerance.
+    """
+    changed = _not_rounded(simplified)
+    if changed:
+        return GraphProof("refuted", f"the constant {changed!r} is not the rounding of what was computed for it")
+    feeds = [sample.feed for sample in samples]
+    found = reference.evaluate(simplified.model, feeds, simplified.unrounded, by_runtime)
+    if found.outputs is None:
+        return GraphProof("not proved", f"the simplified network: {found.reason}")
+    coarse |= found.single
+    delta, tolerance, worst, compared = 0.0, 0.0, -1.0, 0
+    for sample, outputs in zip(samples, found.outputs, strict=True):
+        if outputs is None:
+            return GraphProof("refuted", "in float64 the original runs, and the simplified network does not")
+        after = outputs
+        moved: dict[str, Array] | None = None
+        compared += reference.rows(sample.feed)
+        for name, before in sample.double.items():
+            now = after.get(name)
+            if now is None or now.shape != before.shape:
+                return GraphProof("refuted", f"in float64 the output {name!r} has another shape: {_shape(now)}")
+            allowed = _allowed(name, sample, yardstick, coarse)
+            apart, reason = _apart(before, now)
+            if reason or apart > allowed:
+                moved = moved or _nudged(original, sample.feed, by_runtime)
+                jumps, _ = _apart(before, moved.get(name, before))
+                scale = largest(before[np.isfinite(before)]) if is_float(before) else 0.0
+                cap = SHARE * yardstick.range_of(name, scale, span(before[np.isfinite(before)]) if scale else 0.0)
+                if (reason or apart > cap) and jumps > cap:
+                    continue  # a choice hangs by the last bit of float64 here: this feed says nothing about it
+                allowed = max(allowed, min(FACTOR * jumps, cap))
+                if reason or apart > allowed:
+                    said = reason or f"moved by {apart:.3g} in float64, where rounding explains {allowed:.3g}"
+                    return GraphProof("refuted", f"output {name!r} {said}", apart, allowed, compared)
+            share = apart / allowed if allowed > 0 else 0.0
+            if share > worst:
+                delta, tolerance, worst = apart, allowed, share
+    operators = found.operators
+    reason = f"in float64 no output moved by more than {delta:.3g} (allowed {tolerance:.3g})"
+    return GraphProof("proved", reason, delta, tolerance, compared, operators)
+
+
+def _allowed(name: str, sample: Sample, yardstick: Yardstick, coarse: frozenset[str]) -> float:
+    double, single = sample.double[name], sample.single.get(name)
+    if not is_float(double):
+        return 0.0
+    finite = np.isfinite(double)
+    scale, own = largest(double[finite]), span(double[finite])
+    error = 0.0
+    if single is not None and single.shape == double.shape and is_float(single):
+        both = finite & np.isfinite(single)
+        error = largest(single[both].astype(np.float64) - double[both])
+    if name in coarse:
+        return yardstick.allowed(name, scale, own, error).tolerance
+    if single is not None and single.dtype == np.float64:
+        error = error / _PER_SINGLE  # it was measured in float64 already
+    cap = SHARE * yardstick.range_of(name, scale, own)
+    return min(FACTOR * _PER_SINGLE * error + ULPS * DOUBLE * scale, cap) + NEGLIGIBLE
+
+
+def _apart(before: Array, now: Array) -> tuple[float, str]:
+    """The largest difference; and a reason where they differ in kind, not in size."""
+    if not is_float(before) or not is_float(now):
+        differ = int(np.sum(before != now))
+        return float(differ), f"changed in {differ} of {before.size} entries in float64" if differ else ""
+    finite = np.isfinite(before)
+    if not np.all(np.isfinite(now[finite])):
+        return np.inf, "became NaN or infinite in float64"
+    return largest(now[finite] - before[finite]), ""
+
+
+def _nudged(original: onnx.ModelProto, feed: Feed, by_runtime: frozenset[Signature]) -> dict[str, Array]:
+    """The original's outputs in float64 with every weight and input moved by one unit in the last place."""
+    rng = np.random.default_rng(52)
+
+    def nudged(array: Array) -> Array:
+        return array.astype(np.float64) * (1 + DOUBLE * rng.choice([-1.0, 1.0], array.shape))
+
+    weights = {
+        tensor.name: nudged(onnx.numpy_helper.to_array(tensor))
+        for tensor in original.graph.initializer
+        if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE)
+    }
+    moved = {name: nudged(array) if is_float(array) else array for name, array in feed.items()}
+    found = reference.evaluate(original, [moved], weights, by_runtime).outputs
+    return {} if found is None or found[0] is None else found[0]
+
+
+def _not_rounded(simplified: Simplified) -> str:
+    """A constant that is not the rounding, once, of the float64 numbers that were computed for it; '' if all are."""
+    stored = {tensor.name: tensor for tensor in simplified.model.graph.initializer}
+    for name, numbers in simplified.unrounded.items():
+        if name in stored:
+            array = onnx.numpy_helper.to_array(stored[name])
+            if not np.array_equal(to_dtype(numbers, array.dtype), array, equal_nan=True):
+                return name
+    return ""
+
+
+def _shape(array: Array | None) -> str:
+    return "none" if array is None else str(list(array.shape))

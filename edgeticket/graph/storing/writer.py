@@ -1,0 +1,102 @@
+"""Nodes and constants as they are written, with short names and their bytes in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, product
+from string import ascii_letters
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+Array = NDArray[np.generic]
+
+
+def all_names(graph: onnx.GraphProto) -> set[str]:
+    """Every value name of a graph and of its subgraphs, which see the outer names."""
+    names = {value.name for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer)}
+    names |= {sparse.values.name for sparse in graph.sparse_initializer}
+    for node in graph.node:
+        names |= {*node.input, *node.output}
+        for attribute in node.attribute:
+            for subgraph in (attribute.g, *attribute.graphs):
+                names |= all_names(subgraph)
+    return names
+
+
+class Writer:
+    """Collects nodes and constants. Equal constants are shared; names are short, and never one of `taken`."""
+
+    def __init__(self, taken: set[str], opset: int) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self.sparse: list[onnx.SparseTensorProto] = []
+        self.opset = opset
+        self._taken = taken
+        self._names: Iterator[str] = (name for name in _short_names() if name not in taken)
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+
+    def fresh(self) -> Writer:
+        """Another one for the same model, for trying out."""
+        return Writer(self._taken, self.opset)
+
+    def name(self) -> str:
+        """A new name."""
+        return next(self._names)
+
+    def constant(self, array: Array, name: str | None = None) -> str:
+        """A shared constant, or one under the name given."""
+        key = (array.dtype.name, array.shape, array.tobytes())
+        if name is None and key in self._constants:
+            return self._constants[key]
+        tensor = numpy_helper.from_array(array, name or self.name())
+        if array.dtype == np.int64 and array.size and int(array.min()) >= 0:
+            varints = helper.make_tensor(tensor.name, TensorProto.INT64, array.shape, array.reshape(-1).tolist())
+            if varints.ByteSize() < tensor.ByteSize():
+                tensor = varints
+        self.initializers.append(tensor)
+        if name is None:
+            self._constants[key] = tensor.name
+        return tensor.name
+
+    def integers(self, *values: int) -> str:
+        """A shared int64 vector."""
+        return self.constant(np.array(values, np.int64))
+
+    def node(
+        self,
+        operator: str,
+        inputs: Sequence[str],
+        output: str | None = None,
+        *,
+        to: int | None = None,
+        direction: str | None = None,
+        axis: int | None = None,
+        value: onnx.TensorProto | None = None,
+    ) -> str:
+        """One node with one output, and the attributes that are not None."""
+        output = output or self.name()
+        self.nodes.append(
+            helper.make_node(operator, inputs, [output], to=to, direction=direction, axis=axis, value=value)
+        )
+        return output
+
+    def size_bytes(self) -> int:
+        """What has been written, as it counts in the file (each entry's tag and length included)."""
+        entries: Iterable[onnx.NodeProto | onnx.TensorProto | onnx.SparseTensorProto]
+        entries = (*self.nodes, *self.initializers, *self.sparse)
+        return sum(entry_bytes(entry.ByteSize()) for entry in entries)
+
+
+def entry_bytes(length: int) -> int:
+    """A message of `length` bytes inside another: a tag of one byte, its length as a varint, itself."""
+    return 1 + max(1, -(-length.bit_length() // 7)) + length  # a graph's fields used here have numbers below 16
+
+
+def _short_names() -> Iterator[str]:
+    """a ... z, A ... Z, aa, ab, ...: a name stands in the file at least twice."""
+    for length in count(1):
+        for letters in product(ascii_letters, repeat=length):
+            yield "".join(letters)
