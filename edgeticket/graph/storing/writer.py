@@ -90,8 +90,7 @@ class Writer:
 
         Entries are only ever added, so that each is counted once.
         """
-        lists: tuple[Sequence[Any], ...]
-        lists = (self.nodes, self.initializers, self.sparse)
+        lists: list[Sequence[Any]] = [self.nodes, self.initializers, self.sparse]
         for place, entries in enumerate(lists):
             self._size_bytes += sum(entry_bytes(entry.ByteSize()) for entry in entries[self._counted[place] :])
             self._counted[place] = len(entries)
