@@ -10,8 +10,8 @@ export EDGETICKET_DATA ?= $(CURDIR)/data:$(SHARED)
 export ORT_DISABLE_TELEMETRY = 1
 
 .PHONY: help install install-dev demo test test-oldest engine engine-aarch64 engine-armv7 test-arm test-arm-aarch64 \
-	test-arm-armv7 lint bench-find bench-masks bench-engine bench-never-slower bench-export bench-evidence data results evidence \
-	performance lock clean
+	test-arm-armv7 lint bench-find bench-masks bench-engine bench-never-slower bench-export bench-evidence data \
+	results evidence performance models lock clean
 
 help:
 	@echo "make demo        install, then find, export and check a ticket on embedded data"
@@ -28,6 +28,7 @@ help:
 	@echo "make bench-evidence  error rates of check --baseline, resumable (hours; PARTS='--minutes 30')"
 	@echo "make evidence    docs/evidence.md from what was measured"
 	@echo "make performance docs/performance.md and its tables from what was measured"
+	@echo "make models      docs/models.md: what is read, proved, packed and cut, tried out"
 	@echo "make data        CIFAR-10: unpacked into data/ from the shared archive, or downloaded"
 	@echo "make results     the runs behind docs/results.md (hours), then the document"
 	@echo "make lock        pin the newest versions that work"
@@ -147,6 +148,9 @@ evidence: install-dev
 
 performance: install-dev
 	$(BIN)/python benchmarks/make_performance.py
+
+models: install-dev
+	$(BIN)/python benchmarks/make_models.py
 
 data: install
 	if test -f $(SHARED)/unpack_cifar10.py; then $(BIN)/python $(SHARED)/unpack_cifar10.py data; \

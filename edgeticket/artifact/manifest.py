@@ -257,6 +257,7 @@ class Manifest:
     def to_json(self) -> str:
         """The document, format and version first."""
         body = asdict(self)
+        _leave_out_absent(body["proof"])
         for tensor in body["tensors"]:
             for name, default in (("dtype", "float32"), ("lossless", False)):
                 if tensor[name] == default:  # what 0.1.0 wrote stays as it was
@@ -284,3 +285,12 @@ class Manifest:
             return decode(cls, body)
         except ValueError as error:
             raise IntegrityError(f"{path}: {error}; export the model again") from error
+
+
+def _leave_out_absent(proof: dict[str, Any]) -> None:
+    """Leave out what 0.1.0 did not know where there is nothing to say: its manifests are written back as they were."""
+    for name in ("output", "output_range", "in_float64"):
+        if proof[name] is None:
+            del proof[name]
+    if proof["graph"] is not None:
+        _leave_out_absent(proof["graph"])

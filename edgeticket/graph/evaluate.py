@@ -53,6 +53,19 @@ class Erf(OpRun):
         return (erf(x).astype(x.dtype),)
 
 
+class Gelu(OpRun):
+    """The same rounding stands in onnx.reference's Gelu."""
+
+    op_domain = ""
+
+    def _run(self, x: Array, approximate: str = "none") -> tuple[Array]:
+        if approximate == "tanh":
+            inner = np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+        else:
+            inner = erf(x / math.sqrt(2))
+        return ((x / 2 * (1 + inner)).astype(x.dtype),)
+
+
 def single_node_model(
     node: onnx.NodeProto, inputs: Sequence[Array | None], opset: int, by_value: bool = False
 ) -> onnx.ModelProto:
@@ -105,7 +118,7 @@ def evaluate(node: onnx.NodeProto, inputs: Sequence[Array | None], opset: int) -
                 return None
             model = single_node_model(node, inputs, opset)
             feeds = {f"i{index}": array for index, array in enumerate(inputs) if array is not None}
-            results = ReferenceEvaluator(model, new_ops=[ScatterElements, Erf]).run(None, feeds)
+            results = ReferenceEvaluator(model, new_ops=[ScatterElements, Erf, Gelu]).run(None, feeds)
             arrays = [np.asarray(result) for result in results]
     except Exception:  # onnx.reference raises whatever numpy does; a node it cannot run simply stays
         return None

@@ -183,7 +183,7 @@ def _survey(model: ir.Model) -> dict[str, tuple[str, tuple[int, ...], int]]:
     found: dict[str, tuple[str, tuple[int, ...], int]] = {}
     for weight in layer_weights(model.graph):
         assert weight.value.name is not None
-        if weight.array.ndim:  # a shape of () says in a plan that the layer was removed; one number makes no layer
+        if weight.array.ndim:  # a shape of () says in a plan that the layer was removed: one number is no weight
             found.setdefault(weight.value.name, (weight.node.op_type, tuple(weight.array.shape), weight.nonzeros))
     return found
 

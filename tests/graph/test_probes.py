@@ -128,3 +128,17 @@ def test_nobody_runs_out_of_memory_for_a_declared_size() -> None:
     for shape in ((MOST_ELEMENTS, 784), (-1, 784)):
         with pytest.raises(InputError, match="product at most"):
             probes(proto, {"input": shape})
+
+
+@pytest.mark.parametrize(("zeros", "known_alone"), [(0, True), (1, False)])
+def test_words_are_those_that_an_encoder_takes(zeros: int, known_alone: bool) -> None:
+    """With zeros = 0 an encoder takes a category that it does not know for an error."""
+    known = ["red", "green", "blue"]
+    encoder = node("OneHotEncoder", ["column"], ["wide"], domain="ai.onnx.ml", cats_strings=known, zeros=zeros)
+    nodes = [node("Gather", ["words", "first"], ["column"], axis=1), encoder, node("Squeeze", ["wide", "axis"], ["y"])]
+    proto = model(nodes, {"first": np.array([0]), "axis": np.array([1])}, {"words": ["n", 2]})
+    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
+    proto.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+    drawn = {str(word) for probe in probes(proto) for word in probe.feed["words"].reshape(-1)}
+    assert drawn
+    assert (drawn <= set(known)) == known_alone

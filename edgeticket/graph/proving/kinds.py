@@ -63,13 +63,25 @@ def guessed_dims(graph: onnx.GraphProto, name: str) -> tuple[str, ...]:
 
 
 def vocabulary(graph: onnx.GraphProto) -> tuple[str, ...]:
-    """The texts that the graph's operators know, in the order of the file, and a few that they do not."""
-    found = dict.fromkeys(_WORDS)
+    """The texts that the graph's operators know, in the order of the file, and a few that they do not.
+
+    Where an operator takes any other text for an error, none is added: scikit-learn's encoders are written so.
+    """
+    known_alone = any(
+        node.op_type == "OneHotEncoder" and any(entry.name == "zeros" and entry.i == 0 for entry in node.attribute)
+        for node in graph.node
+    )
+    found = dict.fromkeys(() if known_alone else _WORDS)
     for text in _texts(graph):
         if len(found) >= _MOST_WORDS:
             break
         found[text] = None
-    return tuple(found)
+    return tuple(found) or _WORDS
+
+
+def known(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Of a vocabulary, the texts that the graph's operators know: some refuse any other."""
+    return tuple(word for word in words if word not in _WORDS) or words
 
 
 def splits(graph: onnx.GraphProto) -> bool:
@@ -78,9 +90,12 @@ def splits(graph: onnx.GraphProto) -> bool:
 
 
 def texts(rng: np.random.Generator, shape: tuple[int, ...], words: tuple[str, ...], kind: str, *, whole: bool) -> Array:
-    """Words, or where `whole` sentences of them, as an array of unicode; empty ones for the kind 'zeros'."""
+    """Words, or where `whole` sentences of them, as an array of unicode.
+
+    The kind 'zeros' is the empty text, or the first word where the model knows its own words alone.
+    """
     if kind == "zeros":
-        return np.full(shape, "")
+        return np.full(shape, "" if words[0] == _WORDS[0] else words[0])
     if kind == "ones":
         return np.full(shape, words[-1])
     count = int(np.prod(shape, dtype=np.int64))

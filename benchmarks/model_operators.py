@@ -1,0 +1,231 @@
+"""Models for docs/models.md with dead channels before an operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import onnx
+from model_trial import Case
+from model_types import Array, model, node, value
+from onnx import TensorProto
+
+CHANNELS, DEAD, CONSTANT = 6, (1, 4), 1.5  # the dead channels are 1.5 whatever the input is
+Nodes = list[onnx.NodeProto]
+
+
+class Draft:
+    """A convolution or a Gemm whose channels 1 and 4 are constant, what follows, and a layer that reads the result."""
+
+    def __init__(self, rank: int = 4) -> None:
+        self.rng = np.random.default_rng(0)
+        self.nodes: Nodes = []
+        self.constants: dict[str, Array] = {}
+        self.rank = rank
+        self.h = self.first()
+
+    def const(self, array: Any) -> str:
+        """An initializer; floats are float32."""
+        array = np.asarray(array)
+        name = f"w{len(self.constants)}"
+        self.constants[name] = array.astype(np.float32) if array.dtype.kind == "f" else array
+        return name
+
+    def op(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
+        """A node; the name of its output, or their names."""
+        names = [f"v{len(self.nodes)}_{index}" for index in range(outputs)]
+        self.nodes.append(node(kind, list(inputs), names, **attributes))
+        return names[0] if outputs == 1 else names
+
+    def near(self, *shape: int) -> Array:
+        """Small numbers: what a layer adds to its bias of 1.5 leaves the result positive."""
+        return self.rng.uniform(-0.1, 0.1, shape)
+
+    def first(self) -> str:
+        """[2, 6, 8, 8] of a convolution, or [2, 6] or [2, 5, 6] of a matrix product with the channels last."""
+        if self.rank == 4:
+            weight = self.near(CHANNELS, 3, 3, 3)
+            weight[list(DEAD)] = 0
+            return str(self.op("Conv", "x", self.const(weight), self.const(np.full(CHANNELS, CONSTANT)), pads=[1] * 4))
+        weight = self.near(3, CHANNELS)
+        weight[:, list(DEAD)] = 0
+        return str(self.op("Add", self.op("MatMul", "x", self.const(weight)), self.const(np.full(CHANNELS, CONSTANT))))
+
+    def read(self, h: str, channels: int = CHANNELS) -> str:
+        """The layer that reads: a convolution of 1 by 1, or a matrix product."""
+        if self.rank == 4:
+            return str(self.op("Conv", h, self.const(self.rng.standard_normal((2, channels, 1, 1)))))
+        return str(self.op("MatMul", h, self.const(self.rng.standard_normal((channels, 2)))))
+
+    def flat(self, h: str, width: int) -> str:
+        """A Gemm that reads a vector."""
+        return str(self.op("Gemm", h, self.const(self.rng.standard_normal((2, width))), transB=1))
+
+    def case(self, name: str, y: str) -> Case:
+        """The model, of whatever shape `y` has."""
+        shapes: dict[int, tuple[int, ...]] = {2: (2, 3), 3: (2, 5, 3), 4: (2, 3, 8, 8)}
+        self.nodes.append(node("Identity", [y], ["y"]))
+        return Case(
+            name, model(self.nodes, self.constants, [value("x", shapes[self.rank])], [value("y", None)], self.version())
+        )
+
+    def version(self) -> tuple[int, int]:
+        """An operator set that has all operators, 20 unless one is younger, and its format."""
+        own = {each.op_type for each in self.nodes if not each.domain}
+        opset = next(opset for opset in range(20, 99) if all(onnx.defs.has(kind, opset, "") for kind in own))
+        return opset, 9 if opset == 20 else 10
+
+
+Build = Callable[[Draft], str]
+PLAIN = (
+    "Abs", "Ceil", "Celu", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu",
+    "Log", "Mish", "Neg", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Softplus", "Softsign", "Sqrt",
+    "Swish", "Tanh", "ThresholdedRelu", "Dropout",
+)  # fmt: skip
+TWO = ("Add", "Div", "Max", "Mean", "Min", "Mul", "Sub", "Sum")
+MAPS = ("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
+WINDOWS = ("AveragePool", "MaxPool", "LpPool")
+REDUCED = ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceL2")
+
+
+def followed() -> Iterator[Case]:
+    """A model for each operator through which dead channels may be looked for."""
+    for kind in PLAIN:
+        yield built(kind, lambda d, kind=kind: d.read(d.op(kind, d.h)))
+    for kind in TWO:
+        yield built(kind, lambda d, kind=kind: d.read(d.op(kind, d.h, d.const(1 + d.rng.random((1, CHANNELS, 1, 1))))))
+    for kind in MAPS:
+        yield built(kind, lambda d, kind=kind: d.read(d.op(kind, d.h)))
+    for kind in WINDOWS:
+        yield built(kind, lambda d, kind=kind: d.read(d.op(kind, d.h, kernel_shape=[2, 2], strides=[2, 2])))
+    for kind in REDUCED:
+        yield built(kind, lambda d, kind=kind: d.read(reduced(d, kind)))
+    for name, (rank, build) in OTHERS.items():
+        yield built(name, build, rank)
+
+
+def built(name: str, build: Build, rank: int = 4) -> Case:
+    """The case of one operator."""
+    draft = Draft(rank)
+    return draft.case(name, build(draft))
+
+
+def reduced(d: Draft, kind: str) -> str:
+    """Over the image; the axes became an input."""
+    return str(d.op(kind, d.h, d.const(np.array([2, 3])), keepdims=1))
+
+
+def batchnorm(d: Draft) -> str:
+    parts = [1 + d.rng.random(CHANNELS), d.near(CHANNELS), d.near(CHANNELS), 1 + d.rng.random(CHANNELS)]
+    return d.read(d.op("BatchNormalization", d.op("Relu", d.h), *[d.const(part) for part in parts]))
+
+
+def split(d: Draft) -> str:
+    first, second = d.op("Split", d.h, d.const(np.array([3, 3])), outputs=2, axis=1)
+    return d.op("Concat", d.read(first, 3), d.read(second, 3), axis=1)
+
+
+def nhwc_flatten(d: Draft) -> str:
+    turned = d.op("Transpose", d.op("Relu", d.h), perm=[0, 2, 3, 1])
+    return d.flat(d.op("Flatten", turned), 8 * 8 * CHANNELS)
+
+
+def reshape(d: Draft) -> str:
+    shape = d.op("Shape", d.h)
+    rows = d.op("Gather", shape, d.const(np.array([0])))
+    return d.flat(d.op("Reshape", d.h, d.op("Concat", rows, d.const(np.array([-1])), axis=0)), 8 * 8 * CHANNELS)
+
+
+def depthwise(d: Draft) -> str:
+    return d.read(d.op("Conv", d.h, d.const(d.near(CHANNELS, 1, 1, 1)), group=CHANNELS))
+
+
+def grouped_conv(d: Draft) -> str:
+    return d.read(d.op("Conv", d.h, d.const(d.near(CHANNELS, 3, 1, 1)), group=2))
+
+
+def transposed(d: Draft) -> str:
+    return d.read(d.op("ConvTranspose", d.h, d.const(d.near(CHANNELS, 4, 2, 2)), strides=[2, 2]), 4)
+
+
+def normalised(kind: str) -> Build:
+    """Normalisation over what the channels are at inference."""
+
+    def build(d: Draft) -> str:
+        groups = {"num_groups": 3} if kind == "GroupNormalization" else {}
+        count = groups.get("num_groups", CHANNELS)
+        return d.read(d.op(kind, d.h, d.const(1 + d.rng.random(count)), d.const(d.near(count)), **groups))
+
+    return build
+
+
+def attention(d: Draft) -> str:
+    """The dead channels are a query's and a key's: what they add to the scores is 0 or the same for all keys."""
+    keys = d.op("MatMul", "x", d.const(d.near(3, CHANNELS)))
+    scores = d.op("MatMul", d.h, d.op("Transpose", keys, perm=[0, 2, 1]))
+    values = d.op("MatMul", "x", d.const(d.near(3, 4)))
+    return str(d.op("MatMul", d.op("Softmax", scores, axis=-1), values))
+
+
+def foreign(d: Draft) -> str:
+    """The input comes through an operator of another domain, behind which shape inference knows no ranks."""
+    d.nodes[0].input[0] = "scaled"
+    d.nodes.insert(0, node("Scaler", ["x"], ["scaled"], domain="ai.onnx.ml", offset=[0.5] * 3, scale=[2.0] * 3))
+    return d.read(d.op("Relu", d.h))
+
+
+def recurrent(kind: str, gates: int) -> Build:
+    """A recurrent layer that reads the channels as its inputs."""
+
+    def build(d: Draft) -> str:
+        weight, state = d.const(d.near(1, 4 * gates, CHANNELS)), d.const(d.near(1, 4 * gates, 4))
+        return str(d.op(kind, d.h, weight, state, hidden_size=4))
+
+    return build
+
+
+OTHERS: dict[str, tuple[int, Build]] = {
+    "Cast": (4, lambda d: d.read(d.op("Cast", d.op("Cast", d.h, to=TensorProto.DOUBLE), to=TensorProto.FLOAT))),
+    "Clip": (4, lambda d: d.read(d.op("Clip", d.h, d.const(0.0), d.const(6.0)))),
+    "PRelu": (4, lambda d: d.read(d.op("PRelu", d.h, d.const(d.rng.random((CHANNELS, 1, 1)))))),
+    "Pow": (4, lambda d: d.read(d.op("Pow", d.h, d.const(2.0)))),
+    "Where": (4, lambda d: d.read(d.op("Where", d.op("Greater", d.h, d.const(1.0)), d.h, d.const(0.0)))),
+    "BatchNormalization": (4, batchnorm),
+    "InstanceNormalization": (4, normalised("InstanceNormalization")),
+    "GroupNormalization": (4, normalised("GroupNormalization")),
+    "LayerNormalization": (3, normalised("LayerNormalization")),
+    "LRN": (4, lambda d: d.read(d.op("LRN", d.h, size=3))),
+    "Conv": (4, lambda d: d.read(d.h)),
+    "Conv (depthwise)": (4, depthwise),
+    "Conv (2 groups)": (4, grouped_conv),
+    "ConvTranspose": (4, transposed),
+    "Gemm": (2, lambda d: d.flat(d.op("Relu", d.h), CHANNELS)),
+    "MatMul (2 axes)": (2, lambda d: d.read(d.h)),
+    "MatMul (behind another domain's operator)": (2, foreign),
+    "MatMul (3 axes)": (3, lambda d: d.read(d.h)),
+    "MatMul (attention)": (3, attention),
+    "Concat": (4, lambda d: d.read(d.op("Concat", d.h, "x", axis=1), CHANNELS + 3)),
+    "Split": (4, split),
+    "Slice": (
+        4,
+        lambda d: d.read(d.op("Slice", d.h, d.const(np.array([1])), d.const(np.array([5])), d.const(np.array([1]))), 4),
+    ),
+    "Gather": (4, lambda d: d.read(d.op("Gather", d.h, d.const(np.array([0, 1, 2, 4])), axis=1), 4)),
+    "Pad": (4, lambda d: d.read(d.op("Pad", d.h, d.const(np.array([0, 0, 1, 1, 0, 0, 1, 1])), mode="reflect"))),
+    "Resize": (4, lambda d: d.read(d.op("Resize", d.h, "", d.const(np.array([1.0, 1, 2, 2])), mode="nearest"))),
+    "Expand": (4, lambda d: d.read(d.op("Expand", d.op("GlobalAveragePool", d.h), d.const(np.array([1, 1, 2, 2]))))),
+    "Flatten": (4, lambda d: d.flat(d.op("Flatten", d.h), 8 * 8 * CHANNELS)),
+    "Transpose, then Flatten": (4, nhwc_flatten),
+    "Reshape": (4, reshape),
+    "Shape": (4, reshape),
+    "Squeeze": (
+        4,
+        lambda d: d.flat(d.op("Squeeze", d.op("GlobalAveragePool", d.h), d.const(np.array([2, 3]))), CHANNELS),
+    ),
+    "Unsqueeze": (2, lambda d: d.read(d.op("Unsqueeze", d.h, d.const(np.array([1]))))),
+    "Transpose": (3, lambda d: d.read(d.op("Transpose", d.op("Transpose", d.h, perm=[0, 2, 1]), perm=[0, 2, 1]))),
+    "Softmax": (3, lambda d: d.read(d.op("Softmax", d.h, axis=-1))),
+    "LSTM": (3, recurrent("LSTM", 4)),
+    "GRU": (3, recurrent("GRU", 3)),
+}
