@@ -11,7 +11,7 @@ export ORT_DISABLE_TELEMETRY = 1
 
 .PHONY: help install install-dev demo test test-oldest engine engine-aarch64 engine-armv7 test-arm test-arm-aarch64 \
 	test-arm-armv7 lint bench-find bench-masks bench-engine bench-baseline bench-rival bench-never-slower \
-	bench-evidence data results evidence performance models lock clean
+	bench-export bench-evidence data results evidence performance models lock clean
 
 help:
 	@echo "make demo        install, then find, export and check a ticket on embedded data"
@@ -26,6 +26,7 @@ help:
 	@echo "make bench-baseline  the dense networks of reports beside what PyTorch's exporters write (ARGS=--quick)"
 	@echo "make bench-rival  what the fp32 rival's figure at one thread depends on"
 	@echo "make bench-never-slower  no network is slower for having the engine (ARGS=--help: parts of it)"
+	@echo "make bench-export  how long an export takes of models with 5,000 nodes, step by step"
 	@echo "make bench-evidence  error rates of check --baseline, resumable (hours; PARTS='--minutes 30')"
 	@echo "make evidence    docs/evidence.md from what was measured"
 	@echo "make performance docs/performance.md and its tables from what was measured"
@@ -142,6 +143,9 @@ bench-rival: install-dev
 
 bench-never-slower: install-dev
 	$(BIN)/python benchmarks/bench_never_slower.py $(ARGS)
+
+bench-export: install-dev
+	$(BIN)/python benchmarks/bench_export.py $(ARGS)
 
 bench-evidence: install-dev
 	$(BIN)/python benchmarks/bench_evidence.py $(PARTS)
