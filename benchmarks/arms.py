@@ -20,9 +20,11 @@ import onnxruntime as ort
 from edgeticket.engine import EP_NAME, entries
 
 CPU = "CPUExecutionProvider"
-# What runs before a block is not counted. With one thread caches fill; with more, the threads of the session before go
-# on spinning for about 20 ms (ONNX Runtime 1.31, measured), on the very cores that the next one wants.
-WARM_S, WARM_THREADS_S = 2.5e-3, 30e-3
+# What runs before a block is not counted, at least so long and so often, at any number of threads: caches fill, and the
+# threads of the session before go on spinning for about 20 ms (ONNX Runtime 1.31, measured) on the cores that the next
+# one wants. Until 2026-11-28 a session of one thread had 2.5 ms: a single inference of a large network, whose weights the
+# other sessions had driven out of the caches. Sparse weights are few and come back sooner, so that flattered them.
+WARM_S, FEWEST = 30e-3, 3
 RECORD = "session.record_ep_graph_assignment_info"  # from ONNX Runtime 1.24
 
 
@@ -54,7 +56,6 @@ class Arm:
 
     def __init__(self, session: ort.InferenceSession, feed: Mapping[str, np.ndarray], *, bound: bool = True) -> None:
         self.session, self.feed, self.bound = session, dict(feed), bound
-        self.warm_s = WARM_S if session.get_session_options().intra_op_num_threads == 1 else WARM_THREADS_S
         self.outputs = [output.name for output in session.get_outputs()]
         self.binding = session.io_binding()
         for name, array in self.feed.items():
@@ -80,8 +81,8 @@ class Arm:
 
     def block(self, seconds: float) -> float:
         """Seconds an inference, the mean over a block of `seconds`, after a few inferences that are not counted."""
-        unseen = math.ceil(self.warm_s / self.seconds)
-        count = max(1, round(seconds * unseen / self.run(unseen)))
+        unseen = max(FEWEST, math.ceil(WARM_S / self.seconds))
+        count = max(FEWEST, round(seconds * unseen / self.run(unseen)))
         self.seconds = self.run(count) / count
         return self.seconds
 
@@ -127,6 +128,11 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> Interv
         skip += 1
         below += math.comb(n, skip) * 0.5**n
     return Interval(statistics.median(ordered), ordered[skip], ordered[n - 1 - skip])
+
+
+def raw_us(times: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """What was timed, round by round, in µs with five digits: kept beside every table that is made of it."""
+    return {name: [float(f"{1e6 * each:.5g}") for each in taken] for name, taken in times.items()}
 
 
 def as_json(value: Interval, scale: float = 1.0) -> dict[str, Any]:

@@ -4,7 +4,8 @@ Batch 1, through IO binding (the tiny networks through `run()` too), every sessi
 network and number of threads, blocks in turns in random order; medians with quartiles, ratios within a round with their
 95 % interval. GMAC/s count nonzero weights only; the FMA peak is measured before and after each process.
 
-What was measured goes into docs/results/engine.json part by part, so parts can be run alone and a stopped run resumed.
+What was measured goes into docs/results/engine.json part by part, so parts can be run alone and a stopped run resumed;
+every round of it stands in engine-rounds.jsonl beside it. int8 is the fastest of three ways to quantise.
 """
 
 from __future__ import annotations
@@ -45,8 +46,11 @@ def main() -> None:
             continue
         others, began = Neighbours.start(), time.perf_counter()
         answer = run_creation(request) if request["kind"] == "creation" else run_latency(request)
+        raw = answer.pop("raw_us", None)
         document["parts"][key] = {"identity": here, "request": request, "busy_others": others.share(), **answer}
         write(options.out, document)
+        if raw is not None:
+            keep_rounds(options.out, key, {"identity": here, "rounds_us": raw})
         print(f"{key}: {time.perf_counter() - began:.0f} s", file=sys.stderr)
     stale = {key for key, part in document["parts"].items() if part["identity"]["engine"] != here["engine"]}
     if stale:
@@ -59,7 +63,8 @@ def main() -> None:
 
 def is_good(part: dict[str, Any], here: dict[str, Any], request: dict[str, Any]) -> bool:
     """Say whether a part was measured as asked, by this engine on this machine, and undisturbed."""
-    same = part["identity"] | {"date": ""} == here | {"date": ""} and part["request"] == request
+    unlike = {"date": "", "commit": ""}
+    same = part["identity"] | unlike == here | unlike and part["request"] == request
     return bool(same and part["busy_others"] <= QUIET)
 
 
@@ -138,8 +143,9 @@ def run_creation(request: dict[str, Any]) -> dict[str, Any]:
         for turn in range(request["times"]):
             for provider in sorted(samples, reverse=bool(turn % 2)):
                 asked = {"kind": "creation", "threads": 1, "provider": provider, "path": str(path)}
+                asked["network"] = request["network"]
                 samples[provider].append(child(asked))
-    keys = ("ms", "grown_bytes", "peak_bytes")
+    keys = ("ms", "grown_bytes", "first_ms", "after_first_bytes", "peak_bytes")
     found = {
         name: {key: [each[key] for each in taken if key in each] for key in keys} for name, taken in samples.items()
     }
@@ -162,6 +168,14 @@ def read(path: Path) -> dict[str, Any]:
     if {key: document.get(key) for key in FORMAT} != FORMAT:
         raise SystemExit(f"{path}: not written by this program; move it away")
     return dict(document)
+
+
+def keep_rounds(path: Path, key: str, found: dict[str, Any]) -> None:
+    """Write the raw rounds of a part beside the document, one part a line, in place of an earlier one of this key."""
+    rounds = path.with_name(f"{path.stem}-rounds.jsonl")
+    lines = rounds.read_text(encoding="utf-8").splitlines() if rounds.exists() else []
+    kept = [line for line in lines if json.loads(line)["key"] != key]
+    rounds.write_text("\n".join([*kept, json.dumps({"key": key, **found})]) + "\n", encoding="utf-8")
 
 
 def write(path: Path, document: dict[str, Any]) -> None:

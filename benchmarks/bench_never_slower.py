@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import networks
-from arms import Arm, as_json, assigned, median_interval, open_session, paired, quartiles, take_turns
-from bench_engine import ROOT, child, write
+from arms import Arm, as_json, assigned, median_interval, open_session, paired, quartiles, raw_us, take_turns
+from bench_engine import ROOT, child, keep_rounds, write
 from builder import Network
 from machine import Neighbours, hide_avx512, identity, pin
 from random_networks import COUNT, random_network
@@ -53,14 +53,17 @@ def main() -> None:
     seeds = range(options.first_seed, options.first_seed + options.random)
     names = options.networks or [*networks.NETWORKS, *(f"random-{seed}" for seed in seeds)]
     cases: list[dict[str, Any]] = []
-    others = Neighbours.start()
+    others, here = Neighbours.start(), identity()
     for threads in options.threads:
         for name in names:
             request = {"name": name, "threads": threads, "sparsities": list(options.sparsity)}
             cases += child(request, Path(__file__), "--one")["cases"]
             for case in cases[-len(options.sparsity) :]:
+                key = f"{case['name']} | {case['sparsity']:g} | {threads}"
+                keep_rounds(options.out, key, {"identity": here, "rounds_us": case.pop("rounds_us")})
+            for case in cases[-len(options.sparsity) :]:
                 print(line(case), flush=True)
-    document = {"identity": identity(), "busy_others": others.share(), "limit": LIMIT, "cases": cases}
+    document = {"identity": here, "busy_others": others.share(), "limit": LIMIT, "cases": cases}
     write(options.out, document)
     bad = [case for case in cases if case["offends"]]
     claimed = sum(case["nodes"] > 0 for case in cases)
@@ -99,6 +102,7 @@ def case(name: str, sparsity: float, threads: int) -> dict[str, Any]:
         short = cpu.median * 1e6 < SHORT_US
         offends = extra.low > SLACK_US if short else ratio.low > LIMIT
         found |= {"cpu_us": as_json(cpu, 1e6), "ratio": as_json(ratio), "extra_us": as_json(extra), "offends": offends}
+        found |= {"rounds_us": raw_us(times)}
         if not offends:
             break
     return found

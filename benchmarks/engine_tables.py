@@ -17,6 +17,8 @@ GOALS = {
     "VGG-16": 6.0,
     "MobileNetV1": 3.5,
 }
+WAYS = ("per tensor", "per channel", "dynamic")  # of networks.INT8, which needs more than this file to be imported
+ZEROS = ("50%", "70%", "80%", "90%", "95%")
 Row = Sequence[str]
 Document = dict[str, Any]
 
@@ -42,10 +44,17 @@ def aligned(head: Row, rows: Sequence[Row]) -> str:
 def machine(document: Document) -> str:
     seen = {
         f"{who['cpu']}{' without AVX-512' * who['hidden']}, {who['cores']} cores, "
-        f"ONNX Runtime {who['onnxruntime']}, engine {who['engine']}, {who['date']}"
+        f"ONNX Runtime {who['onnxruntime']}, {_code(who)}, {who['date']}"
         for who in (part["identity"] for part in document["parts"].values())
     }
     return "\n".join(sorted(seen))
+
+
+def _code(who: Document) -> str:
+    """Which code was measured: the library by its hash, and since 0.2.0 the version and the commit."""
+    named = [f"edgeticket {who['edgeticket']}"] if "edgeticket" in who else []
+    named += [f"commit {who['commit']}"] if who.get("commit") else []
+    return ", ".join([*named, f"engine {who['engine']}"])
 
 
 def parts(document: Document) -> Iterator[tuple[str, int, Document]]:
@@ -112,6 +121,28 @@ def latency(document: Document) -> str:
     return aligned(head, rows) if rows else ""
 
 
+def quantised(document: Document) -> str:
+    """Every way of int8 that was timed, and which is the rival."""
+    rows: list[Row] = []
+    for name, count, part in parts(document):
+        ways = {key.removeprefix("int8 "): value for key, value in part["rivals_us"].items() if key.startswith("int8 ")}
+        if ways:
+            best = part["int8_is"].removeprefix("int8 ")
+            rows.append((name, str(count), *(us(ways[kind]) for kind in WAYS), best))
+    return aligned(("network", "thr", *WAYS, "fastest"), rows) if rows else ""
+
+
+def beside_int8(document: Document) -> list[list[str]]:
+    """One row a network and number of threads: times int8 at each share of zeros; below 1 int8 is faster."""
+    rows = []
+    for name, count, part in parts(document):
+        found = {key: ours.get("times_int8") for key, ours in part["ours"].items() if key in ZEROS}
+        if name in GOALS and any(found.values()):
+            cells = [f"{found[key]['median']:.2f}" if found.get(key) else "–" for key in ZEROS]
+            rows.append([name, str(count), *(f"**{cell}**" if cell < "1" else cell for cell in cells)])
+    return rows
+
+
 def instruction_sets(document: Document) -> str:
     """AVX2 code beside AVX-512 code on one machine."""
     rows = [
@@ -145,23 +176,31 @@ def threads(document: Document) -> str:
 
 
 def creation(document: Document) -> str:
-    """Creating a session in a fresh process: time, growth of the resident memory, and its peak."""
+    """Creating a session in a fresh process and running it once: times, and growth of the resident memory and its peak.
+
+    Until 0.2.0 memory was taken before the first inference.
+    """
     rows: list[Row] = []
     for key, part in document["parts"].items():
         if part["request"]["kind"] != "creation" or not part["samples"]["ours"]["ms"]:
             continue
-        ours, cpu = ({name: median(taken) for name, taken in part["samples"][who].items()} for who in ("ours", "cpu"))
+        ours, cpu = (
+            {name: median(taken) for name, taken in part["samples"][who].items() if taken} for who in ("ours", "cpu")
+        )
         times = [f"{cpu['ms']:.1f}", f"{ours['ms']:.1f}", f"{ours['ms'] / cpu['ms']:.2f}"]
-        memory = [f"{who[name] / 1e6:.1f}" for name in ("grown_bytes", "peak_bytes") for who in (cpu, ours)]
+        names = ("grown_bytes", "after_first_bytes", "peak_bytes")
+        memory = [f"{who[name] / 1e6:.1f}" if name in who else "–" for name in names for who in (cpu, ours)]
         rows.append((key.rpartition(" | ")[0], *times, *memory))
     head = (
         "network at 90 %",
         "CPU ms",
         "ours ms",
         "ratio (goal 1.30)",
-        "CPU MB",
-        "ours MB",
-        "CPU peak MB",
-        "ours peak MB",
+        "CPU MB created",
+        "ours",
+        "CPU MB after 1 run",
+        "ours",
+        "CPU MB peak",
+        "ours",
     )
     return aligned(head, rows) if rows else ""

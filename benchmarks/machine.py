@@ -19,6 +19,7 @@ from typing import Any
 from edgeticket.artifact.checks import host
 from edgeticket.engine import library_path
 from edgeticket.errors import EngineError
+from edgeticket.version import __version__
 
 NATIVE = Path(__file__).parents[1] / "export" / "tests"
 
@@ -29,9 +30,24 @@ def identity() -> dict[str, Any]:
         **host(),
         "kernel": platform.release(),
         "engine": engine_hash(),
+        "edgeticket": __version__,
+        "commit": commit(),
         "hidden": "hide_avx512" in os.environ.get("LD_PRELOAD", ""),
         "date": datetime.date.today().isoformat(),
     }
+
+
+def commit() -> str | None:
+    """The commit of this checkout, with a + where something is changed; None where there is no git."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    told = [
+        subprocess.run([git, *asked], cwd=NATIVE, capture_output=True, text=True, check=False).stdout.strip()
+        for asked in (("rev-parse", "--short=10", "HEAD"), ("status", "--porcelain", "--untracked-files=no", "../.."))
+    ]
+    changed = [line for line in told[1].splitlines() if "docs/" not in line]
+    return f"{told[0]}{'+' if changed else ''}" if told[0] else None
 
 
 def engine_hash() -> str | None:

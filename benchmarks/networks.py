@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from builder import Builder, Network
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 SPARSITIES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
@@ -108,19 +108,28 @@ class _Calibration(CalibrationDataReader):  # type: ignore[misc]
         return next(self.feeds, None)
 
 
-def int8(net: Network) -> bytes:
-    """The network in int8 by ONNX Runtime's own tools: static QDQ, uint8 activations, int8 weights scaled a channel."""
+INT8 = ("per tensor", "per channel", "dynamic")  # scales of static weights, or activations scaled as they come
+
+
+def int8(net: Network, kind: str) -> bytes:
+    """The network in int8 by ONNX Runtime's own tools, in one of the ways INT8: uint8 activations; int8 weights.
+
+    Static ones are QDQ, calibrated on noise. Which is fastest differs from network to network: the rival is the best.
+    """
     with tempfile.TemporaryDirectory() as folder:
         source, prepared, quantized = (Path(folder) / name for name in ("fp32.onnx", "prepared.onnx", "int8.onnx"))
         onnx.save(net.model, source)
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        quantize_static(
-            str(prepared),
-            str(quantized),
-            _Calibration(net),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
+        if kind == "dynamic":
+            quantize_dynamic(str(prepared), str(quantized), weight_type=QuantType.QUInt8)  # int8 has no ConvInteger
+        else:
+            quantize_static(
+                str(prepared),
+                str(quantized),
+                _Calibration(net),
+                quant_format=QuantFormat.QDQ,
+                per_channel=kind == "per channel",
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+            )
         return quantized.read_bytes()

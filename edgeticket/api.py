@@ -52,7 +52,7 @@ def export(
             NAME.onnx. An earlier artifact there is replaced as a whole; a folder that holds anything else is refused.
         round: another round than the ticket's.
         storage: 'auto', 'dense', 'gaps' or 'sparse-initializer'.
-        weights: how values rest on disk: 'fp32', 'fp16' or 'int8'.
+        weights: how float32 values rest on disk: 'fp32', 'fp16' or 'int8'; other types rest as they are.
         budget_ms: what the median inference may take; `check` judges it. The other two mean nothing without it.
         budget_host: 'any', 'this', or the fingerprint of the host that the budget is for.
         budget_threads: the threads that the budget is for.

@@ -127,7 +127,10 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
     proved = prove_source(source, converted.simplified, converted.model, converted.fp32, options.input_shapes)
     proof = proved.info
     if proof.verdict == "refuted":
-        raise ProofError(f"{path}: {proof.reason}; nothing was written. Please report this model")
+        way_out = "Please report this model"
+        if options.upgrade_opset:
+            way_out = "--upgrade-opset may have changed what an operator means: leave it out"
+        raise ProofError(f"{path}: {proof.reason}; nothing was written. {way_out}")
     if proof.verdict == "not proved":
         sealed = Sealed({}, GoldenInfo.none())
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from arms import median_interval
-from networks import NETWORKS, int8, network
+from networks import INT8, NETWORKS, int8, network
 from onnx import numpy_helper
 from random_networks import random_network
 
@@ -34,11 +34,12 @@ def test_zeros_are_nested_and_spare_the_stem() -> None:
     assert share == pytest.approx(0.1, abs=0.005)
 
 
+@pytest.mark.parametrize("kind", INT8)
 @pytest.mark.parametrize("name", ["auto-encoder", "DS-CNN", "ResNet-20"])
-def test_int8_rival_computes_the_network(name: str) -> None:
+def test_int8_rival_computes_the_network(name: str, kind: str) -> None:
     net = network(name)
     feed = net.feed(seed=3)
-    exact, rough = (next(iter(run(cpu_session(model), feed).values())) for model in (net.serialized(), int8(net)))
+    exact, rough = (next(iter(run(cpu_session(model), feed).values())) for model in (net.serialized(), int8(net, kind)))
     assert exact.shape == (1, *net.output_shape)
     assert 0 < np.abs(rough - exact).max() < 0.1 * np.abs(exact).max()
 

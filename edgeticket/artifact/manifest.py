@@ -207,11 +207,12 @@ class TensorInfo:
     size_bytes: int
     note: str
     dtype: str = "float32"  # the tensor's own, by numpy's name
+    lossless: bool = False  # a narrower type holds all of its numbers
 
     @property
     def rounded(self) -> bool:
         """Values rest less precisely than the tensor holds them."""
-        return self.dtype == "float32" and self.weights != "fp32"
+        return self.dtype == "float32" and self.weights != "fp32" and not self.lossless
 
 
 @dataclass(frozen=True)
@@ -256,9 +257,11 @@ class Manifest:
     def to_json(self) -> str:
         """The document, format and version first."""
         body = asdict(self)
+        _leave_out_absent(body["proof"])
         for tensor in body["tensors"]:
-            if tensor["dtype"] == "float32":  # what 0.1.0 wrote stays as it was
-                del tensor["dtype"]
+            for name, default in (("dtype", "float32"), ("lossless", False)):
+                if tensor[name] == default:  # what 0.1.0 wrote stays as it was
+                    del tensor[name]
         head = {key: body.pop(key) for key in ("format", "version")}
         return json.dumps(head | body, indent=1, allow_nan=False) + "\n"
 
@@ -282,3 +285,12 @@ class Manifest:
             return decode(cls, body)
         except ValueError as error:
             raise IntegrityError(f"{path}: {error}; export the model again") from error
+
+
+def _leave_out_absent(proof: dict[str, Any]) -> None:
+    """Leave out what 0.1.0 did not know where there is nothing to say: its manifests are written back as they were."""
+    for name in ("output", "output_range", "in_float64"):
+        if proof[name] is None:
+            del proof[name]
+    if proof["graph"] is not None:
+        _leave_out_absent(proof["graph"])

@@ -31,7 +31,7 @@ from edgeticket.cli.output import console, write_json
     type=click.Choice(["fp32", "fp16", "int8"]),
     default="fp32",
     show_default=True,
-    help="How values rest on disk.",
+    help="How float32 values rest on disk; other types rest as they are.",
 )
 @options.budget_ms
 @options.budget_host
@@ -86,6 +86,6 @@ def _print(exported: Any) -> None:
     for reason in view.reasons(exported.content):
         why.add_row(Text(reason.label, "bold"), Text(reason.sentence))
     if why.row_count:
-        screen.print("\nNot done, and why:", why, sep="\n")
+        screen.print("\nNot done, or changed, and why:", why, sep="\n")
     screen.print()
     screen.print(f"report: {exported.folder / 'report.html'}", soft_wrap=True, markup=False)

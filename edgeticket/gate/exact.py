@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from importlib.util import find_spec
 
 from edgeticket import text
 from edgeticket.artifact import checks
@@ -32,7 +33,11 @@ def judge_count(name: str, ours: int | None, theirs: int | None, allowed: float 
     word = WORDS[name]
     if ours is None or theirs is None:
         verdict = SHOWN if allowed is None else INCONCLUSIVE
-        return Gate(name, verdict, f"{word}s: not counted; pip install 'edgeticket[export]'", values)
+        without = find_spec("onnx") is None
+        reason = (
+            "pip install 'edgeticket[export]'" if without else "a shape or a number of runs is known at run time only"
+        )
+        return Gate(name, verdict, f"{word}s: not counted; {reason}", values)
     change = ours / theirs - 1 if theirs else math.inf if ours else 0.0  # no share of nothing allows anything
     counted = text.plural(ours, word) + (" at 1 thread" if name == "instructions" else "")
     if not theirs and ours:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from edgeticket.subject.providers import provider, short
 from edgeticket.subject.shared_feed import shared_feed
 from edgeticket.subject.subject import Subject, open_subject, require_alike
 
+ONE_THREAD = "they are counted at one thread only; give --threads 1"
 Watch = Callable[[str, Duel], None]
 Pairing = tuple[str, Arm, Arm | None, int]  # label, candidate, baseline if there is one, threads
 
@@ -116,8 +117,10 @@ class _Run:
         if self.baseline is not None:
             if self.request.max_memory is not None and not self.interrupted:
                 self._memory(str(path), self.request.max_memory, error_share)
-            counts = self.request.max_counts
-            self.gates.append(_instructions(self.measured, self.request.thread_counts, counts.get("instructions")))
+            allowed = self.request.max_counts.get("instructions")
+            untimed = "nothing was timed" if 1 in self.request.thread_counts else ONE_THREAD
+            found = _instructions(self.measured, allowed) if self.measured else None
+            self.gates.append(found or exact.judge_instructions({}, untimed, allowed))
         for subject in subjects.values():
             if not subject.unchanged():
                 sentence = f"{subject.path} was changed while it was measured; run the same again"
@@ -200,12 +203,10 @@ def _pairings(request: ComparisonRequest, candidate: Subject, baseline: Subject 
             yield f"{shown}, {text.plural(threads, 'thread')}", Arm(str(candidate.model), full), theirs, threads
 
 
-def _instructions(measured: list[Measured], threads: Sequence[int], allowed: float | None) -> Gate:
+def _instructions(measured: list[Measured], allowed: float | None) -> Gate:
     """Judge what the first process at one thread counted: the kernel counts the calling thread alone."""
-    if 1 not in threads:
-        return exact.judge_instructions({}, "they are counted at one thread only; give --threads 1", allowed)
-    if not measured:
-        return exact.judge_instructions({}, "nothing was timed", allowed)
     single = [process for done in measured if done.threads == 1 for process in done.duel.processes]
+    if measured and all(done.threads != 1 for done in measured):
+        return exact.judge_instructions({}, ONE_THREAD, allowed)
     found = next((process for process in single if process.instructions or process.not_counted), None)
     return exact.judge_instructions(found.instructions if found else {}, found.not_counted if found else None, allowed)

@@ -1,8 +1,9 @@
 """The shapes that a file says of its values: they leave with it, changed only where the network was.
 
 A removed channel makes an annotation wrong. So every shape is inferred anew, and what was given stands beside it axis
-by axis: numbers that were found win, names of the user's win over names that were found, and where nothing is found
-nothing was removed either, so that what was given stays.
+by axis: numbers that were found win, the user's names win over names that were found, and where nothing is found
+nothing was removed either, so that what was given stays. Only a number where an input's free axis arrives was never
+right (somebody freed the batch and left the rest): then no other number of that annotation is believed.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ def keep_shapes(graph: ir.Graph, given: Given, made_up: frozenset[str]) -> None:
 
     `made_up` are names of dimensions that stand for none (shapes.name_dimensions).
     """
+    free = frozenset(
+        dim.value for value in graph.inputs for dim in value.shape or () if not isinstance(dim, int) and dim.value
+    )
     for node in graph:
         for value in node.outputs:
             if value.is_graph_output():
@@ -38,29 +42,30 @@ def keep_shapes(graph: ir.Graph, given: Given, made_up: frozenset[str]) -> None:
             if value.name and value.name in given:
                 shape, kind = given[value.name]
                 value.type = value.type or kind
-                value.shape = _merged(shape, found, made_up)
+                value.shape = shape if found is None else ir.Shape(_merged(list(shape), list(found), free, made_up))
             else:
                 value.type = None
 
 
-def _merged(given: ir.Shape, found: ir.Shape | None, made_up: frozenset[str]) -> ir.Shape:
-    """[axes] of the value as it is now; of another rank than was given, all as found."""
-    if found is None:
-        return given
-    if len(found) != len(given):
-        return ir.Shape([None if _name(dim) in made_up else dim for dim in found])
-    return ir.Shape([_dimension(*pair, made_up) for pair in zip(given, found, strict=True)])
-
-
-def _dimension(
-    given: int | ir.SymbolicDim, found: int | ir.SymbolicDim, made_up: frozenset[str]
-) -> int | ir.SymbolicDim | None:
-    if isinstance(found, int):
-        return found
-    if found.value is None or not isinstance(given, int):
-        return given
-    return None if found.value in made_up else found
-
-
-def _name(dim: int | ir.SymbolicDim) -> str | None:
-    return None if isinstance(dim, int) else dim.value
+def _merged(
+    given: list[int | ir.SymbolicDim],
+    found: list[int | ir.SymbolicDim],
+    free: frozenset[str],
+    made_up: frozenset[str],
+) -> list[int | ir.SymbolicDim | None]:
+    """The axes of a value as they are now. Inference invents names; only those of inputs, `free`, say anything."""
+    told = [dim if isinstance(dim, int) or dim.value in free else None for dim in found]
+    alike = len(given) == len(told)
+    believed = alike and not any(
+        isinstance(before, int) and isinstance(now, ir.SymbolicDim) for before, now in zip(given, told, strict=True)
+    )
+    merged: list[int | ir.SymbolicDim | None] = []
+    for axis, now in enumerate(told):
+        before = given[axis] if alike else None
+        if isinstance(now, int):
+            merged.append(now)
+        elif isinstance(before, ir.SymbolicDim) or (believed and now is None):
+            merged.append(before)
+        else:
+            merged.append(None if now is None or now.value in made_up else now)
+    return merged

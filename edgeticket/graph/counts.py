@@ -18,7 +18,7 @@ from edgeticket.graph.reading.load import load_model
 from edgeticket.graph.reading.tensors import tensors_of
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.shapes import infer_shapes
-from edgeticket.graph.values import is_constant, is_standard, opset, shape_of
+from edgeticket.graph.values import constant, is_constant, is_standard, opset, shape_of
 
 # The inputs of an operator that may be a layer's weights: operators -> positions.
 _WEIGHTS = {
@@ -36,7 +36,7 @@ class Counts:
     nodes: int  # as stored, subgraphs included
     weights: int  # elements of the layers' weights once what is packed is rebuilt
     nonzeros: int
-    macs: int | None  # multiply-accumulate operations, zeros included
+    macs: int | None  # multiply-accumulate operations, zeros included; of an If the branch with more of them
 
 
 def external_bytes(model: onnx.ModelProto, folder: Path) -> int:
@@ -69,19 +69,14 @@ def count(path: Path, shapes: Mapping[str, Sequence[int]]) -> Counts:
             value.shape = ir.Shape(list(shapes[value.name]))
     infer_shapes(model)
     version = opset(model)
-    layers = [
-        node
-        for node in model.graph
-        if node.op_type in _WEIGHTS and (node.domain == "com.microsoft" or is_standard(node, version))
-    ]
     weights = {weight.value.name: weight for weight in layer_weights(model.graph) if is_constant(weight.value)}
-    macs = [_macs(node) for node in layers]
+    macs = _of_graph(model.graph, version)
     return Counts(
         size_bytes,
         nodes,
         sum(weight.array.size for weight in weights.values()),
         sum(weight.nonzeros for weight in weights.values()),
-        None if None in macs else sum(each for each in macs if each is not None),
+        macs,
     )
 
 
@@ -111,3 +106,57 @@ def _macs(node: ir.Node) -> int | None:
     transposed = node.attributes.get("transA")
     inner = first[0] if transposed is not None and transposed.as_int() else first[-1] if first else 1
     return math.prod(output) * inner
+
+
+def _of_bodies(node: ir.Node, version: int) -> int | None:
+    """Multiplications of the graphs that a node runs: as often as it is known to run them, else None."""
+    graphs = [
+        graph
+        for each in node.attributes.values()
+        if each.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+        for graph in ([each.as_graph()] if each.type == ir.AttributeType.GRAPH else each.as_graphs())
+    ]
+    bodies = [_of_graph(graph, version) for graph in graphs]
+    if None in bodies:
+        return None
+    most = max((each for each in bodies if each is not None), default=0)
+    if node.op_type == "If" or not most:
+        return most
+    runs = _runs(node)
+    return None if runs is None else runs * most
+
+
+def _of_graph(graph: ir.Graph, version: int) -> int | None:
+    found = []
+    for node in graph:
+        layer = node.op_type in _WEIGHTS and (node.domain == "com.microsoft" or is_standard(node, version))
+        found += [_macs(node) if layer else 0, _of_bodies(node, version)]
+    return None if None in found else sum(each for each in found if each is not None)
+
+
+def _runs(node: ir.Node) -> int | None:
+    """How often a Loop or a Scan runs its body, where the graph says it: a Loop that nothing ends, a Scan's length."""
+    if node.op_type == "Scan" and node.inputs:
+        scanned = _known(node.inputs[-1])
+        axes, directions = node.attributes.get("scan_input_axes"), node.attributes.get("scan_input_directions")
+        return scanned[0] if scanned and axes is None and directions is None else None
+    if node.op_type == "Loop" and len(node.inputs) > 1:
+        body, trips = node.attributes["body"].as_graph(), constant(node.inputs[0])
+        started = node.inputs[1] is None or _is_true(node.inputs[1])
+        kept = _is_true(body.outputs[0]) or _origin(body.outputs[0]) is body.inputs[1]
+        return int(trips.reshape(-1)[0]) if trips is not None and started and kept else None
+    return None
+
+
+def _is_true(value: ir.Value) -> bool:
+    found = constant(_origin(value))
+    return found is not None and found.size == 1 and bool(found.reshape(-1)[0])
+
+
+def _origin(value: ir.Value) -> ir.Value:
+    """What a value is a copy of."""
+    node = value.producer()
+    while node is not None and node.op_type in ("Identity", "Cast") and node.inputs[0] is not None:
+        value = node.inputs[0]
+        node = value.producer()
+    return value

@@ -39,11 +39,16 @@ def to_ir(proto: onnx.ModelProto) -> ir.Model:
 
 
 def unreadable(proto: onnx.ModelProto, error: Exception) -> str:
-    """The sentence for a graph that onnx-ir or numpy choke on, with the first cause: the others repeat it."""
-    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
-        error = error.__cause__
-    said = " ".join(str(error).split())[:300] or type(error).__name__
+    """The sentence for a graph that onnx-ir or numpy choke on."""
+    said = first_cause(error)
     return f"the ONNX graph {proto.graph.name!r} cannot be read: {said}. Check it with onnx.checker.check_model."
+
+
+def first_cause(error: BaseException) -> str:
+    """What an error says in one line: onnx-ir wraps one in others that print a whole model."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def give_back(proto: onnx.ModelProto, model: ir.Model) -> None:

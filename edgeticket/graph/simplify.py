@@ -5,7 +5,7 @@ Exact in real arithmetic for finite inputs; weights are computed in float64 and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import onnx
@@ -14,7 +14,7 @@ import onnx_ir as ir
 from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ModelError
 from edgeticket.graph.annotations import given_shapes, keep_shapes
-from edgeticket.graph.intermediate import give_back, to_ir, unreadable
+from edgeticket.graph.intermediate import first_cause, give_back, to_ir, unreadable
 from edgeticket.graph.layers import layer_weights
 from edgeticket.graph.passes.canonicalise import canonicalise
 from edgeticket.graph.passes.drop_zero_states import drop_zero_states
@@ -29,7 +29,7 @@ from edgeticket.graph.passes.remove_dead import remove_dead
 from edgeticket.graph.passes.remove_unused import remove_unused
 from edgeticket.graph.shapes import infer_shapes, name_dimensions, unname_dimensions
 from edgeticket.graph.upgrade import upgrade
-from edgeticket.graph.values import Array, forget_names, is_constant, opset, settle
+from edgeticket.graph.values import Array, constant, forget_names, is_constant, nonzeros, opset, settle
 from edgeticket.text import listing
 
 Pass = Callable[[ir.Model], list[Note]]
@@ -98,7 +98,7 @@ def simplify(
         layers, unrounded = _passes(work, notes, removal)
         return Simplified(_to_proto(work), _merged(notes), layers, unrounded)
     except Exception as error:  # a graph we have never seen must not keep anyone from exporting it
-        reason = f"a pass failed on this graph ({type(error).__name__}: {str(error)[:200]})"
+        reason = f"a pass failed on this graph ({type(error).__name__}: {first_cause(error)})"
         return _untouched(proto, [*inlined, Note("simplify", 0, f"{UNCHANGED}: {reason}; please report it")])
 
 
@@ -131,10 +131,11 @@ def _passes(work: ir.Model, notes: list[Note], removal: bool) -> tuple[tuple[Lay
             forget_names(work.graph)
             notes += run(work)
     unrounded = settle(work)
-    layers = _plan(before, _survey(work))
+    layers = _plan(before, _survey(work) | _without_layer(work, before))
     if layers and all(layer.nonzeros_before == _size(layer.shape_before) for layer in layers):
         notes.append(Note("simplify", 0, NO_ZEROS))
-    infer_shapes(work)
+    if given:
+        infer_shapes(work)
     keep_shapes(work.graph, given, frozenset(_names_of(unnamed)))
     unname_dimensions(unnamed)
     for output, shape in zip(work.graph.outputs, declared, strict=True):
@@ -182,7 +183,19 @@ def _survey(model: ir.Model) -> dict[str, tuple[str, tuple[int, ...], int]]:
     found: dict[str, tuple[str, tuple[int, ...], int]] = {}
     for weight in layer_weights(model.graph):
         assert weight.value.name is not None
-        found.setdefault(weight.value.name, (weight.node.op_type, tuple(weight.array.shape), weight.nonzeros))
+        if weight.array.ndim:  # a shape of () says in a plan that the layer was removed: one number is no weight
+            found.setdefault(weight.value.name, (weight.node.op_type, tuple(weight.array.shape), weight.nonzeros))
+    return found
+
+
+def _without_layer(model: ir.Model, before: Iterable[str]) -> dict[str, tuple[str, tuple[int, ...], int]]:
+    """Weights whose layers went, and that something else reads or the graph gives out (a tied embedding, say)."""
+    left = {weight.value.name for weight in layer_weights(model.graph)}
+    found: dict[str, tuple[str, tuple[int, ...], int]] = {}
+    for name in before:
+        array = None if name in left else constant(model.graph.initializers.get(name))
+        if array is not None:
+            found[name] = ("", tuple(array.shape), nonzeros(array))
     return found
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from edgeticket import text
+from edgeticket.artifact.manifest import GraphProof
 from edgeticket.report.content import Content
 from edgeticket.report.parts import Fold, ReportTable, Section
 from edgeticket.report.wording import of_a_ticket
@@ -14,28 +15,51 @@ from edgeticket.report.wording import of_a_ticket
 def proof(content: Content) -> Section:
     """What was compared with what, and every figure of it; or why nothing was."""
     manifest, found = content.manifest, content.manifest.proof
+    graph = found.in_float64 or (found.graph.in_float64 if found.graph else None)
+    said = (f"{_graph(graph)}",) if graph is not None else ()
     if manifest.unproved:
-        return Section("Proof", (f"Not proved: {found.reason}.",))
+        return Section("Proof", (f"Not proved: {found.reason}.", *said))
     if of_a_ticket(content):
         against = "over the test set, beside the masked network before any graph change"
     else:
-        against = "on random and extreme inputs, beside the source as given"
+        against = "on made-up inputs, usual and extreme, beside the source as given"
     ran = f"The exported file ran on ONNX Runtime {against}"
     figures = {
-        "largest |Δ| of an output": _figure(found.max_abs_delta),
-        "tolerance, where an output came nearest to it": _figure(found.tolerance),
-        "|Δ| there": _figure(found.delta),
-        "error of float32 itself, against float64": _figure(found.float64_error),
+        "graph in float64: largest |Δ| of an output": _figure(graph.max_abs_delta if graph else None),
+        "allowed there": _figure(graph.tolerance if graph else None),
+        "inputs in float64": f"{graph.samples:,}" if graph and graph.samples else None,
+        "file in float32: largest |Δ| of an output": _figure(found.max_abs_delta),
+        "output nearest to its tolerance": found.output,
+        "its range": _figure(found.output_range),
+        "its tolerance": _figure(found.tolerance),
+        "its |Δ|": _figure(found.delta),
+        "error of the masked network's own float32 there, against float64": _figure(found.float64_error),
         "top-1 agreement": None if found.top1_agreement is None else text.percent(found.top1_agreement),
         "inputs": f"{found.samples:,}",
     }
     rows = tuple((name, value) for name, value in figures.items() if value is not None)
     derived = (
-        "The tolerance is 8 times the error that float32 on this runtime shows against a float64 reference of the same "
-        "network, and 16 units in the last place of the largest output."
+        "A file's tolerance is 8 times the error that float32 shows against float64 for the masked network itself, and "
+        "16 units in the last place of the largest output, but never more than 1 % of the output's range."
     )
     notes = (derived,) if found.float64_error is not None else ()
-    return Section("Proof", (f"{ran}: {found.reason}.",), ReportTable(("Outputs", "value"), rows), notes=notes)
+    return Section("Proof", (*said, f"{ran}: {found.reason}."), ReportTable(("Outputs", "value"), rows), notes=notes)
+
+
+def _graph(found: GraphProof) -> str:
+    """The proof of the graph, in one or two sentences."""
+    if found.verdict != "proved":
+        return f"The simplified network was not compared with the masked one in float64: {found.reason}."
+    sentence = (
+        "The simplified network and the masked one were compared in float64, where removing and folding leave nothing "
+        f"but float64's own rounding: {found.reason}."
+    )
+    if found.in_float32:
+        sentence += (
+            f" Nothing here runs {text.listing(list(found.in_float32))} in float64: what depends on that was held to "
+            "float32's tolerance."
+        )
+    return sentence
 
 
 def _figure(value: float | None) -> str | None:

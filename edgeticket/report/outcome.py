@@ -13,9 +13,9 @@ SIZE_NAMES = {
     "given": "source as given",
     "masked": "pruned, stored densely",
     "dense": "stored densely",
-    "gaps": "values and gaps, fp32",
-    "gaps-fp16": "values and gaps, fp16",
-    "gaps-int8": "values and gaps, int8",
+    "gaps": "values and gaps",
+    "gaps-fp16": "values and gaps, float32 as fp16",
+    "gaps-int8": "values and gaps, float32 as int8",
     "sparse-initializer": "sparse initializer",
     "exported": "this artifact",
 }
@@ -51,7 +51,7 @@ def sizes(content: Content) -> Section:
     removal = " after removal" if content.weights_held[0] != content.weights_held[1] else ""
     return Section(
         "Size",
-        (f"Storage: {content.manifest.storage}, weights at rest: {content.manifest.weights}. {rebuilt}",),
+        (f"Storage: {content.manifest.storage}, float32 weights at rest: {content.manifest.weights}. {rebuilt}",),
         ReportTable(("The whole file", "size", "beside the first"), rows, strong=strong),
         plots.bars(drawn, strong=strong, title="Bytes of the whole file"),
         Fold(f"All {len(every)} files in bytes, with gzip", ReportTable(header, every, strong=keys.index("exported"))),

@@ -1,5 +1,7 @@
 """Why something was not done: what stays dense, what was not removed, what is not proved, what the engine leaves.
 
+What was changed that a caller sees, such as the operator set, is said beside it.
+
 These sentences stand on the screen after an export, where somebody reads them; what went well is in the report alone.
 """
 
@@ -14,7 +16,8 @@ from edgeticket.text import listing, plural
 
 MOST_REASONS = 6
 LONGEST_LETTERS = 300  # of one sentence
-LABELS = {"remove-dead": "not removed", "simplify": "left alone"}  # a pass -> what its refusals are called
+LABELS = {"remove-dead": "not removed", "upgrade": "stays dense"}  # a pass -> what its refusals are called
+SEEN_BY_CALLERS = ("upgrade",)  # passes after which inputs or the operator set are others
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,13 @@ def _dense(content: Content) -> Iterator[Reason]:
 
 
 def _passes(content: Content) -> Iterator[Reason]:
-    """What the passes declined; that there are no zeros is said beside."""
+    """What the passes declined, and what they changed that a caller sees; that there are no zeros is said beside."""
     for each in content.passes:
-        if not each["changed"] and each["sentence"] != NO_ZEROS:
-            yield Reason(LABELS.get(str(each["pass_name"]), "left alone"), str(each["sentence"]))
+        name, sentence = str(each["pass_name"]), str(each["sentence"])
+        if not each["changed"] and sentence != NO_ZEROS:
+            yield Reason(LABELS.get(name, "left alone"), sentence)
+        elif each["changed"] and name in SEEN_BY_CALLERS:
+            yield Reason("changed", sentence)
 
 
 def _engine(content: Content) -> Iterator[Reason]:

@@ -75,4 +75,6 @@ def _outputs(proof: ProofInfo, weights: str) -> Card:
             f"top-1 agreement {text.percent(agreement)} " if agreement is not None else ""
         )
         return Card("Outputs moved by", f"{proof.max_abs_delta:.2g}", detail + inputs)
-    return Card("Same outputs", proof.verdict, f"max |Δ| {proof.max_abs_delta:.2g} {inputs}")
+    graph = proof.in_float64
+    exact = f" ({graph.max_abs_delta:.1g} in float64)" if graph is not None and graph.max_abs_delta is not None else ""
+    return Card("Same outputs", proof.verdict, f"max |Δ| {proof.max_abs_delta:.2g}{exact} {inputs}")

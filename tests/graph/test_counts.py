@@ -102,3 +102,65 @@ def test_noise_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"noise")
     with pytest.raises(ModelError):
         count(tmp_path / "m.onnx", {})
+
+
+# --- Bodies ---
+
+
+def product(name: str, width: int, read: str = "x") -> tuple[list[onnx.NodeProto], onnx.TensorProto]:
+    """read [2, 6] times a weight [6, width]."""
+    weight = numpy_helper.from_array(np.ones((6, width), np.float32), f"w_{name}")
+    return [helper.make_node("MatMul", [read, weight.name], [name])], weight
+
+
+def body(name: str, nodes: list[onnx.NodeProto], tensors: list[Any], given: list[Any], made: list[Any]) -> Any:
+    return helper.make_graph(nodes, name, given, made, tensors)
+
+
+def floats(name: str, shape: list[Any]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+
+def flag(name: str) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.BOOL, [])
+
+
+def written(path: Path, nodes: list[onnx.NodeProto], more: list[Any], tensors: list[Any], shape: list[Any]) -> Path:
+    graph = helper.make_graph(nodes, "g", [floats("x", [2, 6]), *more], [floats("y", shape)], tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    return path
+
+
+def test_of_an_if_the_branch_with_more_multiplications_counts(tmp_path: Path) -> None:
+    branches = {}
+    for name, width in (("then", 3), ("else", 5)):
+        nodes, weight = product(f"p_{name}", width)
+        nodes.append(helper.make_node("ReduceSum", [f"p_{name}"], [f"s_{name}"]))
+        branches[f"{name}_branch"] = body(name, nodes, [weight], [], [floats(f"s_{name}", [1, 1])])
+    path = written(tmp_path / "m.onnx", [helper.make_node("If", ["c"], ["y"], **branches)], [flag("c")], [], [1, 1])
+    assert count(path, {"x": [2, 6], "c": []}).macs == 2 * 6 * 5
+
+
+@pytest.mark.parametrize(("trips", "macs"), [(4, 4 * 2 * 6 * 6), (None, None)])
+def test_a_loop_counts_where_its_runs_are_known(tmp_path: Path, trips: int | None, macs: int | None) -> None:
+    nodes, weight = product("h_out", 6, "h_in")
+    nodes.append(helper.make_node("Identity", ["always"], ["on"]))
+    counter = helper.make_tensor_value_info("i", TensorProto.INT64, [])
+    inner = body(
+        "b", nodes, [weight], [counter, flag("on_in"), floats("h_in", [2, 6])], [flag("on"), floats("h_out", [2, 6])]
+    )
+    loop = helper.make_node("Loop", ["n", "", "x"], ["y"], body=inner)
+    tensors = [numpy_helper.from_array(np.array(True), "always")]
+    more = [helper.make_tensor_value_info("n", TensorProto.INT64, [])]
+    if trips is not None:
+        tensors, more = [*tensors, numpy_helper.from_array(np.array(trips), "n")], []
+    path = written(tmp_path / "m.onnx", [loop], more, tensors, [2, 6])
+    assert count(path, {"x": [2, 6], "n": []}).macs == macs
+
+
+def test_a_scan_counts_once_for_every_row(tmp_path: Path) -> None:
+    nodes, weight = product("r_out", 5, "r_in")
+    inner = body("b", nodes, [weight], [floats("r_in", [6])], [floats("r_out", [5])])
+    scan = helper.make_node("Scan", ["x"], ["y"], body=inner, num_scan_inputs=1)
+    path = written(tmp_path / "m.onnx", [scan], [], [], [2, 5])
+    assert count(path, {"x": [2, 6]}).macs == 2 * 6 * 5

@@ -76,13 +76,14 @@ def test_annotations_of_the_file_are_not_believed() -> None:
     assert shapes(same(model)) == {"a": (4, 3, 1, 1)}
 
 
-def test_half_precision_is_left_alone() -> None:
+@pytest.mark.parametrize(("bias", "left"), [(0.0, 4), (1.5, 5)])
+def test_half_precision_loses_channels_but_gets_no_new_numbers(bias: float, left: int) -> None:
     net = Net(("n", 8))
     net.dtype = np.dtype(np.float16)
-    hidden = net.op("Relu", net.gemm("x", zero_rows(net.normal(5, 8), 1), None, "a"))
+    hidden = net.op("Relu", net.gemm("x", zero_rows(net.normal(5, 8), 1), np.full(5, bias), "a"))
     result = simplify(net.model(net.gemm(hidden, net.normal(4, 5), None, "b")))
-    assert shapes(result) == {"a": (5, 8), "b": (4, 5)}
-    assert "float16 are left alone" in sentences(result)
+    assert shapes(result) == {"a": (left, 8), "b": (4, left)}
+    assert ("is not computed in half precision" in sentences(result)) == (left == 5)
 
 
 @pytest.mark.parametrize("version", [6, 99])

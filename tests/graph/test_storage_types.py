@@ -18,7 +18,9 @@ from quantized_models import qdq_network, qoperator_network
 from storage_models import model, node, product, pruned
 
 from edgeticket import runtime
+from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.graph.evaluate import ScatterElements
+from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.storing import runtime_folds
 from edgeticket.graph.storing.storage import STORAGES, Stored, store
@@ -49,7 +51,12 @@ def _by_reference(proto: onnx.ModelProto, name: str = "w") -> Array:
     cut = onnx.ModelProto()
     cut.CopyFrom(proto)
     del cut.graph.output[:], cut.graph.input[:]
-    kept = [entry for entry in cut.graph.node if not {"x", name} & {*entry.input}]
+    kept, late = [], {"x", name}
+    for entry in cut.graph.node:
+        if late.isdisjoint(entry.input):
+            kept.append(entry)
+        else:
+            late.update(entry.output)
     del cut.graph.node[:]
     cut.graph.node.extend(kept)
     cut.graph.output.append(onnx.ValueInfoProto(name=name))
@@ -149,6 +156,28 @@ def test_weights_option_is_about_float32() -> None:
     assert any(note.startswith("h: as precise as given") for note in stored.notes)
 
 
+@pytest.mark.parametrize(("dtype", "label"), [(np.float16, "fp16"), (BFLOAT16, "bf16")], ids=["fp16", "bf16"])
+def test_numbers_that_a_narrower_type_holds_rest_in_it_exactly(dtype: Any, label: str, tmp_path: Path) -> None:
+    """What was trained in half precision is often given as float32."""
+    rng = np.random.default_rng(0)
+    sparse, full = pruned(rng, (60, 50), 300), rng.normal(size=(50, 60)).astype(np.float32)
+    weights = {"s": sparse.astype(dtype).astype(np.float32), "f": full.astype(dtype).astype(np.float32)}
+    nodes = [node("MatMul", ["x", "s"], ["a"]), node("MatMul", ["a", "f"], ["y"])]
+    proto = model(nodes, weights, {"x": ["n", 60]})
+    stored = store(proto)
+    found = [(tensor.storage, tensor.weights, tensor.lossless, tensor.rounded) for tensor in stored.tensors]
+    assert found == [("gaps", label, True, False), ("dense", label, True, False)]
+    assert len(stored.serialized()) < 2 * (300 + 3000) + 1000
+    assert _optimized(stored.model, tmp_path) == _optimized(proto, tmp_path)
+    back = _stored(proto).model
+    assert _by_reference(back, "s").tobytes() == weights["s"].tobytes()
+    assert _by_reference(back, "f").tobytes() == weights["f"].tobytes()
+    assert store(proto, storage="dense").serialized() == serialize(proto)
+    weights["s"][3, 4] = np.float32(1.0001)
+    weights["f"][3, 4] = 1e-30 if dtype == np.float16 else 1e-39  # would be denormal, or nothing
+    assert {tensor.weights for tensor in store(model(nodes, weights, {"x": ["n", 60]})).tensors} == {"fp32"}
+
+
 def test_negative_zeros_are_zeros_where_weights_are_multiplied_and_kept_elsewhere() -> None:
     weight = pruned(np.random.default_rng(0), (60, 50), 300)
     weight[weight == 0] = -0.0
@@ -175,25 +204,35 @@ def test_a_constant_made_of_one_value_rests_as_that_value(value: float) -> None:
     assert before.tobytes() == after.tobytes()
 
 
-def test_equal_tensors_rest_once_under_both_names() -> None:
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.float64, np.int8, np.uint8, np.int32, np.bool_])
+def test_equal_tensors_rest_once_under_both_names(dtype: Any, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    weight, dense = pruned(rng, (50, 50), 200), rng.normal(size=(50, 50)).astype(np.float32)
-    nodes = [node("MatMul", ["x", "a"], ["h1"]), node("MatMul", ["h1", "b"], ["h2"])]
-    nodes += [
-        node("MatMul", ["h2", "c"], ["h3"]),
-        node("Reshape", ["d", "s"], ["e"]),
-        node("MatMul", ["h3", "e"], ["y"]),
-    ]
-    weights = {"a": weight, "b": weight, "c": dense, "d": dense.reshape(-1), "s": np.array([50, 50])}
-    proto = model(nodes, weights, {"x": ["n", 50]})
+    weight, dense = pruned(rng, (50, 50), 200), 3 + rng.normal(size=(50, 50)).astype(np.float32)
+    arrays = {"a": weight, "b": weight, "c": dense, "d": dense}
+    weights = {name: (10 * array).astype(dtype) for name, array in arrays.items()}
+    nodes = [node("Cast", [name], [f"{name}.f"], to=TensorProto.FLOAT) for name in weights]
+    nodes += [node("Sum", ["x", *(f"{name}.f" for name in weights)], ["y"])]
+    proto = model(nodes, weights, {"x": [50, 50]})
     stored = store(proto)
+    first = "gaps" if dtype == np.bool_ else "dense"  # of booleans all but a few are the same
     assert {tensor.name: tensor.storage for tensor in stored.tensors} == {
-        "a": "gaps", "b": "computed", "c": "dense", "d": "computed",
+        "a": "gaps", "b": "computed", "c": first, "d": "computed",
     }  # fmt: skip
-    assert len(stored.serialized()) < 4 * 2500 + 4 * 200 + 1500
-    x = {"x": rng.normal(size=(3, 50)).astype(np.float32)}
+    assert _by_reference(stored.model, "d").tobytes() == weights["d"].tobytes()
+    assert _optimized(stored.model, tmp_path) == _optimized(proto, tmp_path)
+    x = {"x": rng.normal(size=(50, 50)).astype(np.float32)}
     before, after = (runtime.run(runtime.cpu_session(serialize(m)), x)["y"] for m in (proto, stored.model))
     assert before.tobytes() == after.tobytes()
+
+
+def test_layers_with_equal_weights_pass_the_check_of_stored_weights() -> None:
+    weight = pruned(np.random.default_rng(0), (50, 50), 200)
+    nodes = [node("MatMul", ["x", "a"], ["h"]), node("MatMul", ["h", "b"], ["y"])]
+    proto = model(nodes, {"a": weight, "b": weight}, {"x": ["n", 50]})
+    stored = store(proto)
+    assert [tensor.storage for tensor in stored.tensors] == ["gaps", "computed"]
+    layers = [LayerInfo(name, "MatMul", (50, 50), (50, 50), 200, 200) for name in "ab"]
+    assert check_stored_weights(stored.serialized(), layers) == ()
 
 
 @pytest.mark.parametrize("per_channel", [False, True], ids=["per tensor", "per channel"])

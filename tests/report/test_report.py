@@ -13,6 +13,7 @@ import pytest
 from edgeticket import report
 from edgeticket.artifact.manifest import (
     GoldenInfo,
+    GraphProof,
     LayerInfo,
     Manifest,
     MetricInfo,
@@ -54,6 +55,9 @@ def content(**changes: Any) -> Content:
             tolerance=4e-5,
             delta=3e-6,
             float64_error=2e-6,
+            output="y",
+            output_range=7.5,
+            in_float64=GraphProof("proved", "in float64 no output moved by more than 3e-16", 3e-16, 5e-13, 64),
             samples=700,
         ),
         budget=None,
@@ -360,6 +364,19 @@ def test_an_engine_that_was_not_there_is_said_in_words() -> None:
     assert card.value == "missing"
     assert "the library is missing" in report.markdown(given)
     assert "Latency on the stock CPU provider" in report.markdown(given)
+
+
+def test_both_parts_of_the_proof_are_told() -> None:
+    said = report.markdown(content())
+    for part in ("in float64 no output moved by more than 3e-16", "5e-13", "1 % of the output's range", "7.5"):
+        assert part in said
+    assert view.cards(content())[-1].detail == "max |Δ| 3e-06 (3e-16 in float64) over 700 inputs"
+    limited = dataclasses.replace(content().manifest.proof, in_float64=GraphProof("proved", "", in_float32=("LSTMx",)))
+    assert "Nothing here runs LSTMx in float64" in report.markdown(content(proof=limited))
+    without = dataclasses.replace(content().manifest.proof, in_float64=None)  # as 0.1.0 wrote it
+    assert "in float64:" not in report.markdown(content(proof=without))
+    unproved = ProofInfo("not proved", "float32 errs", in_float64=GraphProof("not proved", "no feed ran"))
+    assert "not compared with the masked one in float64: no feed ran" in report.markdown(content(proof=unproved))
 
 
 def test_outputs_of_the_engine_beyond_their_tolerance_are_cried_out() -> None:

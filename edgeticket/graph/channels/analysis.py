@@ -8,6 +8,8 @@ from edgeticket.graph.channels.rules import RULES
 from edgeticket.graph.channels.state import State
 from edgeticket.graph.values import is_standard, opset
 
+OUTPUT = "an output of the graph"
+
 
 def analyse(model: ir.Model) -> State:
     """Walk over the main graph, whose shapes are inferred (graph/shapes.py), and apply each operator's rule.
@@ -17,16 +19,23 @@ def analyse(model: ir.Model) -> State:
     """
     state = State(model.graph, opset(model))
     for node in model.graph:
+        state.reader = node.op_type
         rule = RULES.get(node.op_type) if is_standard(node, state.version) else None
         if rule is not None and rule(state, node):
             state.followed.add(node)
             continue
+        state.bar(node)
         for value in node.inputs:
             state.pin(value)
         for value in node.outputs:
             state.pin(value)
             state.channels.pop(value, None)
     for value in list(state.channels):
-        if value.is_graph_output() or any(use.node.graph is not model.graph for use in value.uses()):
+        if value.is_graph_output():
+            state.reader = OUTPUT
             state.pin(value)
+        for use in value.uses():
+            if use.node.graph is not model.graph:
+                state.reader = "a subgraph"
+                state.pin(value)
     return state

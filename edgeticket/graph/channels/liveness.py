@@ -5,29 +5,30 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from edgeticket.graph.channels.linear import matrix
-from edgeticket.graph.channels.state import Bools, Linear, State, Units
-from edgeticket.graph.values import constant
+from edgeticket.graph.channels.grid import along, box, evened
+from edgeticket.graph.channels.state import Bools, Grid, Linear, State, Units
 
 
 class Liveness:
-    """The units that stay, so that every remaining channel keeps its value and no tensor becomes empty."""
+    """The units that stay, so that every remaining channel keeps its value and no tensor becomes empty.
 
-    def __init__(self, state: State) -> None:
+    `boxed` is False while the question is what anybody needs, whether or not the rest can be taken out of a grid.
+    """
+
+    def __init__(self, state: State, *, pinned: bool = True, boxed: bool = True) -> None:
         self._state = state
-        self._roots = state.roots(np.arange(len(state.parents), dtype=np.int64))
+        self._roots = _representatives(state)
         self._live = np.zeros(len(state.parents), np.bool_)
-        if state.pinned:
+        self._boxed = boxed
+        if state.pinned and pinned:
             self._live[self._roots[list(state.pinned)]] = True
-        mixing = [linear for linear in state.linears if not linear.depthwise]
-        self._reads = [(linear, _used(linear)) for linear in reversed(mixing)]
         self._spread()
         while (empty := self._an_empty_value()) is not None:
-            self._live[self._roots[state.channels[empty].units[0]]] = True
+            self._live[self._roots[state.channels[empty].units.flat[0]]] = True
             self._spread()
 
     def keep(self, units: Units) -> Bools:
-        """True for each unit [n] that stays."""
+        """True for each unit that stays, in the units' shape."""
         kept: Bools = self._live[self._roots[units]]
         return kept
 
@@ -40,15 +41,55 @@ class Liveness:
         channels = self._state.channels.get(value)
         return channels is not None and not self.keep(channels.units).any()
 
+    def dropped(self, node: ir.Node) -> bool:
+        """Nothing of what the node makes stays."""
+        made = [output for output in node.outputs if output in self._state.channels]
+        return bool(made) and all(self.empty(output) for output in made)
+
     def _spread(self) -> None:
         changed = True
         while changed:
-            changed = False
-            for linear, used in self._reads:
-                needed = used[self.keep(linear.result.units)].any(axis=0) & ~self.keep(linear.source.units)
-                if needed.any():
-                    self._live[self._roots[linear.source.units[needed]]] = True
-                    changed = True
+            before = int(np.count_nonzero(self._live))
+            for needs in reversed(self._state.needs):
+                self._live[self._roots[needs.source[self.keep(needs.result)]]] = True
+            for linear in reversed(self._state.linears):
+                self._read(linear)
+            if self._boxed:
+                for grid in self._state.grids:
+                    self._close(grid)
+            changed = int(np.count_nonzero(self._live)) > before
+
+    def _read(self, linear: Linear) -> None:
+        """What a result that stays is computed from stays."""
+        assert linear.used is not None
+        groups, outputs, _ = linear.used.shape
+        missing = ~self.keep(linear.source.units)
+        if not missing.any():
+            return
+        stays = self.keep(linear.result.units).reshape(groups, outputs)
+        rows = linear.used[:, stays[0]] if groups == 1 else linear.used & stays[..., None]
+        needed = rows.any(axis=1)
+        self._live[self._roots[linear.source.units[needed.reshape(-1) & missing]]] = True
+
+    def _close(self, grid: Grid) -> None:
+        """Fill a grid up until it is a box again."""
+        mask = self.keep(grid.units)
+        beside = {axis: self.keep(units) for axis, units in grid.sides.items()}
+        sides = [along(mask, axis) for axis in range(mask.ndim)]
+        for axis, kept in beside.items():
+            sides[axis] = sides[axis] | kept
+        if any(not sides[axis].any() for axis in beside) or not any(side.any() for side in sides):
+            return
+        for side in sides:
+            if not side.any():
+                side[0] = True
+        if grid.ragged is None:
+            filled = box(sides)
+        else:
+            filled = evened(mask, box([side for axis, side in enumerate(sides) if axis != grid.ragged]), grid.ragged)
+        self._live[self._roots[grid.units[filled]]] = True
+        for axis, units in grid.sides.items():
+            self._live[self._roots[units[sides[axis]]]] = True
 
     def _an_empty_value(self) -> ir.Value | None:
         """The first value that would have no channel left although something still reads it."""
@@ -61,14 +102,15 @@ class Liveness:
 
     def _does_without(self, node: ir.Node, droppable: dict[ir.Value, bool]) -> bool:
         """May this reader lose the whole input? It is dropped itself, or it is a Concat of other operands too."""
-        output = node.outputs[0]
-        if output not in self._state.channels:
+        made = [output for output in node.outputs if output in self._state.channels]
+        if not made:
             return False
-        return droppable[output] or (node.op_type == "Concat" and not self.empty(output))
+        return all(droppable[output] for output in made) or (node.op_type == "Concat" and not self.empty(made[0]))
 
 
-def _used(linear: Linear) -> Bools:
-    array = constant(linear.weight)
-    assert array is not None
-    used: Bools = (matrix(array, linear.out_axis, linear.in_axis) != 0).any(axis=2)
-    return used
+def _representatives(state: State) -> Units:
+    """The representative of every unit, by following all parents at once."""
+    roots: Units = np.array(state.parents, np.int64)
+    while not np.array_equal(further := roots[roots], roots):
+        roots = further
+    return roots

@@ -11,32 +11,48 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
+from edgeticket.graph.channels import perchannel, reshaping, spatial, splitting
 from edgeticket.graph.channels.elementwise import ELEMENTWISE, elementwise
-from edgeticket.graph.channels.linear import conv, gemm, matmul
-from edgeticket.graph.channels.perchannel import batch_normalization, pool, reduce
-from edgeticket.graph.channels.reshaping import concat, flatten, reshape, shape, squeeze, transpose, unsqueeze
+from edgeticket.graph.channels.layers import conv, gemm
+from edgeticket.graph.channels.products import product
+from edgeticket.graph.channels.recurrent import recurrent
 from edgeticket.graph.channels.state import State
 
 Rule = Callable[[State, ir.Node], bool]
+_REDUCTIONS = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")
+_POOLS = ("AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool")
+_SAMPLERS = ("GlobalLpPool", "GridSample", "LpPool", "MaxRoiPool", "RoiAlign")
+_MIXERS = (
+    "Hardmax", "LayerNormalization", "LogSoftmax", "LpNormalization", "MeanVarianceNormalization", "RMSNormalization",
+    "Softmax",
+)  # fmt: skip
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(ELEMENTWISE, elementwise),
-    "AveragePool": pool,
-    "BatchNormalization": batch_normalization,
-    "Concat": concat,
-    "Conv": conv,
-    "Flatten": flatten,
+    **dict.fromkeys(_MIXERS, perchannel.along_other_axes),
+    **dict.fromkeys(_POOLS, perchannel.pool),
+    **dict.fromkeys(_SAMPLERS, perchannel.sample),
+    **dict.fromkeys((f"Reduce{kind}" for kind in _REDUCTIONS), perchannel.reduce),
+    **dict.fromkeys(("Conv", "ConvTranspose"), conv),
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), recurrent),
+    **dict.fromkeys(("Resize", "Upsample"), spatial.resize),
+    "BatchNormalization": perchannel.batch_normalization,
+    "Concat": splitting.concat,
+    "DepthToSpace": spatial.depth_to_space,
+    "Expand": spatial.expand,
+    "Flatten": reshaping.flatten,
+    "Gather": splitting.gather,
     "Gemm": gemm,
-    "GlobalAveragePool": pool,
-    "GlobalMaxPool": pool,
-    "MatMul": matmul,
-    "MaxPool": pool,
-    "ReduceMax": reduce,
-    "ReduceMean": reduce,
-    "ReduceMin": reduce,
-    "Reshape": reshape,
-    "Shape": shape,
-    "Squeeze": squeeze,
-    "Transpose": transpose,
-    "Unsqueeze": unsqueeze,
+    "GroupNormalization": perchannel.group_normalization,
+    "InstanceNormalization": perchannel.instance_normalization,
+    "MatMul": product,
+    "Pad": spatial.pad,
+    "Reshape": reshaping.reshape,
+    "Shape": reshaping.shape,
+    "Slice": splitting.slice_,
+    "SpaceToDepth": spatial.space_to_depth,
+    "Split": splitting.split,
+    "Squeeze": reshaping.squeeze,
+    "Transpose": reshaping.transpose,
+    "Unsqueeze": reshaping.unsqueeze,
 }

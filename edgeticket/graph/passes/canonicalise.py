@@ -2,7 +2,10 @@
 
     Identity(x), Dropout(x) in inference                       =  x
     Reshape(x [N, a, b, ...], (n, a·b·...))                    =  Flatten(x, axis=1)    shape arithmetic on n goes away
-    Reshape(x [N, C, ...], (n, C, rest))                       =  Reshape(x, (0, 0, rest))
+    Reshape(x [N, C, ...], (n, C, rest))                       =  Reshape(x, (0, C, rest)), a constant target
+    Reshape, Transpose, Reshape that keep the leading axes     =  one Transpose
+    Expand(x, shape), Resize(x, sizes)                         =  the same with a constant target, or constant scales
+    shape arithmetic on dimensions that are known              =  a constant
     MatMul(x [N, K], W [K, M]) + b [M]                         =  Gemm(x, W, b)
 
 PyTorch's dynamo exporter writes Flatten as Shape, Squeeze, Reshape, Concat and Reshape; other exporters use Gather and
@@ -18,7 +21,7 @@ import onnx_ir as ir
 
 from edgeticket.graph.channels.linear import one_for_each
 from edgeticket.graph.passes.note import Note
-from edgeticket.graph.shapes import Entry, Symbol, infer_shapes, vector
+from edgeticket.graph.shapes import Symbol, infer_shapes, named_dims, reshaped, vector
 from edgeticket.graph.values import Array, attribute, constant, is_standard, new_constant, opset, shape_of, stand_in
 from edgeticket.text import plural
 
@@ -54,46 +57,131 @@ def _bypass(graph: ir.Graph, node: ir.Node) -> bool:
 
 
 def _reshape(graph: ir.Graph, node: ir.Node) -> bool:
+    """A target that is computed becomes constant where it can: 0 copies a dimension, one -1 is what is left."""
     source = node.inputs[0]
-    dims = shape_of(source) if source is not None else None
+    dims = named_dims(source) if source is not None else None
     target = vector(node.inputs[1]) if len(node.inputs) > 1 else None
-    if dims is None or target is None or len(dims) < 2:
+    if dims is None or target is None:
         return False
-    data: list[Entry] = [
-        dim if isinstance(dim, int) else Symbol(dim or f"{source.name}/{axis}")  # type: ignore[union-attr]
-        for axis, dim in enumerate(dims)
-    ]
-    rest = [dim for dim in data[1:] if isinstance(dim, int) and dim > 0]
-    if len(rest) != len(data) - 1:
+    allowzero = bool(attribute(node, "allowzero", 0))
+    named = [entry if isinstance(entry, int) else entry.name for entry in target]
+    wanted = reshaped(dims, named, allowzero)
+    if 0 in wanted or 0 in dims:
         return False
-    if not attribute(node, "allowzero", 0):
-        target = tuple(data[i] if entry == 0 and i < len(data) else entry for i, entry in enumerate(target))
-    tail = [entry for entry in target[1:] if isinstance(entry, int)]
-    if len(tail) != len(target) - 1 or any(entry == 0 for entry in target):
-        return False
-    size, whole = math.prod(rest), -1 not in tail and math.prod(tail) == math.prod(rest)
-    if not (whole or (target[0] == data[0] and tail.count(-1) == 1 and target[0] != -1)):
-        return False
-    if len(target) == 2 and tail[0] in (-1, size):
+    if _flattens(dims, wanted):
         node.replace_input_with(1, None)
         node.resize_inputs(1)
         node.op_type = "Flatten"
         node.attributes.clear()
         node.attributes["axis"] = ir.AttrInt64("axis", 1)
         return True
-    if len(target) > 2 and tail[0] == rest[0]:
-        return _keep_two(graph, node, tail[1:])
-    return False
-
-
-def _keep_two(graph: ir.Graph, node: ir.Node, rest: list[int]) -> bool:
-    """Copy the first two dimensions instead of naming them."""
-    wanted = np.array([0, 0, *rest], np.int64)
-    present = constant(node.inputs[1])
-    if present is not None and np.array_equal(present, wanted) and not attribute(node, "allowzero", 0):
+    entries = [
+        0 if place < len(dims) and dims[place] == length and not isinstance(length, int) else length
+        for place, length in enumerate(wanted)
+    ]
+    unknown = [place for place, length in enumerate(entries) if not isinstance(length, int)]
+    if len(unknown) > 1:
         return False
-    node.replace_input_with(1, new_constant(graph, f"{node.outputs[0].name}.shape", wanted))
+    plain = np.array([-1 if place in unknown else length for place, length in enumerate(entries)], np.int64)
+    present = constant(node.inputs[1])
+    if _turn(graph, node, entries):
+        return True
+    if present is not None and np.array_equal(present, plain) and not allowzero:
+        return False
+    node.replace_input_with(1, new_constant(graph, f"{node.outputs[0].name}.shape", plain))
     node.attributes.pop("allowzero", None)
+    return True
+
+
+def _turn(graph: ir.Graph, node: ir.Node, entries: list[int | str | None]) -> bool:
+    """Reshape [n, h, a, b] -> [n·h, a, b], Transpose to [n·h, b, a], Reshape to [n, h, b, a]: one Transpose."""
+    turn = node.inputs[0].producer() if node.inputs[0] is not None else None
+    first = turn.inputs[0].producer() if turn is not None and turn.inputs[0] is not None else None
+    if turn is None or first is None or (turn.op_type, first.op_type) != ("Transpose", "Reshape"):
+        return False
+    source, merged = first.inputs[0], first.outputs[0]
+    dims, between = named_dims(source) if source is not None else None, named_dims(merged)
+    if source is None or dims is None or between is None:
+        return False
+    count = len(dims) - len(between) + 1  # axes that are taken together
+    order = list(attribute(turn, "perm", tuple(reversed(range(len(between))))))
+    if count < 2 or order[0] != 0 or dims[count:] != between[1:]:
+        return False
+    moved = [*range(count), *(place + count - 1 for place in order[1:])]
+    wanted = [dims[place] for place in moved]
+    known = [(entry, dim) for entry, dim in zip(entries, wanted, strict=False) if isinstance(entry, int) and entry]
+    if len(entries) != len(wanted) or any(entry != dim for entry, dim in known):
+        return False
+    free = [place for place in range(len(wanted)) if not (isinstance(entries[place], int) and entries[place])]
+    if any(place >= count for place in free) or len(free) > 1:
+        return False  # one length at most follows from the others
+    made = ir.Node("", "Transpose", [source], [ir.AttrInt64s("perm", moved)], num_outputs=1, name=turn.name)
+    graph.insert_after(node, made)
+    stand_in(node.outputs[0], made.outputs[0])
+    graph.remove(node, safe=True)
+    return True
+
+
+def _flattens(dims: list[int | str], wanted: list[int | str | None]) -> bool:
+    """[N, a, b, ...] -> [N, a·b·...], where everything but N is known."""
+    rest = [dim for dim in dims[1:] if isinstance(dim, int)]
+    if len(wanted) != 2 or len(dims) < 2 or len(rest) != len(dims) - 1:
+        return False
+    return wanted[1] == math.prod(rest) or (wanted[0] == dims[0] and wanted[1] is None)
+
+
+def _known(graph: ir.Graph, node: ir.Node) -> bool:
+    """Shape arithmetic whose numbers are all known becomes a constant."""
+    output = node.outputs[0]
+    numbers = vector(output) if output.dtype == ir.DataType.INT64 and output.uses() else None
+    rank = None if output.shape is None else len(output.shape)
+    if numbers is None or rank not in (0, 1) or output.is_graph_output() or not numbers:
+        return False
+    if not all(isinstance(number, int) for number in numbers) or (rank == 0 and len(numbers) != 1):
+        return False
+    array = np.array(numbers, np.int64).reshape(() if rank == 0 else -1)
+    output.replace_all_uses_with(new_constant(graph, f"{output.name}.value", array))
+    graph.remove(node, safe=True)
+    return True
+
+
+def _expand(graph: ir.Graph, node: ir.Node) -> bool:
+    """An entry of Expand's target that is the dimension itself is written as 1, which leaves it."""
+    source = node.inputs[0]
+    dims = named_dims(source) if source is not None else None
+    target = vector(node.inputs[1])
+    if dims is None or target is None or constant(node.inputs[1]) is not None:
+        return False
+    shift = len(target) - len(dims)
+    plain = [
+        1 if not isinstance(entry, int) and place >= shift and dims[place - shift] == entry.name else entry
+        for place, entry in enumerate(target)
+    ]
+    numbers = [entry for entry in plain if isinstance(entry, int)]
+    if len(numbers) != len(plain):
+        return False
+    node.replace_input_with(1, new_constant(graph, f"{node.outputs[0].name}.shape", np.array(numbers, np.int64)))
+    return True
+
+
+def _resize(graph: ir.Graph, node: ir.Node) -> bool:
+    """Sizes that are whole multiples of the input's become constant scales, so that the batch may be free."""
+    source, sizes = node.inputs[0], node.inputs[3] if len(node.inputs) > 3 else None
+    dims, wanted = named_dims(source) if source is not None else None, vector(sizes)
+    if dims is None or wanted is None or constant(sizes) is not None or len(dims) != len(wanted):
+        return False
+    if attribute(node, "axes", None) is not None or node.attributes.get("keep_aspect_ratio_policy") is not None:
+        return False
+    scales = []
+    for dim, entry in zip(dims, wanted, strict=True):
+        if isinstance(dim, int) and isinstance(entry, int) and dim > 0 and entry % dim == 0:
+            scales.append(entry // dim)
+        elif isinstance(entry, Symbol) and entry.name == dim:
+            scales.append(1)
+        else:
+            return False
+    node.replace_input_with(2, new_constant(graph, f"{node.outputs[0].name}.scales", np.array(scales, np.float32)))
+    node.resize_inputs(3)
     return True
 
 
@@ -126,4 +214,13 @@ def _is_row(bias: Array | None, width: int) -> bool:
     return bias is not None and bias.ndim <= 2 and one_for_each(bias, width)
 
 
-_REWRITES = {"Identity": _bypass, "Dropout": _bypass, "Reshape": _reshape, "MatMul": _matmul}
+_SHAPE_ARITHMETIC = ("Add", "Cast", "Concat", "Div", "Gather", "Mul", "Shape", "Slice", "Squeeze", "Sub", "Unsqueeze")
+_REWRITES = {
+    **dict.fromkeys(_SHAPE_ARITHMETIC, _known),
+    "Dropout": _bypass,
+    "Expand": _expand,
+    "Identity": _bypass,
+    "MatMul": _matmul,
+    "Reshape": _reshape,
+    "Resize": _resize,
+}

@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnx_ir as ir
+from onnx_ir import serde
 
 from edgeticket.graph.evaluate import evaluate
 from edgeticket.graph.passes.note import Note
@@ -126,7 +127,7 @@ def _read_by_a_layer(value: ir.Value | None) -> bool:
 
 
 def _fold(node: ir.Node, inputs: list[Array | None], version: int) -> list[Array] | None:
-    proto: onnx.NodeProto = ir.to_proto(node)
+    proto = serde.serialize_node(node)
     if node.op_type != "Constant":
         return evaluate(proto, inputs, version)
     if len(proto.attribute) != 1:

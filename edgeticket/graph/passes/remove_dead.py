@@ -3,11 +3,12 @@
     W[:, i] x_i + b  =  b + v W[:, i]          where x_i is the constant v: W[:, i] := 0, b := b + v Σ W[:, i]
     x + y            =  x + const              where the whole branch y is constant; x alone where it is 0
     channel i goes   if every weight that reads it is zero, in all layers that share it through sums, concatenation,
-                        flatten, pooling and depthwise layers
+                        parts, flatten, pooling, products of matrices and grouped layers
 
-repeated until nothing changes. Exact in real arithmetic for finite inputs; biases are summed in float64 and rounded
-once. Declined in a sentence: a constant other than 0 in front of zero padding, shared or half-precision weights.
-Nothing is removed from graph inputs and outputs, subgraphs' captures, and whatever an operator without a rule touches.
+repeated until nothing changes. Exact in real arithmetic for finite inputs; numbers are computed in float64 and rounded
+once. Declined in a sentence: the last constant other than 0 in front of zero padding, shared weights.
+Nothing is removed from graph inputs and outputs, subgraphs' captures, and whatever an operator without a rule touches;
+a sentence says which operators kept what is dead.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from collections import Counter
 
 import onnx_ir as ir
 
-from edgeticket.graph.channels.analysis import analyse
-from edgeticket.graph.passes.dead.branches import replace_constant_branch
+from edgeticket.graph.channels.analysis import OUTPUT, analyse
+from edgeticket.graph.passes.dead.branches import replace_constant_branches
 from edgeticket.graph.passes.dead.constants import fold_constant_channels
-from edgeticket.graph.passes.dead.cut import cut_dead_channels
+from edgeticket.graph.passes.dead.cut import barriers, cut_dead_channels
+from edgeticket.graph.passes.dead.lengths import replace_lengths
+from edgeticket.graph.passes.dead.shuffles import replace_shuffles
 from edgeticket.graph.passes.note import Note
 from edgeticket.graph.passes.remove_unused import remove_unused
 from edgeticket.graph.shapes import infer_shapes
@@ -33,21 +36,23 @@ def remove_dead(model: ir.Model) -> list[Note]:
     lost: Counter[str] = Counter()
     folded = branches = 0
     declined: dict[str, list[str]] = {}
+    kept: dict[str, int] = {}
+    infer_shapes(model)  # what the rounds change, they write into the shapes
     for _ in range(2 * len(model.graph) + 16):  # each round removes something; a few are enough for most networks
-        infer_shapes(model)
         state = analyse(model)
         declined = state.declined
         if count := fold_constant_channels(state):
             folded += count
-        elif replace_constant_branch(state):
-            branches += 1
+        elif count := replace_constant_branches(state):
+            branches += count
         else:
             cut = cut_dead_channels(state)
             lost.update(cut.lost)
-            if not cut.changed:
+            if not cut.changed and not replace_shuffles(state) and not replace_lengths(state):
+                kept = barriers(state)
                 break
         remove_unused(model)
-    return _notes(lost, folded, branches, declined)
+    return _notes(lost, folded, branches, declined) + _kept(kept)
 
 
 def _notes(lost: Counter[str], folded: int, branches: int, declined: dict[str, list[str]]) -> list[Note]:
@@ -61,3 +66,9 @@ def _notes(lost: Counter[str], folded: int, branches: int, declined: dict[str, l
     if branches:
         notes.append(Note(NAME, branches, f"replaced {branches} constant branches"))
     return notes + [Note(NAME, 0, f"left {listing(where)} alone: {reason}") for reason, where in declined.items()]
+
+
+def _kept(kept: dict[str, int]) -> list[Note]:
+    """One sentence for the dead channels that operators need, by operator; an output's own channels are no matter."""
+    found = [f"{count} before {reader}" for reader, count in sorted(kept.items()) if reader != OUTPUT]
+    return [Note(NAME, 0, f"kept channels that are constant: {listing(found)}")] if found else []

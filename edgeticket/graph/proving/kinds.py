@@ -79,6 +79,11 @@ def vocabulary(graph: onnx.GraphProto) -> tuple[str, ...]:
     return tuple(found) or _WORDS
 
 
+def known(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Of a vocabulary, the texts that the graph's operators know: some refuse any other."""
+    return tuple(word for word in words if word not in _WORDS) or words
+
+
 def splits(graph: onnx.GraphProto) -> bool:
     """Does an operator take sentences apart?"""
     return any(node.op_type in _SPLIT for node in graph.node)

@@ -98,14 +98,23 @@ def probes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]] | None = 
     if inputs is None:
         return ()
     inputs = [replace(entry, dims=tuple(given.get(entry.name, entry.dims))) for entry in inputs]
+    for entries in (inputs, [replace(entry, words=kinds.known(entry.words)) for entry in inputs]):
+        found = _search(entries, running)
+        if found is not None:
+            return tuple(_all(entries, found, running))
+        if not any(entry.words and entry.dtype.kind == "U" for entry in inputs):
+            break
+    return ()
+
+
+def _search(inputs: Sequence[_Input], running: runtime.Session) -> Guess | None:
     shapes_of = [entry.dims for entry in inputs]
-    found = free_axes.search(
+    return free_axes.search(
         shapes_of,
         any(entry.scalar for entry in inputs),
         lambda guess: free_axes.elements(shapes_of, guess) <= MOST_ELEMENTS,
         lambda guess: _score(running, inputs, guess),
     )
-    return tuple(_all(inputs, found, running)) if found is not None else ()
 
 
 def _all(inputs: Sequence[_Input], guess: Guess, running: runtime.Session) -> Iterator[Probe]:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import shape_inference
 
 from edgeticket.artifact import checks
 from edgeticket.graph.double.network import CannotRunError, Network
 from edgeticket.graph.double.operation import Signature
+from edgeticket.graph.inference import inferred
 
 Array = NDArray[np.generic]
 Feed = Mapping[str, Array]
@@ -159,8 +159,8 @@ def _with_shapes(model: onnx.ModelProto, feed: Feed) -> onnx.ModelProto:
 
 def _output_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     try:
-        inferred = shape_inference.infer_shapes(model)
+        found = inferred(model)
     except Exception:  # shape inference is a courtesy here, and models above 2 GB cannot have it
         return {}
-    values = (*inferred.graph.value_info, *inferred.graph.output)
+    values = (*found.graph.value_info, *found.graph.output)
     return {v.name: tuple(int(d.dim_value) for d in v.type.tensor_type.shape.dim) for v in values}

@@ -65,7 +65,17 @@ def parse_model(data: bytes, where: str, path: Path | None = None) -> onnx.Model
     _densify(model.graph, where)
     put_in_order(model.graph)
     _check_graph(model.graph, where)
+    _agree(model.graph)
     return model
+
+
+def _agree(graph: onnx.GraphProto) -> None:
+    """An output that is an input or an initializer too has its type, whatever is declared: so the runtime has it."""
+    types = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    types |= {entry.name: entry.type.tensor_type.elem_type for entry in graph.input}
+    for entry in graph.output:
+        if types.get(entry.name) and entry.type.HasField("tensor_type"):
+            entry.type.tensor_type.elem_type = types[entry.name]
 
 
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
@@ -145,6 +155,11 @@ def _check_graph(graph: onnx.GraphProto, where: str, outer: frozenset[str] = fro
                     "Check it with onnx.checker.check_model."
                 )
         for attribute in node.attribute:
+            if not attribute.type and not attribute.ref_attr_name:
+                raise ModelError(
+                    f"{where}: the attribute {attribute.name!r} of node {node.name or node.op_type!r} has no type. "
+                    "Export the model again."
+                )
             for part in (attribute.g, *attribute.graphs):
                 if part.node or part.output:
                     _check_graph(part, where, frozenset(known))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx
 
+from edgeticket.graph.inference import inferred
 from edgeticket.graph.serialize import LIMIT_BYTES
 
 _LONGEST = 300
@@ -27,7 +28,7 @@ def fault_of(model: onnx.ModelProto) -> str:
     if model.ByteSize() > LIMIT_BYTES:
         return ""
     try:
-        onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+        inferred(model, strict=True)
     except Exception as error:  # likewise
         return _said(error)
     return ""
@@ -36,4 +37,4 @@ def fault_of(model: onnx.ModelProto) -> str:
 def _said(error: Exception) -> str:
     text = " ".join(str(error).split())
     unknown = "No Op registered" in text or "No opset import" in text or "not a registered" in text
-    return "" if unknown else text[:_LONGEST]
+    return "" if unknown else text[:_LONGEST].rstrip(" .")

@@ -69,7 +69,7 @@ def sparse_initializer_bytes(writer: Writer, tensor: Encoded) -> int:
 
 @dataclass(frozen=True)
 class Twin:
-    """A tensor with the very numbers of another one, in the same order; or with those numbers `times` a scalar."""
+    """A tensor with the very numbers and the shape of another one; or with those numbers `times` a scalar."""
 
     tensor: Encoded
     of: str
@@ -124,8 +124,8 @@ class Layout:
             note = f"{twin.of} times {twin.times}" if twin.times else f"the same numbers as {twin.of}"
             self._record([twin.tensor], "computed", write, note)
             if twin.of in self.stored:
-                info = replace(self.stored[twin.tensor.name], weights=self.stored[twin.of].weights)
-                self.stored[twin.tensor.name] = info
+                own, source = self.stored[twin.tensor.name], self.stored[twin.of]
+                self.stored[own.name] = replace(own, weights=source.weights, lossless=source.lossless)
 
     def write_dense(self, names: Iterable[str]) -> None:
         """As fp16 or int8, or the initializer stays as it is."""
@@ -155,7 +155,9 @@ class Layout:
 
 def _info(tensor: Encoded, nonzeros: int, storage: str, size_bytes: int, note: str) -> TensorInfo:
     dtype = DTYPES[tensor.data_type]
-    return TensorInfo(tensor.name, tensor.shape, nonzeros, storage, tensor.weights, size_bytes, note, dtype)
+    return TensorInfo(
+        tensor.name, tensor.shape, nonzeros, storage, tensor.weights, size_bytes, note, dtype, tensor.lossless
+    )
 
 
 def _shares(total: int, weights: Sequence[int]) -> list[int]:

@@ -100,11 +100,11 @@ def write_fill(writer: Writer, tensor: Encoded) -> None:
 
 
 def write_twin(writer: Writer, twin: Encoded, source: str, factor: str) -> None:
-    """The numbers of the tensor `source` in another shape, or times the scalar `factor` where that is a name."""
+    """The tensor `source` again, which has the same shape, or times the scalar `factor` where that is a name."""
     if factor:
         writer.node("Mul", [factor, source], twin.name)
     else:
-        writer.node("Reshape", [source, writer.integers(*twin.shape)], twin.name)
+        writer.node("Expand", [source, writer.integers(*twin.shape)], twin.name)
 
 
 def _base(writer: Writer, tensors: Sequence[Encoded]) -> str:

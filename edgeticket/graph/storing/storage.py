@@ -168,7 +168,7 @@ def _opset(model: onnx.ModelProto) -> int:
 def _write(model: onnx.ModelProto, storage: str, weights: Weights, dense_notes: dict[str, str]) -> _Written:
     """The smallest of the ways to write the tensors down, before the runtime is asked; of equals the first."""
     writer = Writer(all_names(model.graph), _opset(model))
-    tensors = survey(model, weights, dense_notes, writer, twins=storage in ("auto", "gaps"))
+    tensors = survey(model, weights, dense_notes, writer, packed=storage in ("auto", "gaps"))
     dense = {found[0].name: min(reversed(found), key=partial(dense_bytes, writer)) for found in tensors.encodings}
     best: Layout | None = None
     for free in _ways([found for found in tensors.encodings if found[0].name not in dense_notes], writer):

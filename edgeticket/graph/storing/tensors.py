@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from edgeticket.graph.storing import readers, rebuild
-from edgeticket.graph.storing.encoding import TYPES, Encoded, Float32, Weights, as_it_is, encodings
+from edgeticket.graph.storing.encoding import TYPES, Encoded, Float32, Weights, as_it_is, encodings, narrowed
 from edgeticket.graph.storing.layout import Twin
 from edgeticket.graph.storing.writer import Writer, entry_bytes
 
@@ -31,9 +31,12 @@ class Survey:
 
 
 def survey(
-    model: onnx.ModelProto, weights: Weights, dense_notes: Mapping[str, str], writer: Writer, *, twins: bool
+    model: onnx.ModelProto, weights: Weights, dense_notes: Mapping[str, str], writer: Writer, *, packed: bool
 ) -> Survey:
-    """Read the initializers that may be packed. Those in `dense_notes` stay as they are, with that note."""
+    """Read the initializers that may be packed. Those in `dense_notes` stay as they are, with that note.
+
+    With `packed`, a tensor may also rest in a narrower type that holds its numbers, or be made of another one.
+    """
     axes = readers.channel_axes(model.graph)
     points = readers.zero_points(model.graph)
     signed = readers.signed_zeros(model.graph)
@@ -41,7 +44,7 @@ def survey(
     left = {each.name for each in points.values()}  # what rebuilds others is not rebuilt itself
     found: list[list[Encoded]] = []
     repeated: list[Twin] = []
-    first: dict[tuple[int, int, bytes], str] = {}
+    first: dict[tuple[int, tuple[int, ...], bytes], str] = {}
     names = []
     for tensor in eligible(model.graph, writer.opset):
         if tensor.name in left:
@@ -55,17 +58,20 @@ def survey(
             dense = replace(as_it_is(tensor.name, array, tensor.data_type), note=dense_notes[tensor.name])
             found.append([replace(dense, original_bytes=original_bytes)])
             continue
-        key = (tensor.data_type, array.size, hashlib.sha256(array.tobytes()).digest())
+        key = (tensor.data_type, array.shape, hashlib.sha256(array.tobytes()).digest())
         if tensor.data_type == TensorProto.FLOAT:
             float32: Float32 = array
             each = encodings(tensor.name, float32, weights, axes.get(tensor.name) if array.ndim > 1 else None)
+            if weights == "fp32" and packed:
+                each = [*narrowed(each[0], bfloat16=writer.opset >= rebuild.OPSET_BF16), *each]
         else:
             each = [as_it_is(tensor.name, array, tensor.data_type, points.get(tensor.name))]
         each = [replace(one, original_bytes=original_bytes, signed_zeros=tensor.name in signed) for one in each]
         twin = Twin(each[-1], first.setdefault(key, tensor.name))
         if twin.of == tensor.name:
             twin = products.get(tensor.name, twin)
-        if twins and twin.of != tensor.name and _twin_bytes(writer, twin) < original_bytes:
+        expanded = tensor.data_type != TensorProto.BFLOAT16  # Expand of these is not in ONNX Runtime
+        if packed and expanded and twin.of != tensor.name and _twin_bytes(writer, twin) < original_bytes:
             repeated.append(replace(twin, tensor=each[-1]))
         else:
             found.append(each)

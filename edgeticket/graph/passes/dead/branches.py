@@ -11,8 +11,9 @@ from edgeticket.graph.values import constant, new_constant, shape_of, to_dtype
 _MIXING = ("Add", "Sub", "Mul", "Div", "Max", "Min")
 
 
-def replace_constant_branch(state: State) -> bool:
-    """Replace the first such operand that is found, so that its branch is dead code; False where there is none."""
+def replace_constant_branches(state: State) -> int:
+    """Replace every such operand, so that its branch is dead code. Returns how many there were."""
+    replaced = 0
     for node in list(state.graph):
         output = state.channels.get(node.outputs[0])
         if node.op_type not in _MIXING or node not in state.followed or output is None or len(node.inputs) != 2:
@@ -21,8 +22,9 @@ def replace_constant_branch(state: State) -> bool:
             continue  # the result is constant too: replaced where it meets something that varies
         for index, value in enumerate(node.inputs):
             if value is not None and _replace_operand(state, node, index, value):
-                return True
-    return False
+                replaced += 1
+                break
+    return replaced
 
 
 def _replace_operand(state: State, node: ir.Node, index: int, value: ir.Value) -> bool:
@@ -46,9 +48,11 @@ def _replace_operand(state: State, node: ir.Node, index: int, value: ir.Value) -
         output.replace_all_uses_with(other)
         state.graph.remove(node, safe=True)
         return True
-    dtype = value.dtype.numpy()
-    numbers = channels.constant.reshape([-1] + [1] * (len(mine) - channels.axis - 1))
-    array = to_dtype(numbers, dtype)
+    spread = [1] * len(mine)
+    for axis, size in zip(channels.axes, channels.units.shape, strict=True):
+        spread[axis] = size
+    numbers = channels.constant.reshape(spread[channels.axes[0] :])
+    array = to_dtype(numbers, value.dtype.numpy())
     if not np.isfinite(array).all():
         return False
     node.replace_input_with(index, new_constant(state.graph, f"{value.name}.constant", array, numbers))

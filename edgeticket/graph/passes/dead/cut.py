@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import onnx_ir as ir
 
-from edgeticket.graph.channels.groups import groups_of
+from edgeticket.graph.channels.grid import compact, kept_shape
 from edgeticket.graph.channels.liveness import Liveness
-from edgeticket.graph.channels.state import State
-from edgeticket.graph.values import attribute, change_constant, owned, set_attribute
+from edgeticket.graph.channels.state import Bools, Cut, State
+from edgeticket.graph.values import Array, change_constant, owned, shape_of
 
 
 @dataclass(frozen=True)
@@ -30,35 +29,78 @@ def cut_dead_channels(state: State) -> CutChannels:
         dead = int(np.count_nonzero(~liveness.keep(linear.result.units)))
         if dead and linear.weight.name:
             lost[linear.weight.name] = dead
-    gone: dict[tuple[ir.Node, int, int], list[int]] = {}
-    for group in groups_of(state):
-        if not liveness.needs(group.unit):
-            for member in group.members:
-                gone.setdefault((member.node, member.place, member.axis), []).extend(member.indices)
-    for (node, place, axis), indices in gone.items():
-        if liveness.empty(node.outputs[0]):
-            continue  # the node is dropped as a whole
-        change_constant(owned(node, place), partial(np.delete, obj=indices, axis=axis))
-    _shrink_groups(state, liveness)
-    dropped = [_drop_operands(node, liveness) for node in state.followed if node.op_type == "Concat"]
-    return CutChannels(bool(gone) or any(dropped), lost)
+    dropped = {node for node in state.followed if node.outputs and liveness.dropped(node)}
+    changed = bool(lost)
+    masks = [(cut, liveness.keep(cut.units)) for cut in state.cuts if cut.node not in dropped]
+    changed = (
+        changed
+        or any(not kept.all() for _, kept in masks)
+        or any(not liveness.keep(cut.units).all() for cut in state.cuts if cut.node in dropped)
+    )
+    _apply(masks, dropped)
+    if changed:
+        _note_lengths(state, liveness)
+        for fix in state.fixes:
+            if fix.node not in dropped:
+                fix.change(liveness.keep)
+    return CutChannels(changed, lost)
 
 
-def _shrink_groups(state: State, liveness: Liveness) -> None:
-    """A depthwise layer has as many groups as channels are left."""
+def _note_lengths(state: State, liveness: Liveness) -> None:
+    """Write what is left into the values' shapes, so that they need not be inferred again."""
+    for value, channels in state.channels.items():
+        kept = liveness.keep(channels.units)
+        dims = shape_of(value)
+        if dims is not None and not kept.all():
+            lengths = dict(zip(channels.axes, kept_shape(kept, channels.ragged_index), strict=True))
+            value.shape = ir.Shape([lengths.get(axis, dim) for axis, dim in enumerate(dims)])
+
+
+def _apply(masks: list[tuple[Cut, Bools]], dropped: set[ir.Node]) -> None:
+    """Cut each constant; one that several nodes read stays one where all of them lose the same."""
+    by_value: dict[ir.Value, dict[tuple[ir.Node, int], list[tuple[Cut, Bools]]]] = {}
+    for cut, kept in masks:
+        value = cut.node.inputs[cut.index]
+        assert value is not None
+        by_value.setdefault(value, {}).setdefault((cut.node, cut.index), []).append((cut, kept))
+    for value, readers in by_value.items():
+        # Of what is emptied nothing is cut: the operand, or the node, goes as a whole.
+        readers = {place: [c for c in cuts if c[1].any()] for place, cuts in readers.items()}
+        if all(kept.all() for cuts in readers.values() for _, kept in cuts):
+            continue
+        uses = {(use.node, use.idx) for use in value.uses() if use.node not in dropped}
+        first = next(iter(readers.values()))
+        if uses == readers.keys() and not value.is_graph_output() and all(_same(first, c) for c in readers.values()):
+            _cut(value, first)
+            continue
+        for (node, index), cuts in readers.items():
+            if any(not kept.all() for _, kept in cuts):
+                _cut(owned(node, index), cuts)
+
+
+def _same(left: list[tuple[Cut, Bools]], right: list[tuple[Cut, Bools]]) -> bool:
+    return len(left) == len(right) and all(
+        a.axes == b.axes and a.ragged == b.ragged and np.array_equal(mine, theirs)
+        for (a, mine), (b, theirs) in zip(left, right, strict=True)
+    )
+
+
+def _cut(value: ir.Value, cuts: list[tuple[Cut, Bools]]) -> None:
+    def left(array: Array) -> Array:
+        for cut, kept in cuts:
+            array = compact(array, cut.axes, kept, cut.ragged)
+        return array
+
+    change_constant(value, left)
+
+
+def barriers(state: State) -> dict[str, int]:
+    """Constant channels of layers that stay only because an operator needs them: operator -> how many."""
+    held = {state.find(unit): reader for unit, reader in state.pinned.items()}
+    kept: dict[str, set[int]] = {}
     for linear in state.linears:
-        if linear.depthwise and attribute(linear.node, "group", 1) > 1:
-            kept = int(np.count_nonzero(liveness.keep(linear.source.units)))
-            if kept:
-                set_attribute(linear.node, "group", kept)
-
-
-def _drop_operands(node: ir.Node, liveness: Liveness) -> bool:
-    """A Concat goes on without the operands of which nothing stays."""
-    operands = [value for value in node.inputs if value is None or not liveness.empty(value)]
-    if len(operands) == len(node.inputs) or not operands:
-        return False
-    for index in range(len(node.inputs)):
-        node.replace_input_with(index, operands[index] if index < len(operands) else None)
-    node.resize_inputs(len(operands))
-    return True
+        constants = ~np.isnan(linear.result.constant)
+        for unit in state.roots(linear.result.units[constants]).tolist():
+            if unit in held:
+                kept.setdefault(held[unit], set()).add(unit)
+    return {reader: len(units) for reader, units in kept.items()}

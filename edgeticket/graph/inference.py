@@ -1,0 +1,46 @@
+"""onnx's shape inference, kept from the operators on which it ends the process.
+
+The inference functions of the domain ai.onnx.ml (onnx 1.23: LabelEncoder, DictVectorizer and others) read the type of
+an input without asking whether it is known; it is not where another domain's operator comes before. They are hidden
+while inference runs, and what they return stays as the file declares it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import onnx
+
+_UNSAFE = "ai.onnx.ml"
+_HIDDEN = "Hidden"  # an operator that onnx does not know is passed over
+
+
+def inferred(model: onnx.ModelProto, *, strict: bool = False) -> onnx.ModelProto:
+    """A copy of the model with the shapes and types that follow; some of its operators may be hidden.
+
+    Without `strict` what contradicts is passed over, and the numbers of constants are not propagated: that would fill
+    whatever a tiny file asks for.
+
+    Raises:
+        Exception: the inference is C++ and raises what it likes; with `strict`, also what is wrong with the graph.
+    """
+    hidden = list(_unsafe(model.graph))
+    names = [node.op_type for node in hidden]
+    try:
+        for node in hidden:
+            node.op_type = _HIDDEN
+        return onnx.shape_inference.infer_shapes(model, check_type=strict, strict_mode=strict, data_prop=False)
+    finally:
+        for node, name in zip(hidden, names, strict=True):
+            node.op_type = name
+
+
+def _unsafe(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    for node in graph.node:
+        if node.domain == _UNSAFE:
+            yield node
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _unsafe(attribute.g)
+            for part in attribute.graphs:
+                yield from _unsafe(part)
