@@ -97,7 +97,7 @@ def test_what_is_not_too_large_must_be_evaluated(monkeypatch: pytest.MonkeyPatch
 
 
 def test_texts_are_held_to_the_plan_too() -> None:
-    """A vocabulary, as tokenizers and scikit-learn's converters hold it: onnx and onnx-ir give texts different types."""
+    """A vocabulary, as tokenizers hold it: onnx and onnx-ir give texts different types."""
     words = onnx.helper.make_tensor("words", onnx.TensorProto.STRING, [2], [b"red", "grün".encode()])
     gather = onnx.helper.make_node("Gather", ["words", "x"], ["y"])
     ends = [("x", onnx.TensorProto.INT64), ("y", onnx.TensorProto.STRING)]
