@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import sample_artifacts
 from nets import Net
+from onnx import numpy_helper
 
 from edgeticket import api
 from edgeticket.graph.baseline import FIXED, GIVEN, PASSES, dense_baseline, with_fixed_axes
@@ -77,7 +78,8 @@ def test_fixed_axes_are_a_form_only_where_the_runtime_makes_something_else_of_th
     free = dense_baseline(plain)
     assert with_fixed_axes(free, plain, {"x": (1, 64)}) == free
     net = Net(("n", 4))
-    source = source_of(net, net.op("Mul", "x", net.op("Cast", net.op("Shape", "x", end=1), to=1)), tmp_path)
+    twos = net.op("ConstantOfShape", net.op("Shape", "x"), value=numpy_helper.from_array(np.array([2], np.float32)))
+    source = source_of(net, net.op("Concat", "x", twos, axis=1), tmp_path)
     free = dense_baseline(source)
     fixed = with_fixed_axes(free, source, {"x": (1, 4)})
     assert fixed.forms[-1].words == FIXED
