@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nets import Array, Net, ops, same, sentences, shapes, zero_rows
+from nets import Array, Net, feed, ops, run_reference, same, sentences, shapes, zero_rows
 from onnx import TensorProto, helper
+
+from edgeticket.graph.simplify import simplify
 
 DOUBLE = np.float64
 Step = Callable[[Net, str], str]
@@ -483,3 +485,15 @@ def test_what_keeps_dead_channels_is_said() -> None:
     result = same(net.model(net.conv(value, net.normal(2, 6, 1, 1), name="b")))
     assert shapes(result)["a"] == (6, 3, 1, 1)
     assert "kept channels that are constant: 2 before LRN" in sentences(result)
+
+
+@pytest.mark.parametrize(("lanes", "left"), [(1, 10), (4, 12)])
+def test_convolutions_may_keep_a_multiple_of_channels(lanes: int, left: int) -> None:
+    """ONNX Runtime blocks convolutions that read a multiple of 4."""
+    net = Net(("n", 3, 6, 6), DOUBLE)
+    value = net.op("Relu", maps(net, 16, (0, 3, 4, 7, 11, 15)))
+    model = net.model(net.conv(net.conv(value, net.normal(16, 1, 3, 3), None, "d", group=16), net.normal(2, 16, 1, 1)))
+    result = simplify(model, lanes=lanes)
+    inputs = feed(model)
+    np.testing.assert_allclose(run_reference(result.model, inputs)[0], run_reference(model, inputs)[0], atol=1e-12)
+    assert shapes(result)["a"][0] == shapes(result)["d"][0] == left

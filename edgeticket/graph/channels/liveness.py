@@ -14,18 +14,21 @@ class Liveness:
     """The units that stay, so that every remaining channel keeps its value and no tensor becomes empty.
 
     `boxed` is False while the question is what anybody needs, whether or not the rest can be taken out of a grid.
+    With `lanes` above 1 convolutions keep a multiple of it, where they had one: see _align.
     """
 
-    def __init__(self, state: State, *, pinned: bool = True, boxed: bool = True) -> None:
+    def __init__(self, state: State, *, boxed: bool = True, lanes: int = 1) -> None:
         self._state = state
         self._roots = _representatives(state)
         self._live = np.zeros(len(state.parents), np.bool_)
         self._boxed = boxed
-        if state.pinned and pinned:
+        if state.pinned:
             self._live[self._roots[list(state.pinned)]] = True
         self._spread()
         while (empty := self._an_empty_value()) is not None:
             self._live[self._roots[state.channels[empty].units.flat[0]]] = True
+            self._spread()
+        while lanes > 1 and self._align(lanes):
             self._spread()
 
     def keep(self, units: Units) -> Bools:
@@ -91,6 +94,23 @@ class Liveness:
         self._live[self._roots[grid.units[filled]]] = True
         for axis, units in grid.sides.items():
             self._live[self._roots[units[sides[axis]]]] = True
+
+    def _align(self, lanes: int) -> bool:
+        """Let dead channels stay where a convolution is left with an odd number of them; whether there were any.
+
+        ONNX Runtime computes a convolution in blocks of channels only where it reads a multiple of 4, or reads less
+        than a block; a depthwise one where it makes a multiple of 4 (nchwc_transformer.cc). Otherwise it is far slower.
+        """
+        for linear in self._state.linears:
+            if linear.node.op_type != "Conv":
+                continue
+            units = (linear.source if linear.groups == 1 else linear.result).units
+            kept = self.keep(units)
+            missing = -int(kept.sum()) % lanes
+            if kept.sum() >= 2 * lanes and units.size % lanes == 0 and missing:
+                self._live[self._roots[units[~kept][:missing]]] = True
+                return True
+        return False
 
     def _an_empty_value(self) -> ir.Value | None:
         """The first value that would have no channel left although something still reads it."""

@@ -31,8 +31,8 @@ from edgeticket.text import listing, plural
 NAME = "remove-dead"
 
 
-def remove_dead(model: ir.Model) -> list[Note]:
-    """Fold and cut until nothing changes."""
+def remove_dead(model: ir.Model, lanes: int = 1) -> list[Note]:
+    """Fold and cut until nothing changes. Convolutions keep a multiple of `lanes` channels: see liveness.py."""
     lost: Counter[str] = Counter()
     folded = branches = 0
     declined: dict[str, list[str]] = {}
@@ -46,7 +46,7 @@ def remove_dead(model: ir.Model) -> list[Note]:
         elif count := replace_constant_branches(state):
             branches += count
         else:
-            cut = cut_dead_channels(state)
+            cut = cut_dead_channels(state, lanes)
             lost.update(cut.lost)
             if not cut.changed and not replace_shuffles(state) and not replace_lengths(state):
                 kept = barriers(state)

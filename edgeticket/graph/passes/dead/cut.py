@@ -22,9 +22,9 @@ class CutChannels:
     lost: dict[str, int]
 
 
-def cut_dead_channels(state: State) -> CutChannels:
-    """Remove every group of channels that is not needed."""
-    liveness = Liveness(state)
+def cut_dead_channels(state: State, lanes: int = 1) -> CutChannels:
+    """Remove every group of channels that is not needed, or as many as leave convolutions a multiple of `lanes`."""
+    liveness = Liveness(state, lanes=lanes)
     lost = {}
     for linear in state.linears:
         dead = int(np.count_nonzero(~liveness.keep(linear.result.units)))
