@@ -163,7 +163,7 @@ def test_export_writes_nothing(fault: Fault, tmp_path: Path, monkeypatch: pytest
     onnx.save(network("sigmoid"), tmp_path / "net.onnx")
     api.export(tmp_path / "net.onnx", out=tmp_path / "right", bench=False)
     with monkeypatch.context() as patched:
-        patched.setattr(exporter, "simplify", lambda model: fault(simplify(model)))
+        patched.setattr(exporter, "simplify", lambda model, **options: fault(simplify(model, **options)))
         with pytest.raises(ProofError, match="nothing was written"):
             api.export(tmp_path / "net.onnx", out=tmp_path / "pass", bench=False)
     honest = storage.store

@@ -5,8 +5,7 @@ If, Loop and Scan run their bodies here too, so that what stands inside of them 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgeticket.graph.double.kernels import Computed, compute
 from edgeticket.graph.double.operation import NotHereError, Operation, Signature
+from edgeticket.graph.double.program import Graph
 from edgeticket.graph.double.widen import flushed, wide
 from edgeticket.graph.passes.inline_functions import inline_functions
 
@@ -68,7 +68,7 @@ class Network:
     ) -> None:
         inlined, _ = inline_functions(model)
         self._opsets = {"" if e.domain == "ai.onnx" else e.domain: e.version for e in inlined.opset_import}
-        self._graph = _Graph(inlined.graph, self._opsets, unrounded or {})
+        self._graph = Graph(inlined.graph, self._opsets, unrounded or {})
         self._by_runtime = by_runtime
         self.in_single: set[str] = set()  # operators that were computed in float32, as far as it ran
         self.cost_ns = 0.0  # about what was run, by its shapes alone: the same on every machine
@@ -101,7 +101,7 @@ class Network:
         """An initializer of the main graph in float64; None where there is none of that name."""
         return self._graph.constant(name)
 
-    def _run(self, graph: _Graph, inputs: dict[str, Any], outer: _Scope | None) -> tuple[list[Any], list[bool]]:
+    def _run(self, graph: Graph, inputs: dict[str, Any], outer: _Scope | None) -> tuple[list[Any], list[bool]]:
         scope = _Scope(inputs, outer=outer)
         for name in graph.constants:
             if name not in inputs:
@@ -193,95 +193,6 @@ class Network:
             for kept, axis, flip in zip(collected, out_axes, flipped, strict=True)
         ]
         return Computed([*states, *stacked], single)
-
-
-class _Graph:
-    """One graph: its constants as they rest, its nodes in an order that can be run, and when each value is let go."""
-
-    def __init__(self, proto: onnx.GraphProto, opsets: Mapping[str, int], unrounded: Mapping[str, Array]) -> None:
-        self.proto = proto
-        self.constants: dict[str, onnx.TensorProto | onnx.SparseTensorProto] = {
-            **{tensor.name: tensor for tensor in proto.initializer},
-            **{sparse.values.name: sparse for sparse in proto.sparse_initializer},
-        }
-        self._unrounded = {name: array for name, array in unrounded.items() if name in self.constants}
-        self.operations = [_operation(node, opsets, self.constants) for node in _ordered(proto)]
-        self._readers = Counter(name for operation in self.operations for name in operation.reads)
-        self._kept: dict[str, Array] = {}
-        kept = {output.name for output in proto.output} | set(self.constants)
-        last = {name: index for index, operation in enumerate(self.operations) for name in operation.reads}
-        here = {name for operation in self.operations for name in operation.node.output}
-        self.last_reads: list[list[str]] = [[] for _ in self.operations]
-        for name, index in last.items():
-            if name in here and name not in kept:
-                self.last_reads[index].append(name)
-
-    def constant(self, name: str) -> Array | None:
-        """A constant in float64, denormals as zero; kept where several nodes read it."""
-        if name in self._unrounded:
-            return self._unrounded[name]
-        if name in self._kept:
-            return self._kept[name]
-        entry = self.constants.get(name)
-        if entry is None:
-            return None
-        array = wide(flushed(_dense(entry)))
-        if self._readers[name] > 1:
-            self._kept[name] = array
-        return array
-
-
-def _dense(entry: onnx.TensorProto | onnx.SparseTensorProto) -> Array:
-    if isinstance(entry, onnx.TensorProto):
-        return onnx.numpy_helper.to_array(entry)
-    array = onnx.numpy_helper.to_array(entry.values)
-    whole = np.zeros(tuple(entry.dims), array.dtype)
-    places = onnx.numpy_helper.to_array(entry.indices)
-    whole[np.unravel_index(places, whole.shape) if places.ndim == 1 else tuple(places.T)] = array
-    return whole
-
-
-def _operation(node: onnx.NodeProto, opsets: Mapping[str, int], constants: Mapping[str, object]) -> Operation:
-    bodies = {attribute.name: attribute.g for attribute in node.attribute if attribute.HasField("g")}
-    graphs = {name: _Graph(body, opsets, {}) for name, body in bodies.items()}
-    captured = tuple(dict.fromkeys(name for body in bodies.values() for name in _captured(body)))
-    return Operation(
-        node, opsets, tuple(name in constants for name in node.input), captured, graphs=graphs,
-        reads=tuple(dict.fromkeys([*(name for name in node.input if name), *captured])),
-    )  # fmt: skip
-
-
-def _captured(graph: onnx.GraphProto) -> Iterator[str]:
-    """What a subgraph reads of the graphs around it."""
-    own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
-    own |= {sparse.values.name for sparse in graph.sparse_initializer}
-    own |= {name for node in graph.node for name in node.output}
-    for node in graph.node:
-        inner = (name for attribute in node.attribute if attribute.HasField("g") for name in _captured(attribute.g))
-        yield from (name for name in (*node.input, *inner) if name and name not in own)
-    yield from (output.name for output in graph.output if output.name not in own)
-
-
-def _ordered(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes so that each comes after what it reads: the runtime takes them in any order."""
-    made_by = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
-    done: set[int] = set()
-    ordered: list[onnx.NodeProto] = []
-    for start in range(len(graph.node)):
-        stack = [start]
-        while stack:
-            index = stack[-1]
-            node = graph.node[index]
-            inner = [name for attribute in node.attribute if attribute.HasField("g") for name in _captured(attribute.g)]
-            needed = {made_by[name] for name in (*node.input, *inner) if name in made_by} - done - {index}
-            if index in done or not needed or not needed.isdisjoint(stack):
-                stack.pop()
-                if index not in done:
-                    done.add(index)
-                    ordered.append(node)
-            else:
-                stack.extend(sorted(needed))
-    return ordered
 
 
 def _cost_ns(operation: Operation, inputs: Sequence[Any], outputs: Sequence[Any]) -> float:
