@@ -111,3 +111,33 @@ def test_texts_are_held_to_the_plan_too() -> None:
     other.graph.initializer[0].string_data[1] = b"blau"
     with pytest.raises(ProofError, match="'words' differs from the planned one in 1 of 2"):
         check_stored_weights(other.SerializeToString(), plan.layers, planned=plan.model)
+
+
+def _choice(*, nonzeros: int) -> onnx.ModelProto:
+    """A choice between two layers, whose weights have one name in two bodies, of different shapes."""
+
+    def body(name: str, width: int) -> onnx.GraphProto:
+        weight = np.ones((8, width), np.float32)
+        weight.reshape(-1)[nonzeros:] = 0
+        tensors = [onnx.numpy_helper.from_array(weight, "w")]
+        ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)]
+        return onnx.helper.make_graph([onnx.helper.make_node("MatMul", ["x", "w"], [name])], name, [], ends, tensors)
+
+    branches = {"then_branch": body("yes", 4), "else_branch": body("no", 5)}
+    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 8])
+    flag = onnx.helper.make_tensor_value_info("flag", onnx.TensorProto.BOOL, [])
+    y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    graph = onnx.helper.make_graph([onnx.helper.make_node("If", ["flag"], ["y"], **branches)], "g", [x, flag], [y])
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
+
+
+def test_dense_weights_in_bodies_are_found_there() -> None:
+    plan = simplify(_choice(nonzeros=40))
+    assert {layer.name for layer in plan.layers} == {"w"}
+    check_stored_weights(store(plan.model).serialized(), plan.layers, planned=plan.model)
+
+
+def test_a_weight_in_a_body_is_held_to_the_plan() -> None:
+    plan, other = simplify(_choice(nonzeros=40)), _choice(nonzeros=31)
+    with pytest.raises(ProofError, match="'w' has 31 nonzeros, planned were 40"):
+        check_stored_weights(other.SerializeToString(), plan.layers)

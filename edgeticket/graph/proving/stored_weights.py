@@ -17,7 +17,7 @@ from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ProofError
 from edgeticket.graph import evaluate
 from edgeticket.graph.intermediate import to_ir
-from edgeticket.graph.layers import layer_weights
+from edgeticket.graph.layers import Weight, layer_weights
 from edgeticket.graph.passes.fold_constants import FOLDABLE, fold_constants
 from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.reading.load import parse_model
@@ -35,9 +35,9 @@ def rebuilt(model_bytes: bytes, where: str = "the exported model") -> dict[str, 
     return _evaluated(model_bytes, where)[0]
 
 
-def _evaluated(model_bytes: bytes, where: str) -> tuple[dict[str, Array], frozenset[str], dict[str, int]]:
+def _evaluated(model_bytes: bytes, where: str) -> tuple[dict[str, Array], frozenset[str], dict[str, list[Weight]]]:
     """The constants by name, the names of those that are computed from constants alone but were not evaluated, and the
-    nonzeros of the layers' weights (of quantised ones: what differs from the zero point).
+    layers' weights by name, those in bodies among them: two bodies may use one name.
     """
     proto, _ = inline_functions(parse_model(model_bytes, where))
     model = to_ir(proto)
@@ -51,8 +51,10 @@ def _evaluated(model_bytes: bytes, where: str) -> tuple[dict[str, Array], frozen
     for node in model.graph:
         if node.op_type in FOLDABLE and all(value is None or value.name in fixed for value in node.inputs):
             fixed.update(value.name for value in node.outputs if value.name)
-    counts = {weight.value.name or "": weight.nonzeros for weight in layer_weights(model.graph)}
-    return constants, frozenset(fixed - set(constants)), counts
+    weights: dict[str, list[Weight]] = {}
+    for weight in layer_weights(model.graph):
+        weights.setdefault(weight.value.name or "", []).append(weight)
+    return constants, frozenset(fixed - set(constants)), weights
 
 
 def check_stored_weights(
@@ -76,10 +78,10 @@ def check_stored_weights(
         ProofError: a weight is missing, has another shape, number or number of nonzeros, or should be gone.
         ModelError: the bytes are no ONNX model.
     """
-    constants, unevaluated, counts = _evaluated(model_bytes, "the exported model")
+    constants, unevaluated, weights = _evaluated(model_bytes, "the exported model")
     unchecked = []
     for layer in layers:
-        array = constants.get(layer.name)
+        array, weight = constants.get(layer.name), _nearest(weights.get(layer.name, []), layer)
         if layer.removed:
             if array is not None or layer.name in unevaluated:
                 raise ProofError(f"the weight {layer.name!r} should be gone, but the exported file holds it")
@@ -87,13 +89,15 @@ def check_stored_weights(
         if layer.name in unevaluated and _too_large(layer):
             unchecked.append(layer.name)
             continue
+        if array is None and weight is not None:  # it rests in the body of a branch or a loop
+            array = weight.array
         if array is None:
             raise ProofError(f"the exported file does not hold the weight {layer.name!r}, or not as a constant")
         if tuple(array.shape) != layer.shape_after:
             raise ProofError(
                 f"the exported weight {layer.name!r} is {list(array.shape)}, planned was {list(layer.shape_after)}"
             )
-        count = counts.get(layer.name, nonzeros(array))
+        count = nonzeros(array) if weight is None else weight.nonzeros
         if count > layer.nonzeros_after or (count < layer.nonzeros_after and not lossy):
             raise ProofError(
                 f"the exported weight {layer.name!r} has {count} nonzeros, planned were {layer.nonzeros_after}"
@@ -101,6 +105,15 @@ def check_stored_weights(
     if planned is not None:
         unchecked += _check_constants(constants, unevaluated, planned, encoded or {})
     return tuple(dict.fromkeys(unchecked))
+
+
+def _nearest(found: Sequence[Weight], layer: LayerInfo) -> Weight | None:
+    """Of the weights of one name the one that is as planned, if any is."""
+    return min(
+        found,
+        key=lambda weight: (tuple(weight.array.shape) != layer.shape_after, weight.nonzeros != layer.nonzeros_after),
+        default=None,
+    )
 
 
 def _check_constants(
