@@ -10,8 +10,8 @@ export EDGETICKET_DATA ?= $(CURDIR)/data:$(SHARED)
 export ORT_DISABLE_TELEMETRY = 1
 
 .PHONY: help install install-dev demo test test-oldest engine engine-aarch64 engine-armv7 test-arm test-arm-aarch64 \
-	test-arm-armv7 lint bench-find bench-masks bench-engine bench-never-slower bench-evidence data results evidence \
-	performance models lock clean
+	test-arm-armv7 lint bench-find bench-masks bench-engine bench-baseline bench-rival bench-never-slower \
+	bench-export bench-evidence data results evidence performance models lock clean
 
 help:
 	@echo "make demo        install, then find, export and check a ticket on embedded data"
@@ -23,7 +23,10 @@ help:
 	@echo "make bench-find  an iteration of find beside a bare loop"
 	@echo "make bench-masks ways of keeping pruned weights at 0"
 	@echo "make bench-engine  the sparse engine beside ONNX Runtime fp32 and int8 (ARGS=--quick: minutes)"
+	@echo "make bench-baseline  the dense networks of reports beside what PyTorch's exporters write (ARGS=--quick)"
+	@echo "make bench-rival  what the fp32 rival's figure at one thread depends on"
 	@echo "make bench-never-slower  no network is slower for having the engine (ARGS=--help: parts of it)"
+	@echo "make bench-export  how long an export takes of models with 5,000 nodes, step by step"
 	@echo "make bench-evidence  error rates of check --baseline, resumable (hours; PARTS='--minutes 30')"
 	@echo "make evidence    docs/evidence.md from what was measured"
 	@echo "make performance docs/performance.md and its tables from what was measured"
@@ -132,8 +135,17 @@ bench-masks: install-dev
 bench-engine: install-dev
 	$(BIN)/python benchmarks/bench_engine.py $(ARGS)
 
+bench-baseline: install-dev
+	$(BIN)/python benchmarks/bench_baseline.py $(ARGS)
+
+bench-rival: install-dev
+	$(BIN)/python benchmarks/bench_rival.py $(ARGS)
+
 bench-never-slower: install-dev
 	$(BIN)/python benchmarks/bench_never_slower.py $(ARGS)
+
+bench-export: install-dev
+	$(BIN)/python benchmarks/bench_export.py $(ARGS)
 
 bench-evidence: install-dev
 	$(BIN)/python benchmarks/bench_evidence.py $(PARTS)

@@ -20,10 +20,10 @@ import onnxruntime as ort
 from edgeticket.engine import EP_NAME, entries
 
 CPU = "CPUExecutionProvider"
-# What runs before a block is not counted, at least so long and so often, at any number of threads: caches fill, and the
-# threads of the session before go on spinning for about 20 ms (ONNX Runtime 1.31, measured) on the cores that the next
-# one wants. Until 2026-11-28 a session of one thread had 2.5 ms: a single inference of a large network, whose weights the
-# other sessions had driven out of the caches. Sparse weights are few and come back sooner, so that flattered them.
+# What runs before a block is not counted, for so long and so often at least, at any number of threads: caches fill, and
+# the threads of the session before go on spinning for about 20 ms (ONNX Runtime 1.31, measured) on the cores that the
+# next one wants. Until 2026-11-28 a session of one thread had 2.5 ms, one inference of a large network, and the other
+# sessions may have driven its weights out of the caches (bench_rival.py measures what that is worth).
 WARM_S, FEWEST = 30e-3, 3
 RECORD = "session.record_ep_graph_assignment_info"  # from ONNX Runtime 1.24
 

@@ -204,3 +204,34 @@ def creation(document: Document) -> str:
         "ours",
     )
     return aligned(head, rows) if rows else ""
+
+
+def baselines(document: Document) -> str:
+    """The dense networks of reports beside PyTorch's files: nodes that ONNX Runtime leaves, and medians in µs."""
+    forms = list(dict.fromkeys(form for case in document["cases"].values() for form in case["forms"]))
+    rows = []
+    for name, case in document["cases"].items():
+        cells = [case["forms"].get(form) for form in forms]
+        rows.append([name, *(f"{cell['nodes']}: {cell['us']['median']:.1f} µs" if cell else "-" for cell in cells)])
+    return aligned(("nodes: median", *forms), rows)
+
+
+def rivals(document: Document) -> str:
+    """The fp32 rival under each condition, and what a second thread gives."""
+    by = {(*(case[key] for key in _CONDITION), case["threads"]): case["us"] for case in document["cases"]}
+    rows = []
+    for condition in dict.fromkeys(key[:-1] for key in by):
+        name, others, warm_ms, pinned, spinning = condition
+        one, two = by.get((*condition, 1)), by.get((*condition, 2))
+        if one and two:
+            words = (
+                "twelve others" if others else "alone",
+                f"{warm_ms:g} ms",
+                *("yes" if x else "no" for x in (pinned, spinning)),
+            )
+            rows.append((str(name), *words, us(one), us(two), f"{one['median'] / two['median']:.2f}"))
+    head = ("fp32, dense", "sessions", "not counted", "pinned", "spinning", "one thread", "two threads", "two / one")
+    return aligned(head, rows)
+
+
+_CONDITION = ("network", "others", "warm_ms", "pinned", "spinning")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import model_containers
@@ -69,28 +69,28 @@ inputs but the first as weights. Operators that came out the same stand together
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, nargs="?", default=PAGE, help="the page to write")
-    page: Path = parser.parse_args().file
-    page.write_text(document(), encoding="utf-8")
-    print(f"wrote {page}")
+    parser.add_argument(
+        "--quick", action="store_true", help="leave out the operators of the standard, half of the time"
+    )
+    asked = parser.parse_args()
+    asked.file.write_text(document(quick=asked.quick), encoding="utf-8")
+    print(f"wrote {asked.file}")
 
 
-def document() -> str:
-    """The whole page."""
-    return "\n\n".join([INTRODUCTION, *sections().values(), by_operator()]) + "\n"
+def document(*, quick: bool = False) -> str:
+    """The whole page; `quick` leaves out its last part."""
+    return "\n\n".join([INTRODUCTION, *sections(), *([] if quick else [by_operator()])]) + "\n"
 
 
-def sections() -> dict[str, str]:
-    """All of the page but its introduction and the operators of the standard, by heading."""
-    parts = [
-        (TYPES, by_size("type", model_types.types())),
-        (VERSIONS, by_version("operator set", model_types.opsets())),
-        ("", by_version("IR version", model_types.formats())),
-        (SHAPES, by_size("shape", model_kinds.shapes())),
-        (KINDS, by_size("kind", model_kinds.kinds())),
-        (CONTAINERS, by_size("container", model_containers.containers())),
-        (CUT, by_channels(model_operators.followed())),
-    ]
-    return {heading.split("\n")[0] or rows.split("\n")[0]: f"{heading}\n\n{rows}".strip() for heading, rows in parts}
+def sections() -> Iterator[str]:
+    """All of the page but its introduction and the operators of the standard."""
+    yield f"{TYPES}\n\n{by_size('type', model_types.types())}"
+    yield f"{VERSIONS}\n\n{by_version('operator set', model_types.opsets())}"
+    yield by_version("IR version", model_types.formats())
+    yield f"{SHAPES}\n\n{by_size('shape', model_kinds.shapes())}"
+    yield f"{KINDS}\n\n{by_size('kind', model_kinds.kinds())}"
+    yield f"{CONTAINERS}\n\n{by_size('container', model_containers.containers())}"
+    yield f"{CUT}\n\n{by_channels(model_operators.followed())}"
 
 
 def by_size(head: str, cases: Iterable[Case]) -> str:

@@ -135,6 +135,16 @@ def measurements(results: Path) -> Iterator[str]:
     if narrow:
         yield "# The same, with AVX-512 hidden from both (`make bench-engine ARGS=--hide-avx512`)"
         yield tabulated(narrow, "engine-avx2")
+    for name, title, table in (
+        ("baseline", "Dense networks: what reports compare with, and what PyTorch writes", tables.baselines),
+        ("rival", "What the fp32 rival's figure depends on", tables.rivals),
+    ):
+        found = load(results / f"{name}.json")
+        if found:
+            busy = f" Other processes kept {found['busy_others']:.2f} of a processor busy meanwhile."
+            said = f"`make bench-{name}` printed this.{busy}{_rounds(name)}"
+            who = block(tables.machine({"parts": {"": {"identity": found["identity"]}}}))
+            yield f"## {title}\n\n{said}\n\n{who}\n\n{block(table(found))}"
 
 
 def _rounds(name: str) -> str:

@@ -126,6 +126,11 @@ def split(d: Draft) -> str:
     return d.op("Concat", d.read(first, 3), d.read(second, 3), axis=1)
 
 
+def slices(d: Draft) -> str:
+    first, second = (d.op("Slice", d.h, *[d.const(np.array([n])) for n in (start, start + 3, 1)]) for start in (0, 3))
+    return str(d.op("Concat", d.read(first, 3), d.read(second, 3), axis=1))
+
+
 def nhwc_flatten(d: Draft) -> str:
     turned = d.op("Transpose", d.op("Relu", d.h), perm=[0, 2, 3, 1])
     return d.flat(d.op("Flatten", turned), 8 * 8 * CHANNELS)
@@ -207,11 +212,8 @@ OTHERS: dict[str, tuple[int, Build]] = {
     "MatMul (attention)": (3, attention),
     "Concat": (4, lambda d: d.read(d.op("Concat", d.h, "x", axis=1), CHANNELS + 3)),
     "Split": (4, split),
-    "Slice": (
-        4,
-        lambda d: d.read(d.op("Slice", d.h, d.const(np.array([1])), d.const(np.array([5])), d.const(np.array([1]))), 4),
-    ),
-    "Gather": (4, lambda d: d.read(d.op("Gather", d.h, d.const(np.array([0, 1, 2, 4])), axis=1), 4)),
+    "Slice": (4, slices),
+    "Gather": (4, lambda d: d.read(d.op("Gather", d.h, d.const(np.arange(CHANNELS)[::-1].copy()), axis=1))),
     "Pad": (4, lambda d: d.read(d.op("Pad", d.h, d.const(np.array([0, 0, 1, 1, 0, 0, 1, 1])), mode="reflect"))),
     "Resize": (4, lambda d: d.read(d.op("Resize", d.h, "", d.const(np.array([1.0, 1, 2, 2])), mode="nearest"))),
     "Expand": (4, lambda d: d.read(d.op("Expand", d.op("GlobalAveragePool", d.h), d.const(np.array([1, 1, 2, 2]))))),

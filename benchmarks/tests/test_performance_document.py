@@ -139,6 +139,24 @@ def test_what_was_not_measured_is_said(maker: ModuleType, tmp_path: Path) -> Non
     assert all("Nothing is measured yet" in part for part in parts)
 
 
+def test_the_baseline_and_the_rival_have_tables_once_they_are_measured(maker: ModuleType, results: Path) -> None:
+    assert "PyTorch" not in maker.pages(results)["measurements.md"]
+    forms = {"same passes": {"nodes": 7, "us": measured(8)}, "torch, free batch": {"nodes": 9, "us": measured(10)}}
+    cases = {"LSTM": {"best": "same passes", "forms": forms}}
+    (results / "baseline.json").write_text(json.dumps({"identity": WHO, "busy_others": 0.5, "cases": cases}))
+    common = {"network": "VGG-16", "others": True, "warm_ms": 2.5, "pinned": True, "spinning": False}
+    timed = [{**common, "threads": threads, "us": measured(us)} for threads, us in ((1, 900), (2, 300))]
+    (results / "rival.json").write_text(json.dumps({"identity": WHO, "busy_others": 0.0, "cases": timed}))
+    page = maker.pages(results)["measurements.md"]
+    assert "7: 8.0 µs" in page
+    assert "Other processes kept 0.50 of a processor busy" in page
+    [line] = [line for line in page.splitlines() if line.startswith("    VGG-16")]
+    assert line.split() == [
+        "VGG-16", "twelve", "others", "2.5", "ms", "yes", "no", "900.0", "µs", "(810.0-990.0)", "300.0", "µs",
+        "(270.0-330.0)", "3.00",
+    ]  # fmt: skip
+
+
 def test_only_what_stands_between_the_marks_is_replaced_and_pages_are_written_whole(
     maker: ModuleType, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,8 @@ def _quantised(name: str, weight: Array, dtype: Any, per_channel: bool, axis: in
     middle = 0 if dtype == np.int8 else 128
     count = channels if per_channel else 1
     zero = np.full(count, middle) if symmetric else middle + rng.integers(-9, 10, count)
+    if weight.ndim > 2:  # QLinearConv of ONNX Runtime 1.24 takes no zero points that differ
+        zero[:] = zero[0]
     others = tuple(index for index in range(weight.ndim) if index != axis)
     largest = np.abs(weight).max(axis=others if per_channel else None, keepdims=True)
     scale = np.maximum(largest / 100, 1e-6).astype(np.float32)

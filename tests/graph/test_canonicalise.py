@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from nets import Net, ops, same
+from onnx import numpy_helper
 
 Flat = Callable[[Net, str, int], str]
 
@@ -87,3 +88,44 @@ def test_identity_and_dropout() -> None:
     assert ops(same(net.model(net.op("Neg", rows)))) == ["Relu", "Neg"]
     net = Net(("n", 8), np.float64)
     assert ops(same(net.model(net.op("Identity", "x")))) == ["Identity"]
+
+
+def test_a_target_that_is_computed_becomes_constant() -> None:
+    net = Net(("n", "steps", 8), np.float64)
+    sizes = [net.op("Gather", net.op("Shape", "x"), net.const(np.array([axis]))) for axis in (0, 1)]
+    heads = net.op("Reshape", "x", net.op("Concat", *sizes, net.const(np.array([2, -1])), axis=0))
+    result = same(net.model(net.op("Relu", heads)))
+    target = next(tensor for tensor in result.model.graph.initializer)
+    assert ops(result) == ["Reshape", "Relu"]
+    assert numpy_helper.to_array(target).tolist() == [0, 0, 2, 4]
+
+
+def test_a_transpose_between_merged_axes_is_one_transpose() -> None:
+    """What PyTorch's exporter makes of keys: the batch and the heads are one axis for a while."""
+    net = Net(("n", 3, 5, 4), np.float64)
+    merged = net.op("Reshape", "x", net.const(np.array([-1, 5, 4])))
+    turned = net.op("Transpose", merged, perm=[0, 2, 1])
+    assert ops(same(net.model(net.op("Relu", net.op("Reshape", turned, net.const(np.array([-1, 3, 4, 5]))))))) == [
+        "Transpose",
+        "Relu",
+    ]
+    other = net.op("Reshape", turned, net.const(np.array([3, -1, 4, 5])))  # the axes are taken apart in another way
+    assert ops(same(net.model(net.op("Relu", other)))) == ["Reshape", "Transpose", "Reshape", "Relu"]
+
+
+def test_expanding_to_its_own_length_needs_no_shape() -> None:
+    net = Net(("n", 1, 4), np.float64)
+    batch = net.op("Slice", net.op("Shape", "x"), net.const(np.array([0])), net.const(np.array([1])))
+    target = net.op("Concat", batch, net.const(np.array([5, 1])), axis=0)
+    assert ops(same(net.model(net.op("Expand", net.op("Relu", "x"), target)))) == ["Relu", "Expand"]
+
+
+@pytest.mark.parametrize(
+    ("size", "left"), [(12, ["Relu", "Resize"]), (9, ["Relu", "Shape", "Slice", "Concat", "Resize"])]
+)
+def test_sizes_that_are_whole_multiples_become_scales(size: int, left: list[str]) -> None:
+    net = Net(("n", 3, 6, 6), np.float64)
+    batch = net.op("Slice", net.op("Shape", "x"), net.const(np.array([0])), net.const(np.array([1])))
+    sizes = net.op("Concat", batch, net.const(np.array([3, size, 6])), axis=0)
+    result = same(net.model(net.op("Resize", net.op("Relu", "x"), "", "", sizes, mode="linear")))
+    assert sorted(ops(result)) == sorted(left)

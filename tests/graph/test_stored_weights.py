@@ -137,3 +137,20 @@ def test_a_constant_that_no_layer_owns_is_checked_too() -> None:
     altered.graph.initializer.extend(kept)
     with pytest.raises(ProofError, match=f"does not hold the constant '{bias}'"):
         check_stored_weights(altered.SerializeToString(), plan.layers, planned=plan.model)
+
+
+def test_texts_are_held_to_the_plan_too() -> None:
+    """A vocabulary, as tokenizers hold it: onnx and onnx-ir give texts different types."""
+    words = onnx.helper.make_tensor("words", onnx.TensorProto.STRING, [2], [b"red", "grün".encode()])
+    gather = onnx.helper.make_node("Gather", ["words", "x"], ["y"])
+    ends = [("x", onnx.TensorProto.INT64), ("y", onnx.TensorProto.STRING)]
+    x, y = (onnx.helper.make_tensor_value_info(name, kind, ["n"]) for name, kind in ends)
+    imports = [onnx.helper.make_opsetid("", 18)]
+    graph = onnx.helper.make_graph([gather], "g", [x], [y], [words])
+    plan = simplify(onnx.helper.make_model(graph, opset_imports=imports, ir_version=10))
+    check_stored_weights(plan.model.SerializeToString(), plan.layers, planned=plan.model)
+    other = onnx.ModelProto()
+    other.CopyFrom(plan.model)
+    other.graph.initializer[0].string_data[1] = b"blau"
+    with pytest.raises(ProofError, match="'words' differs from the planned one in 1 of 2"):
+        check_stored_weights(other.SerializeToString(), plan.layers, planned=plan.model)

@@ -246,7 +246,7 @@ def test_six_sizes_stand_open_and_all_behind_a_fold() -> None:
     assert len(section.fold.table.rows) == 14
     assert section.table.strong is not None
     assert section.table.rows[section.table.strong] == (
-        "this artifact: values and gaps, fp32",
+        "this artifact: values and gaps",
         "700 B",
         "1.43× smaller",
     )

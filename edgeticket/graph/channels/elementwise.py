@@ -12,7 +12,8 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir import serde
 
-from edgeticket.graph.channels.state import Bools, Channels, Cut, Floats, Grid, State, Units, rank_of
+from edgeticket.graph.channels.records import Bools, Channels, Cut, Floats, Grid, Units
+from edgeticket.graph.channels.state import State, rank_of
 from edgeticket.graph.evaluate import evaluate
 from edgeticket.graph.values import Array, attribute, constant, exact, shape_of
 

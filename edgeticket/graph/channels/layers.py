@@ -10,18 +10,8 @@ import onnx_ir as ir
 
 from edgeticket.graph.channels.grid import compact, kept_shape
 from edgeticket.graph.channels.linear import bias_of, blocks, constant_flow, may_round, own_weight, used_weights
-from edgeticket.graph.channels.state import (
-    Channels,
-    Cut,
-    Fix,
-    Floats,
-    Grid,
-    Keep,
-    Linear,
-    State,
-    Units,
-    rank_of,
-)
+from edgeticket.graph.channels.records import Channels, Cut, Fix, Floats, Grid, Keep, Linear, Units
+from edgeticket.graph.channels.state import State, rank_of
 from edgeticket.graph.values import Array, attribute, change_constant, constant, owned, set_attribute
 
 

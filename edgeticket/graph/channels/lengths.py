@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from edgeticket.graph.channels.state import Keep, Units
+from edgeticket.graph.channels.records import Keep, Units
 from edgeticket.graph.values import constant, new_constant
 
 

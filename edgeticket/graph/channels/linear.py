@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from edgeticket.graph.channels.state import Bools, Floats, Linear, State
+from edgeticket.graph.channels.records import Bools, Floats, Linear
+from edgeticket.graph.channels.state import State
 from edgeticket.graph.values import (
     HALF_AND_SINGLE,
     Array,

@@ -6,7 +6,8 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeticket.graph.channels.grid import along, box, evened
-from edgeticket.graph.channels.state import Bools, Grid, Linear, State, Units
+from edgeticket.graph.channels.records import Bools, Grid, Linear, Units
+from edgeticket.graph.channels.state import State
 
 
 class Liveness:

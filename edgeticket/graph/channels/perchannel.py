@@ -7,7 +7,8 @@ from functools import partial
 import numpy as np
 import onnx_ir as ir
 
-from edgeticket.graph.channels.state import Bools, Channels, Cut, Fix, Grid, Keep, Needs, State, Units, rank_of
+from edgeticket.graph.channels.records import Bools, Channels, Cut, Fix, Grid, Keep, Needs, Units
+from edgeticket.graph.channels.state import State, rank_of
 from edgeticket.graph.values import attribute, constant, exact, set_attribute
 
 _SUMS = ("ReduceL1", "ReduceL2", "ReduceSum", "ReduceSumSquare")

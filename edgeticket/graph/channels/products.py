@@ -13,7 +13,8 @@ import onnx_ir as ir
 from edgeticket.graph.channels.elementwise import length_behind
 from edgeticket.graph.channels.layers import matmul
 from edgeticket.graph.channels.perchannel import summed
-from edgeticket.graph.channels.state import Channels, Grid, State, rank_of
+from edgeticket.graph.channels.records import Channels, Grid
+from edgeticket.graph.channels.state import State, rank_of
 from edgeticket.graph.values import constant
 
 

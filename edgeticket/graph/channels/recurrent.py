@@ -10,7 +10,8 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeticket.graph.channels.linear import may_round, own_weight
-from edgeticket.graph.channels.state import Cut, Recurrent, State
+from edgeticket.graph.channels.records import Cut, Recurrent
+from edgeticket.graph.channels.state import State
 from edgeticket.graph.values import constant
 
 

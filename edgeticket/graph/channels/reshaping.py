@@ -12,9 +12,10 @@ import onnx_ir as ir
 from edgeticket.graph.channels.grid import folded, kept_shape
 from edgeticket.graph.channels.lengths import length_known, write_lengths
 from edgeticket.graph.channels.perchannel import axes_of
-from edgeticket.graph.channels.state import Channels, Fix, Floats, Grid, Keep, State, Units, rank_of
-from edgeticket.graph.shapes import Vector, named_dims, reshaped, vector
+from edgeticket.graph.channels.records import Channels, Fix, Floats, Grid, Keep, Units
+from edgeticket.graph.channels.state import State, rank_of
 from edgeticket.graph.values import attribute, constant, shape_of
+from edgeticket.graph.vectors import Vector, named_dims, reshaped, vector
 
 Dims = Sequence[int | str | None]
 _LARGEST = 2**22  # elements of a grid: beyond it, channels are followed on fewer axes

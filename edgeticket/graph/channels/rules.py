@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
-from edgeticket.graph.channels import perchannel, reshaping, spatial, splitting
+from edgeticket.graph.channels import joining, perchannel, reshaping, spatial, splitting
 from edgeticket.graph.channels.elementwise import ELEMENTWISE, elementwise
 from edgeticket.graph.channels.layers import conv, gemm
 from edgeticket.graph.channels.products import product
@@ -37,7 +37,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("GRU", "LSTM", "RNN"), recurrent),
     **dict.fromkeys(("Resize", "Upsample"), spatial.resize),
     "BatchNormalization": perchannel.batch_normalization,
-    "Concat": splitting.concat,
+    "Concat": joining.concat,
     "DepthToSpace": spatial.depth_to_space,
     "Expand": spatial.expand,
     "Flatten": reshaping.flatten,

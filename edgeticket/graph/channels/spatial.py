@@ -8,9 +8,10 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeticket.graph.channels.lengths import length_known, set_lengths
-from edgeticket.graph.channels.state import Channels, Fix, Floats, State, rank_of
-from edgeticket.graph.shapes import Vector, vector
+from edgeticket.graph.channels.records import Channels, Fix, Floats
+from edgeticket.graph.channels.state import State, rank_of
 from edgeticket.graph.values import attribute, constant, shape_of
+from edgeticket.graph.vectors import Vector, vector
 
 
 def only_zero(constants: Floats) -> Floats:

@@ -5,7 +5,6 @@
     Reshape(x [N, C, ...], (n, C, rest))                       =  Reshape(x, (0, C, rest)), a constant target
     Reshape, Transpose, Reshape that keep the leading axes     =  one Transpose
     Expand(x, shape), Resize(x, sizes)                         =  the same with a constant target, or constant scales
-    shape arithmetic on dimensions that are known              =  a constant
     MatMul(x [N, K], W [K, M]) + b [M]                         =  Gemm(x, W, b)
 
 PyTorch's dynamo exporter writes Flatten as Shape, Squeeze, Reshape, Concat and Reshape; other exporters use Gather and
@@ -21,8 +20,9 @@ import onnx_ir as ir
 
 from edgeticket.graph.channels.linear import one_for_each
 from edgeticket.graph.passes.note import Note
-from edgeticket.graph.shapes import Symbol, infer_shapes, named_dims, reshaped, vector
+from edgeticket.graph.shapes import infer_shapes
 from edgeticket.graph.values import Array, attribute, constant, is_standard, new_constant, opset, shape_of, stand_in
+from edgeticket.graph.vectors import Symbol, named_dims, reshaped, vector
 from edgeticket.text import plural
 
 NAME = "canonicalise"
@@ -130,21 +130,6 @@ def _flattens(dims: list[int | str], wanted: list[int | str | None]) -> bool:
     return wanted[1] == math.prod(rest) or (wanted[0] == dims[0] and wanted[1] is None)
 
 
-def _known(graph: ir.Graph, node: ir.Node) -> bool:
-    """Shape arithmetic whose numbers are all known becomes a constant."""
-    output = node.outputs[0]
-    numbers = vector(output) if output.dtype == ir.DataType.INT64 and output.uses() else None
-    rank = None if output.shape is None else len(output.shape)
-    if numbers is None or rank not in (0, 1) or output.is_graph_output() or not numbers:
-        return False
-    if not all(isinstance(number, int) for number in numbers) or (rank == 0 and len(numbers) != 1):
-        return False
-    array = np.array(numbers, np.int64).reshape(() if rank == 0 else -1)
-    output.replace_all_uses_with(new_constant(graph, f"{output.name}.value", array))
-    graph.remove(node, safe=True)
-    return True
-
-
 def _expand(graph: ir.Graph, node: ir.Node) -> bool:
     """An entry of Expand's target that is the dimension itself is written as 1, which leaves it."""
     source = node.inputs[0]
@@ -214,9 +199,7 @@ def _is_row(bias: Array | None, width: int) -> bool:
     return bias is not None and bias.ndim <= 2 and one_for_each(bias, width)
 
 
-_SHAPE_ARITHMETIC = ("Add", "Cast", "Concat", "Div", "Gather", "Mul", "Shape", "Slice", "Squeeze", "Sub", "Unsqueeze")
 _REWRITES = {
-    **dict.fromkeys(_SHAPE_ARITHMETIC, _known),
     "Dropout": _bypass,
     "Expand": _expand,
     "Identity": _bypass,

@@ -30,6 +30,7 @@ from edgeticket.graph.values import (
     is_standard,
     keep_unrounded,
     opset,
+    tensor_of,
     unrounded,
 )
 from edgeticket.text import listing
@@ -175,7 +176,7 @@ def _in_float64(node: ir.Node, inputs: list[Array | None], results: list[Array],
 def _replace(graph: ir.Graph, node: ir.Node, results: list[Array], doubled: list[Array | None]) -> None:
     for output, array, kept in zip(list(node.outputs), results, doubled, strict=True):
         name = output.name
-        tensor = ir.tensor(np.array(array, order="C"), name=name)
+        tensor = tensor_of(array.copy(), name)
         value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
         keep_unrounded(value, array, kept)
         if output.uses() or output.is_graph_output():

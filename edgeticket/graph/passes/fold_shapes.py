@@ -15,13 +15,15 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeticket.graph.passes.note import Note
-from edgeticket.graph.shapes import Symbol, Vector, infer_shapes, vector
+from edgeticket.graph.shapes import infer_shapes
 from edgeticket.graph.values import Array, constant, is_standard, new_constant, opset, shape_of
+from edgeticket.graph.vectors import Symbol, Vector, vector
 from edgeticket.text import plural
 
 NAME = "fold-shapes"
 _ARITHMETIC = frozenset([
-    "Cast", "Concat", "Gather", "Identity", "Mul", "Reshape", "Shape", "Slice", "Squeeze", "Unsqueeze",
+    "Add", "Cast", "Concat", "Div", "Gather", "Identity", "Mul", "Reshape", "Shape", "Slice", "Squeeze", "Sub",
+    "Unsqueeze",
 ])  # fmt: skip
 
 

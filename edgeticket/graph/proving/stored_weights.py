@@ -119,7 +119,7 @@ def _check_constants(
         array = constants.get(tensor.name)
         if array is None:
             raise ProofError(f"the exported file does not hold the constant {tensor.name!r}, or not as a constant")
-        wanted = onnx.numpy_helper.to_array(tensor)
+        array, wanted = _texts_as_unicode(array), _texts_as_unicode(onnx.numpy_helper.to_array(tensor))
         kind = encoded.get(tensor.name, "fp32")
         if kind != "fp32" and wanted.dtype == np.float32:
             wanted = encode(tensor.name, wanted, kind, axes.get(tensor.name) if wanted.ndim > 1 else None).decoded()
@@ -136,6 +136,14 @@ def _check_constants(
                 f"{array.size} numbers: at {list(place)} it is {array[place]}, planned was {wanted[place]}"
             )
     return unchecked
+
+
+def _texts_as_unicode(array: Array) -> Array:
+    """Texts come as bytes from onnx-ir and as objects from onnx; numbers stay as they are."""
+    if array.dtype.kind not in "SO":
+        return array
+    flat = (each.decode("utf-8", "surrogateescape") if isinstance(each, bytes) else str(each) for each in array.flat)
+    return np.array(list(flat), np.str_).reshape(array.shape)
 
 
 def _too_large(layer: LayerInfo) -> bool:

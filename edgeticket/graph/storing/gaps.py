@@ -125,15 +125,20 @@ def from_packed(stored: Packed, base: Array | None = None) -> Array:
 
 def packed_bytes(positions: Positions, low_bits: int) -> int:
     """The length of the stream of `to_packed`."""
-    if len(positions) == 0:
-        return 0
-    last = int(np.sum(_steps(np.diff(positions, prepend=0), low_bits)))
-    return -(-(last + 1 + len(positions) * low_bits) // 8)
+    return _bytes_of(np.diff(positions, prepend=0), low_bits)
 
 
 def best_low_bits(positions: Positions) -> int:
     """The number of low bits for the shortest stream, the smaller of equals."""
-    return min(range(MOST_LOW_BITS + 1), key=lambda k: (packed_bytes(positions, k), k))
+    gaps = np.diff(positions, prepend=0)
+    return min(range(MOST_LOW_BITS + 1), key=lambda k: (_bytes_of(gaps, k), k))
+
+
+def _bytes_of(gaps: Positions, low_bits: int) -> int:
+    if len(gaps) == 0:
+        return 0
+    last = int(_steps(gaps, low_bits).sum())
+    return -(-(last + 1 + len(gaps) * low_bits) // 8)
 
 
 def _steps(gaps: Positions, low_bits: int) -> Positions:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count, product
 from string import ascii_letters
+from typing import Any
 
 import numpy as np
 import onnx
@@ -37,6 +38,7 @@ class Writer:
         self._taken = taken
         self._names: Iterator[str] = (name for name in _short_names() if name not in taken)
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._counted, self._size_bytes = [0, 0, 0], 0  # how many of each list are in size_bytes()
 
     def fresh(self) -> Writer:
         """Another one for the same model, for trying out."""
@@ -84,10 +86,15 @@ class Writer:
         return output
 
     def size_bytes(self) -> int:
-        """What has been written, as it counts in the file (each entry's tag and length included)."""
-        entries: Iterable[onnx.NodeProto | onnx.TensorProto | onnx.SparseTensorProto]
-        entries = (*self.nodes, *self.initializers, *self.sparse)
-        return sum(entry_bytes(entry.ByteSize()) for entry in entries)
+        """What has been written, as it counts in the file (each entry's tag and length included).
+
+        Entries are only ever added, so that each is counted once.
+        """
+        lists: list[Sequence[Any]] = [self.nodes, self.initializers, self.sparse]
+        for place, entries in enumerate(lists):
+            self._size_bytes += sum(entry_bytes(entry.ByteSize()) for entry in entries[self._counted[place] :])
+            self._counted[place] = len(entries)
+        return self._size_bytes
 
 
 def entry_bytes(length: int) -> int:

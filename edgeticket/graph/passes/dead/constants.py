@@ -13,7 +13,8 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeticket.graph.channels.linear import ConstantFlow, bias_of, blocks, constant_flow, may_round, set_bias
-from edgeticket.graph.channels.state import Bools, Floats, Linear, Recurrent, State
+from edgeticket.graph.channels.records import Bools, Floats, Linear, Recurrent
+from edgeticket.graph.channels.state import State
 from edgeticket.graph.values import (
     Array,
     change_constant,

@@ -9,7 +9,8 @@ import onnx_ir as ir
 
 from edgeticket.graph.channels.grid import compact, kept_shape
 from edgeticket.graph.channels.liveness import Liveness
-from edgeticket.graph.channels.state import Bools, Cut, State
+from edgeticket.graph.channels.records import Bools, Cut
+from edgeticket.graph.channels.state import State
 from edgeticket.graph.values import Array, change_constant, owned, shape_of
 
 

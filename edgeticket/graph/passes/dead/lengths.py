@@ -14,8 +14,8 @@ import onnx_ir as ir
 
 from edgeticket.graph.channels.reshaping import entries_read
 from edgeticket.graph.channels.state import State
-from edgeticket.graph.shapes import named_dims
 from edgeticket.graph.values import attribute, fresh_name, new_constant
+from edgeticket.graph.vectors import named_dims
 
 
 def replace_lengths(state: State) -> int:

@@ -12,8 +12,8 @@ import onnx_ir as ir
 
 from edgeticket.graph.channels.liveness import Liveness
 from edgeticket.graph.channels.state import State
-from edgeticket.graph.shapes import named_dims
 from edgeticket.graph.values import attribute, new_constant, stand_in
+from edgeticket.graph.vectors import named_dims
 
 
 def replace_shuffles(state: State) -> int:
