@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from edgeticket import api, exporter
+from edgeticket.artifact import checks
 from edgeticket.artifact.manifest import ProofInfo
 from edgeticket.errors import ProofError
 from edgeticket.graph.proving.probes import probes
@@ -175,3 +176,18 @@ def test_export_writes_nothing(fault: Fault, tmp_path: Path, monkeypatch: pytest
     with pytest.raises(ProofError):
         api.export(tmp_path / "net.onnx", out=tmp_path / "file", bench=False)
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["right"]
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_no_golden_tolerance_lets_a_constant_output_pass(output: str, tmp_path: Path) -> None:
+    """What `check` allows is at most 1 % of the range that an output has over the golden inputs."""
+    onnx.save(network(output), tmp_path / "net.onnx")
+    made = api.export(tmp_path / "net.onnx", out=tmp_path / "out", bench=False)
+    opened = checks.open_artifact(made.folder)
+    recorded = [outputs for _, outputs in checks.golden_feeds(opened)]
+    whole = np.concatenate([outputs[0].reshape(-1) for outputs in recorded])
+    for outputs, allowed in zip(recorded, made.manifest.golden.atol, strict=True):
+        assert allowed[0] <= 0.01 * max(np.ptp(outputs[0]), np.ptp(whole))
+    middle = 0.5 * (whole.max() + whole.min())
+    apart = [np.abs(outputs[0] - middle).max() for outputs in recorded]
+    assert any(far > allowed[0] for far, allowed in zip(apart, made.manifest.golden.atol, strict=True))

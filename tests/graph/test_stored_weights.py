@@ -14,6 +14,7 @@ from edgeticket.graph import evaluate
 from edgeticket.graph.passes import fold_constants
 from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.simplify import Simplified, simplify
+from edgeticket.graph.storing.encoding import WEIGHTS, Weights
 from edgeticket.graph.storing.storage import store
 
 
@@ -94,6 +95,48 @@ def test_what_is_not_too_large_must_be_evaluated(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(fold_constants, "evaluate", lambda *_: None)
     with pytest.raises(ProofError, match="not as a constant"):
         check_stored_weights(data, plan.layers)
+
+
+@pytest.mark.parametrize("storage", ["dense", "gaps"])
+def test_one_altered_number_is_named_with_its_place(storage: str) -> None:
+    """1e-4 more in one weight: as many nonzeros and the same shape as planned."""
+    plan = _simplified()
+    altered = onnx.ModelProto.FromString(plan.model.SerializeToString())
+    [tensor] = [tensor for tensor in altered.graph.initializer if tensor.name == "a"]
+    weight = onnx.numpy_helper.to_array(tensor).copy()
+    place = tuple(int(axis[5]) for axis in np.nonzero(weight))
+    weight[place] *= 1 + 1e-4
+    tensor.CopyFrom(onnx.numpy_helper.from_array(weight, "a"))
+    data = store(altered, storage=storage, weights="fp32").serialized()  # type: ignore[arg-type]
+    check_stored_weights(data, plan.layers)  # what 0.1.0 looked at does not tell
+    with pytest.raises(ProofError, match=rf"'a' differs from the planned one in 1 of \d+ numbers: at \[{place[0]}, "):
+        check_stored_weights(data, plan.layers, planned=plan.model)
+
+
+@pytest.mark.parametrize("weights", ["fp16", "int8"])
+def test_rounded_weights_are_what_their_encoding_gives(weights: Weights) -> None:
+    plan = _simplified()
+    stored = store(plan.model, storage="gaps", weights=weights)
+    encoded: dict[str, Weights] = {
+        tensor.name: kind for tensor in stored.tensors for kind in WEIGHTS if kind == tensor.weights
+    }
+    assert weights in encoded.values()
+    check_stored_weights(stored.serialized(), plan.layers, planned=plan.model, encoded=encoded, lossy=True)
+    with pytest.raises(ProofError, match="differs from the planned one"):
+        check_stored_weights(stored.serialized(), plan.layers, planned=plan.model, lossy=True)
+
+
+def test_a_constant_that_no_layer_owns_is_checked_too() -> None:
+    """A dropped bias has no line in the plan of the layers."""
+    net = Net(("n", 6))
+    plan = simplify(net.model(net.gemm("x", net.normal(5, 6), net.normal(5), "a")))
+    [bias] = [tensor.name for tensor in plan.model.graph.initializer if len(tensor.dims) == 1]
+    altered = onnx.ModelProto.FromString(plan.model.SerializeToString())
+    kept = [tensor for tensor in altered.graph.initializer if tensor.name != bias]
+    del altered.graph.initializer[:], altered.graph.node[0].input[2:]
+    altered.graph.initializer.extend(kept)
+    with pytest.raises(ProofError, match=f"does not hold the constant '{bias}'"):
+        check_stored_weights(altered.SerializeToString(), plan.layers, planned=plan.model)
 
 
 def test_texts_are_held_to_the_plan_too() -> None:

@@ -7,11 +7,14 @@ and tensors that an unknown operator reads.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from edgeticket.graph.passes.note import Note
-from edgeticket.graph.values import TINY, constant, is_standard, opset, set_constant
+from edgeticket.graph.values import TINY, Array, change_constant, constant, is_standard, opset
 from edgeticket.text import listing
 
 NAME = "flush-denormals"
@@ -29,9 +32,13 @@ def flush_denormals(model: ir.Model) -> list[Note]:
             continue
         denormal = (array != 0) & (np.abs(array) < TINY[array.dtype])
         if count := int(np.count_nonzero(denormal)):
-            set_constant(value, np.where(denormal, array.dtype.type(0), array))
+            change_constant(value, partial(_without, denormal))
             flushed[name] = count
     total = sum(flushed.values())
     if not total:
         return []
     return [Note(NAME, total, f"set {total} denormal numbers to zero in {listing(list(flushed))}")]
+
+
+def _without(places: NDArray[np.bool_], array: Array) -> Array:
+    return np.where(places, array.dtype.type(0), array)

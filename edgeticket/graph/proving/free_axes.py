@@ -28,6 +28,7 @@ _FEWER = (32, 64, 16, 128, 2, 512)
 SCALARS: tuple[int | None, ...] = (None, 16000, 8000)
 _LEAST_RANGE = 1e-5
 _MOST_TRIES = 400
+_MOST_UNNAMED = 4
 _MOST_RUNS = 5  # of guesses that run, before the best of them is taken
 
 
@@ -99,8 +100,10 @@ def _sizes(free: list[str], first: frozenset[str], others: list[str], unnamed: l
     for size, batch in itertools.product(SIZES if others else (1,), FIRST_BATCHES):
         base = {name: batch if name in first else size for name in free}
         yield base
-        if unnamed:
-            yield {**base, **dict.fromkeys(unnamed, batch)}  # states that are passed on carry the batch further back
+        for some in ([name] for name in unnamed[:_MOST_UNNAMED]):
+            yield {**base, **dict.fromkeys(some, batch)}  # states that are passed on carry the batch further back
+        if len(unnamed) > 1:
+            yield {**base, **dict.fromkeys(unnamed, batch)}
     if len(first) > 1:  # several names stand first: they need not be one batch
         for size in _FEWER:
             yield dict.fromkeys(free, size)

@@ -27,7 +27,7 @@ BUDGET_MACS = 3_000_000_000
 BUDGET_S = 1.0  # by the cost model of double/network.py
 MOST_MACS = 60_000_000_000  # beyond, one sample would take longer than the rest of an export
 _LONGEST_REASON = 200
-_AT_LEAST = 2  # feeds
+_SECOND = 4.0  # times the budget, so that hardly a network is seen on one feed alone
 _RECURRENT = ("LSTM", "GRU", "RNN")
 _MULTIPLY = ("Conv", "ConvTranspose", "Gemm", "MatMul", "QLinearConv", "ConvInteger", "MatMulInteger", *_RECURRENT)
 
@@ -56,14 +56,15 @@ def evaluate(
 ) -> Reference:
     """The model's outputs in float64. Integer and boolean inputs stay what they are; see double/network.py.
 
-    The first two feeds are run, and others while what is run costs less than `budget_s`, by a model of its time.
+    The first feed is run, a second one unless it is very large, and others while all cost less than `budget_s`, by a
+    model of their time.
     """
     results: list[dict[str, Array] | None] = []
     single: set[str] = set()
     reason = ""
     network = Network(model, unrounded, by_runtime)
     for number, feed in enumerate(feeds):
-        if number >= _AT_LEAST and network.cost_ns * (number + 1) / number > 1e9 * budget_s:
+        if number and network.cost_ns * (number + 1) / number > 1e9 * budget_s * (_SECOND if number == 1 else 1):
             results.append(None)
             continue
         try:
