@@ -38,7 +38,7 @@ from edgeticket.text import listing
 NAME = "fold-constants"
 FOLDABLE = frozenset([
     "Abs", "Add", "And", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "Cast", "CastLike",
-    "Ceil", "Clip", "Compress", "Concat", "Constant", "ConstantOfShape", "CumSum", "Div",
+    "Ceil", "Clip", "Compress", "Concat", "Constant", "ConstantOfShape", "CumSum", "Div", "DynamicQuantizeLinear",
     "Equal", "Exp", "Expand", "Flatten", "Floor", "Gather", "GatherElements", "GatherND", "Greater",
     "GreaterOrEqual", "Identity", "Less", "LessOrEqual", "Log", "MatMul", "MatMulInteger", "Max", "Min", "Mod",
     "Mul", "Neg",
@@ -48,6 +48,7 @@ FOLDABLE = frozenset([
     "Xor",
 ])  # fmt: skip
 _VIEWS = frozenset(["Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"])
+_COPIES = _VIEWS | {"DynamicQuantizeLinear"}  # of a weight: beside the weight itself they would be stored twice
 # They pick or move numbers: nothing is rounded that was not before.
 _SELECTS = _VIEWS - {"Cast"} | frozenset([
     "Compress", "Concat", "Constant", "ConstantOfShape", "Expand", "Gather", "GatherElements", "GatherND", "Max", "Min",
@@ -55,7 +56,7 @@ _SELECTS = _VIEWS - {"Cast"} | frozenset([
     "TopK", "Trilu", "Where",
 ])  # fmt: skip
 # A last bit decides by how much they jump: what the runtime gets is what counts.
-_NOT_SMOOTH = frozenset(["Ceil", "Floor", "Mod", "Round", "Sign"])
+_NOT_SMOOTH = frozenset(["Ceil", "DynamicQuantizeLinear", "Floor", "Mod", "Round", "Sign"])
 _SHARED_LIMIT = 1024  # elements: a second copy of something smaller costs nothing
 
 
@@ -79,7 +80,7 @@ def fold_constants(model: ir.Model, *, outputs: bool = False) -> list[Note]:
         inputs = _inputs(node)
         if inputs is None:
             continue
-        if node.op_type in _VIEWS and _read_by_a_layer(node.inputs[0] if node.inputs else None):
+        if node.op_type in _COPIES and _read_by_a_layer(node.inputs[0] if node.inputs else None):
             declined.append(node.outputs[0].name or node.op_type)
             continue
         results = _fold(node, inputs, version)

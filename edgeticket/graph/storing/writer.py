@@ -36,7 +36,7 @@ class Writer:
         self.sparse: list[onnx.SparseTensorProto] = []
         self.opset = opset
         self._taken = taken
-        self._names: Iterator[str] = (name for name in _short_names() if name not in taken)
+        self._names: Iterator[str] = (name for name in short_names() if name not in taken)
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._counted, self._size_bytes = [0, 0, 0], 0  # how many of each list are in size_bytes()
 
@@ -102,7 +102,7 @@ def entry_bytes(length: int) -> int:
     return 1 + max(1, -(-length.bit_length() // 7)) + length  # a graph's fields used here have numbers below 16
 
 
-def _short_names() -> Iterator[str]:
+def short_names() -> Iterator[str]:
     """a ... z, A ... Z, aa, ab, ...: a name stands in the file at least twice."""
     for length in count(1):
         for letters in product(ascii_letters, repeat=length):
