@@ -19,6 +19,7 @@ import onnx
 import onnx_ir as ir
 from onnx_ir import serde
 
+from edgeticket.graph.double.quantized import quantized_as_it_comes
 from edgeticket.graph.evaluate import evaluate
 from edgeticket.graph.passes.note import Note
 from edgeticket.graph.values import (
@@ -56,7 +57,7 @@ _SELECTS = _VIEWS - {"Cast"} | frozenset([
     "TopK", "Trilu", "Where",
 ])  # fmt: skip
 # A last bit decides by how much they jump: what the runtime gets is what counts.
-_NOT_SMOOTH = frozenset(["Ceil", "DynamicQuantizeLinear", "Floor", "Mod", "Round", "Sign"])
+_NOT_SMOOTH = frozenset(["Ceil", "Floor", "Mod", "Round", "Sign"])
 _SHARED_LIMIT = 1024  # elements: a second copy of something smaller costs nothing
 
 
@@ -131,7 +132,8 @@ def _read_by_a_layer(value: ir.Value | None) -> bool:
 def _fold(node: ir.Node, inputs: list[Array | None], version: int) -> list[Array] | None:
     proto = serde.serialize_node(node)
     if node.op_type != "Constant":
-        return evaluate(proto, inputs, version)
+        results = evaluate(proto, inputs, version)
+        return None if node.op_type == "DynamicQuantizeLinear" and _undecided(inputs, results) else results
     if len(proto.attribute) != 1:
         return None
     [entry] = proto.attribute
@@ -141,6 +143,14 @@ def _fold(node: ir.Node, inputs: list[Array | None], version: int) -> list[Array
     if entry.name in kinds:
         return [np.array(onnx.helper.get_attribute_value(entry), kinds[entry.name])]
     return None
+
+
+def _undecided(inputs: list[Array | None], results: list[Array] | None) -> bool:
+    """Whether rounding decides about a code of a quantised weight: float64 would have another one."""
+    if results is None or inputs[0] is None:
+        return True
+    wide = quantized_as_it_comes(inputs[0].astype(np.float64))
+    return not (np.array_equal(wide[0], results[0]) and np.array_equal(wide[2], results[2]))
 
 
 def _in_float64(node: ir.Node, inputs: list[Array | None], results: list[Array], version: int) -> list[Array | None]:
@@ -159,9 +169,13 @@ def _in_float64(node: ir.Node, inputs: list[Array | None], results: list[Array],
         else array
         for value, array in zip(node.inputs, inputs, strict=True)
     ]
+    found: list[Array] | None
     if node.op_type in ("Cast", "CastLike"):
         assert wide[0] is not None
-        found: list[Array] | None = [wide[0].astype(np.float64)]
+        found = [wide[0].astype(np.float64)]
+    elif node.op_type == "DynamicQuantizeLinear":
+        assert wide[0] is not None
+        found = quantized_as_it_comes(wide[0].astype(np.float64))
     else:
         proto = ir.to_proto(node)
         assert isinstance(proto, onnx.NodeProto)
