@@ -22,6 +22,7 @@ from onnx_ir import serde
 from edgeticket.graph.double.quantized import quantized_as_it_comes
 from edgeticket.graph.evaluate import evaluate
 from edgeticket.graph.passes.note import Note
+from edgeticket.graph.recipes import remember
 from edgeticket.graph.values import (
     HALF_AND_SINGLE,
     Array,
@@ -189,6 +190,7 @@ def _in_float64(node: ir.Node, inputs: list[Array | None], results: list[Array],
 
 
 def _replace(graph: ir.Graph, node: ir.Node, results: list[Array], doubled: list[Array | None]) -> None:
+    values = []
     for output, array, kept in zip(list(node.outputs), results, doubled, strict=True):
         name = output.name
         tensor = tensor_of(array.copy(), name)
@@ -197,4 +199,6 @@ def _replace(graph: ir.Graph, node: ir.Node, results: list[Array], doubled: list
         if output.uses() or output.is_graph_output():
             graph.register_initializer(value)
         output.replace_all_uses_with(value, replace_graph_outputs=True)
+        values.append(value)
+    remember(node, values)
     graph.remove(node, safe=True)
