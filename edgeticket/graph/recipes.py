@@ -18,7 +18,7 @@ import onnx_ir as ir
 from edgeticket.graph.layers import LAYER_WEIGHTS
 from edgeticket.graph.values import Array, constant, fresh_name, new_constant, unrounded
 
-LEAST_BYTES = 4096  # of a table that is given its nodes back
+LEAST_BYTES = 1024  # of a table that is given its nodes back
 TIMES = 4  # how many times more than its nodes it takes
 _LEAF_BYTES = 4096  # what a recipe starts from
 _NODE_BYTES = 24  # a node beside its attributes
