@@ -203,7 +203,7 @@ def _ways(tensors: Sequence[list[Encoded]], writer: Writer) -> list[list[Encoded
 
 
 def _least_bytes(sparse: Sequence[Encoded]) -> int:
-    """No file is smaller than this: the values themselves, however their positions are written."""
+    """The values themselves, however their positions are written; only those of few numbers take less (codebook.py)."""
     return sum(tensor.nonzeros * tensor.codes.itemsize for tensor in sparse)
 
 

@@ -14,6 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 Array = NDArray[np.generic]
 
+_OPSET_SPLIT_INPUT = 13
+
 
 def all_names(graph: onnx.GraphProto) -> set[str]:
     """Every value name of a graph and of its subgraphs, which see the outer names."""
@@ -84,6 +86,15 @@ class Writer:
             helper.make_node(operator, inputs, [output], to=to, direction=direction, axis=axis, value=value)
         )
         return output
+
+    def split(self, source: str, sizes: Sequence[int], outputs: Sequence[str] | None = None) -> Sequence[str]:
+        """`source` cut along its only axis into `outputs`, or into new names."""
+        outputs = outputs or [self.name() for _ in sizes]
+        if self.opset < _OPSET_SPLIT_INPUT:
+            self.nodes.append(helper.make_node("Split", [source], outputs, split=list(sizes)))
+        else:
+            self.nodes.append(helper.make_node("Split", [source, self.integers(*sizes)], outputs))
+        return outputs
 
     def size_bytes(self) -> int:
         """What has been written, as it counts in the file (each entry's tag and length included).
