@@ -54,10 +54,12 @@ def remember(node: ir.Node, values: list[ir.Value]) -> None:
         return
     inputs: list[Ingredient] = []
     for value in node.inputs:
-        made, array = (None, None) if value is None else (_recipe(value), constant(value))
-        if made is None and value is not None:
-            if array is None or array.nbytes > _LEAF_BYTES or unrounded(value) is not None:
-                return
+        if value is None:
+            inputs.append(None)
+            continue
+        made, array = _recipe(value), constant(value)
+        if made is None and (array is None or array.nbytes > _LEAF_BYTES or unrounded(value) is not None):
+            return
         inputs.append(made or array)
     recipe = Recipe(node.op_type, tuple(node.attributes.values()), tuple(inputs), len(values))
     for index, value in enumerate(values):
@@ -87,7 +89,7 @@ def give_back_nodes(graph: ir.Graph) -> list[str]:
         if output.name is None or output.name in replaced:  # two names for the same numbers
             value.replace_all_uses_with(output)
             continue
-        output.name, output.shape, output.dtype = name, value.shape, value.dtype
+        output.name, output.shape, output.type = name, value.shape, value.type
         value.replace_all_uses_with(output)
         replaced.append(name)
     if nodes:
@@ -154,5 +156,5 @@ def _packed_bytes(array: Array) -> int:
     """About what it takes at rest: what is most frequent in it is not stored."""
     with np.errstate(invalid="ignore"):
         _, counts = np.unique(array, return_counts=True)
-    return int((array.size - counts.max()) * array.itemsize + array.size // 8)
-
+    stored = int(array.size - counts.max())
+    return stored * array.itemsize + min(stored, array.size // 8)

@@ -180,4 +180,3 @@ def _positions_of_packed(writer: Writer, stored: gaps.Packed) -> str:
     low = writer.node("Cast", [low], to=TensorProto.INT64)
     low = writer.node("CumSum", [low, writer.constant(np.array(0, np.int64))])
     return writer.node("Sub", [high, low])
-
