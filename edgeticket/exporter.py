@@ -26,6 +26,7 @@ from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.reading.naming import parameter_names
 from edgeticket.graph.reading.source import Source, ports, read_source, stamp
 from edgeticket.graph.serialize import serialize
+from edgeticket.graph.short_names import with_short_names
 from edgeticket.graph.simplify import Simplified, simplify
 from edgeticket.graph.smallest import functions_left_where_smaller
 from edgeticket.graph.storing import storage
@@ -162,7 +163,7 @@ def _convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade
     Raises:
         ProofError: the file does not hold the planned weights.
     """
-    simplified = simplify(source.masked, upgrade_opset=upgrade_opset)
+    simplified = with_short_names(simplify(source.masked, upgrade_opset=upgrade_opset))
     stored = storage.store(simplified.model, storage=kind, weights=weights)
     simplified, stored = functions_left_where_smaller(source.masked, (simplified, stored), kind, weights)
     for each in (simplified.model, stored.model):

@@ -17,6 +17,7 @@ import onnx
 from edgeticket.graph.optimised import operators, optimised, unfused
 from edgeticket.graph.reading.source import Source, stamp
 from edgeticket.graph.serialize import serialize
+from edgeticket.graph.short_names import with_short_names
 from edgeticket.graph.simplify import simplify
 from edgeticket.text import listing
 
@@ -64,7 +65,7 @@ def dense_baseline(source: Source) -> Baseline:
 
 def plainly(source: Source, model: onnx.ModelProto, *, removal: bool) -> bytes:
     """A network of the source by the same passes, stored densely, under the same stamp as the exported file."""
-    simplified = simplify(model, removal=removal)
+    simplified = with_short_names(simplify(model, removal=removal))
     stamp(simplified.model, source.stamp)
     return serialize(simplified.model)
 

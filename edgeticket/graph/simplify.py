@@ -27,7 +27,9 @@ from edgeticket.graph.passes.lift_weights import lift_weights
 from edgeticket.graph.passes.note import NO_ZEROS, Note
 from edgeticket.graph.passes.remove_dead import BLOCK, remove_dead
 from edgeticket.graph.passes.remove_unused import remove_unused
+from edgeticket.graph.recipes import give_back_nodes
 from edgeticket.graph.shapes import infer_shapes, name_dimensions, unname_dimensions
+from edgeticket.graph.storing.runtime_folds import unfolded
 from edgeticket.graph.upgrade import upgrade
 from edgeticket.graph.values import Array, constant, forget_names, is_constant, nonzeros, opset, settle
 from edgeticket.text import listing
@@ -100,8 +102,10 @@ def simplify(
         notes.append(Note("simplify", 0, f"{UNCHANGED}: opset {version} is not one of those known ({known})"))
         return _untouched(proto, notes)
     try:
-        layers, unrounded = _passes(work, notes, removal, lanes)
-        return Simplified(_to_proto(work), _merged(notes), layers, unrounded)
+        found, tables = _passes(work, notes, removal, lanes)
+        if tables and unfolded(found.model, tables) != frozenset():
+            found, _ = _passes(_read(proto), [*inlined], removal, lanes, tables=False)
+        return found
     except Exception as error:  # a graph we have never seen must not keep anyone from exporting it
         reason = f"a pass failed on this graph ({type(error).__name__}: {first_cause(error)})"
         return _untouched(proto, [*inlined, Note("simplify", 0, f"{UNCHANGED}: {reason}; please report it")])
@@ -123,8 +127,9 @@ def _untouched(proto: onnx.ModelProto, notes: list[Note]) -> Simplified:
 
 
 def _passes(
-    work: ir.Model, notes: list[Note], removal: bool, lanes: int
-) -> tuple[tuple[LayerInfo, ...], dict[str, Array]]:
+    work: ir.Model, notes: list[Note], removal: bool, lanes: int, *, tables: bool = True
+) -> tuple[Simplified, list[str]]:
+    """What the passes make of `work`, and the large constants that were given their nodes back, unless not `tables`."""
     strip_debugging(work)
     given = given_shapes(work.graph)
     unnamed, declared = name_dimensions(work), [output.shape for output in work.graph.outputs]
@@ -137,6 +142,7 @@ def _passes(
         if removal or run is not remove_dead:
             forget_names(work.graph)
             notes += remove_dead(work, lanes) if run is remove_dead else run(work)
+    given_back = give_back_nodes(work.graph) if tables else []
     unrounded = settle(work)
     layers = _plan(before, _survey(work) | _without_layer(work, before))
     if layers and all(layer.nonzeros_before == _size(layer.shape_before) for layer in layers):
@@ -147,7 +153,7 @@ def _passes(
     unname_dimensions(unnamed)
     for output, shape in zip(work.graph.outputs, declared, strict=True):
         output.shape = shape
-    return layers, unrounded
+    return Simplified(_to_proto(work), _merged(notes), layers, unrounded), given_back
 
 
 def _names_of(unnamed: list[tuple[ir.Value, ir.Shape]]) -> Iterator[str]:

@@ -12,6 +12,7 @@ import onnx
 
 from edgeticket.graph.passes.inline_functions import NAME
 from edgeticket.graph.passes.note import Note
+from edgeticket.graph.short_names import with_short_names
 from edgeticket.graph.simplify import Simplified, simplify
 from edgeticket.graph.storing.encoding import Weights
 from edgeticket.graph.storing.storage import Storage, Stored, store
@@ -24,7 +25,7 @@ def functions_left_where_smaller(
     """`inlined`, or `model` simplified and stored with its functions as they are."""
     if not model.functions or inlined[0].model.functions:
         return inlined
-    called = simplify(model, inline=False)
+    called = with_short_names(simplify(model, inline=False))
     stored = store(called.model, storage=storage, weights=weights)
     if len(stored.serialized()) >= len(inlined[1].serialized()):
         return inlined

@@ -9,8 +9,10 @@ import pytest
 from nets import Net, ops, same, sentences, shapes, zero_rows
 from onnx import TensorProto, helper, numpy_helper
 
+from edgeticket import runtime
 from edgeticket.graph import evaluate
 from edgeticket.graph.passes.fold_constants import fold_constants
+from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import simplify
 
 
@@ -130,3 +132,39 @@ def test_int8_weights_of_a_quantised_network_stay_int8() -> None:
     result = simplify(net.model(net.op("MatMul", "x", weight), opset=21))
     assert ops(result) == ["DequantizeLinear", "MatMul"]
     assert {tensor.name: tensor.data_type for tensor in result.model.graph.initializer}["q"] == TensorProto.INT8
+
+
+def test_a_weight_that_is_quantised_when_the_network_runs_is_quantised_in_the_file() -> None:
+    """Its codes take a quarter of its bytes and are the runtime's own; its scale is rounded once."""
+    rng = np.random.default_rng(0)
+    weight = np.where(rng.random((4, 3, 3, 3)) < 0.5, rng.normal(size=(4, 3, 3, 3)), 0).astype(np.float32)
+    net = Net(("n", 3, 6, 6))
+    codes = net.op("DynamicQuantizeLinear", net.const(weight, "w"), outputs=3)
+    x = net.op("DynamicQuantizeLinear", "x", outputs=3)
+    sums = net.op("Cast", net.op("ConvInteger", x, codes, f"{x}_2", f"{codes}_2"), to=onnx.TensorProto.FLOAT)
+    given = net.model(net.op("Mul", sums, net.op("Mul", f"{x}_1", f"{codes}_1")))
+    simplified = simplify(given)
+    assert ops(simplified).count("DynamicQuantizeLinear") == 1
+    sizes = {tensor.name: (tensor.data_type, list(tensor.dims)) for tensor in simplified.model.graph.initializer}
+    assert sizes[codes] == (onnx.TensorProto.UINT8, [4, 3, 3, 3])
+    assert [layer.name for layer in simplified.layers] == [codes]
+    assert simplified.layers[0].nonzeros_before == np.count_nonzero(weight)
+    feeds = {"x": rng.normal(size=(2, 3, 6, 6)).astype(np.float32)}
+    before, after = (runtime.run(runtime.cpu_session(serialize(model)), feeds) for model in (given, simplified.model))
+    for wanted, found in zip(before.values(), after.values(), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=2**-22)  # another last bit of the scale, and two products
+    scale = float(simplified.unrounded[f"{codes}_1"])
+    wide = weight.astype(np.float64)
+    assert scale == (max(wide.max(), 0) - min(wide.min(), 0)) / 255
+
+
+def test_a_code_that_rounding_decides_is_left_to_the_runtime() -> None:
+    """A scale of 1.5 / 255 in float32 is not that of float64: half a step is up in one and down in the other."""
+    step = np.float64(1.5) / 255
+    halves = np.float32([1.5, *[(2 * code + 0.5) * step for code in range(120)]])
+    net = Net(("n", halves.size))
+    codes = net.op("DynamicQuantizeLinear", net.const(halves.reshape(-1, 1)), outputs=3)
+    x = net.op("DynamicQuantizeLinear", "x", outputs=3)
+    sums = net.op("MatMulInteger", x, codes, f"{x}_2", f"{codes}_2")
+    given = net.model(net.op("Cast", sums, to=TensorProto.FLOAT))
+    assert ops(simplify(given)).count("DynamicQuantizeLinear") == 2

@@ -290,3 +290,32 @@ def test_operators_that_are_fused_otherwise_are_seen() -> None:
     assert runtime_folds.same_operators(proto, store(proto).model)
     floats = product(pruned(np.random.default_rng(0), (50, 50), 200))
     assert not runtime_folds.same_operators(proto, floats)
+
+
+def test_a_copy_of_a_weight_rests_once_where_the_runtime_then_computes_less() -> None:
+    """Two products of one input by equal weights become one product: nothing that was fused is lost by that."""
+    weight = pruned(np.random.default_rng(0), (50, 50), 400)
+    nodes = [node("MatMul", ["x", "a"], ["h"]), node("Relu", ["h"], ["y"]), node("MatMul", ["x", "b"], ["z"])]
+    proto = model(nodes, {"a": weight, "b": weight.copy()}, {"x": ["n", 50]}, ["y", "z"])
+    stored = store(proto)
+    assert {tensor.name: tensor.storage for tensor in stored.tensors} == {"a": "gaps", "b": "computed"}
+    assert not runtime_folds.same_operators(proto, stored.model)
+    assert runtime_folds.as_well_fused(proto, stored.model)
+    assert not runtime_folds.as_well_fused(stored.model, proto)
+    x = {"x": np.random.default_rng(1).normal(size=(3, 50)).astype(np.float32)}
+    before, after = (runtime.run(runtime.cpu_session(serialize(m)), x) for m in (proto, stored.model))
+    assert [before[name].tobytes() for name in "yz"] == [after[name].tobytes() for name in "yz"]
+
+
+def test_integer_kernels_that_are_lost_are_seen_although_others_run_less_often() -> None:
+    proto = qdq_network(np.int8, False)
+    lost = onnx.ModelProto()
+    lost.CopyFrom(proto)
+    for entry in lost.graph.node:  # an activation that is rounded differently is no longer fused around
+        if entry.op_type == "QuantizeLinear" and entry.input[0] == "c1.y.f":
+            entry.op_type, entry.output[0] = "Identity", "c1.y.d"
+            del entry.input[1:]
+    kept = [entry for entry in lost.graph.node if entry.input[0] != "c1.y.u"]
+    del lost.graph.node[:]
+    lost.graph.node.extend(kept)
+    assert not runtime_folds.as_well_fused(proto, lost)

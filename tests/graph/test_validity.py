@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edgeticket.graph.reading.validity import fault_of
+from edgeticket.graph.simplify import simplify
 
 
 def _fault(*nodes: tuple[str, list[str], list[str]], domain: str = "", **attributes: object) -> str:
@@ -44,3 +46,31 @@ def test_an_operator_whose_inference_ends_the_process_is_passed_over() -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18), *opsets], ir_version=9)
     assert fault_of(model) == ""
     assert [node.op_type for node in model.graph.node] == ["Odd", "LabelEncoder"]
+
+
+def test_shapes_behind_such_an_operator_are_known_where_its_input_is() -> None:
+    """Words that are looked up in a table: without the rank of the rows nothing dead behind them was removed."""
+    rng = np.random.default_rng(0)
+    encoder = helper.make_node(
+        "LabelEncoder", ["words"], ["rows"], domain="ai.onnx.ml", keys_strings=["a", "b"], values_int64s=[1, 2]
+    )
+    nodes = [
+        encoder,
+        helper.make_node("Gather", ["table", "rows"], ["x"]),
+        helper.make_node("MatMul", ["x", "w"], ["h"]),
+        helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("MatMul", ["r", "v"], ["y"]),
+    ]
+    weights = {"table": rng.normal(size=(5, 8)), "w": rng.normal(size=(8, 24)), "v": rng.normal(size=(24, 4))}
+    weights["v"][8:] = 0
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("words", TensorProto.STRING, ["n"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(array.astype(np.float32), name) for name, array in weights.items()],
+    )
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
+    simplified = simplify(helper.make_model(graph, opset_imports=opsets, ir_version=9))
+    assert {layer.name: layer.shape_after for layer in simplified.layers} == {"w": (8, 8), "v": (8, 4)}
+    assert next(node.op_type for node in simplified.model.graph.node) == "LabelEncoder"

@@ -32,8 +32,12 @@ def quantize(operation: Operation, inputs: Values) -> list[Array]:
 
 
 def dynamic_quantize(_: Operation, inputs: Values) -> list[Array]:
+    """DynamicQuantizeLinear."""
+    return quantized_as_it_comes(inputs[0])
+
+
+def quantized_as_it_comes(x: Array) -> list[Array]:
     """uint8 codes, scale and zero point of a tensor whose range is only seen when it is there."""
-    x = inputs[0]
     low, high = min(0.0, float(x.min(initial=0))), max(0.0, float(x.max(initial=0)))
     scale = (high - low) / 255 or 1.0
     zero = np.rint(np.clip(-low / scale, 0, 255))

@@ -19,8 +19,10 @@ import onnx
 import onnx_ir as ir
 from onnx_ir import serde
 
+from edgeticket.graph.double.quantized import quantized_as_it_comes
 from edgeticket.graph.evaluate import evaluate
 from edgeticket.graph.passes.note import Note
+from edgeticket.graph.recipes import remember
 from edgeticket.graph.values import (
     HALF_AND_SINGLE,
     Array,
@@ -38,7 +40,7 @@ from edgeticket.text import listing
 NAME = "fold-constants"
 FOLDABLE = frozenset([
     "Abs", "Add", "And", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "Cast", "CastLike",
-    "Ceil", "Clip", "Compress", "Concat", "Constant", "ConstantOfShape", "CumSum", "Div",
+    "Ceil", "Clip", "Compress", "Concat", "Constant", "ConstantOfShape", "CumSum", "Div", "DynamicQuantizeLinear",
     "Equal", "Exp", "Expand", "Flatten", "Floor", "Gather", "GatherElements", "GatherND", "Greater",
     "GreaterOrEqual", "Identity", "Less", "LessOrEqual", "Log", "MatMul", "MatMulInteger", "Max", "Min", "Mod",
     "Mul", "Neg",
@@ -48,6 +50,7 @@ FOLDABLE = frozenset([
     "Xor",
 ])  # fmt: skip
 _VIEWS = frozenset(["Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"])
+_COPIES = _VIEWS | {"DynamicQuantizeLinear"}  # of a weight: beside the weight itself they would be stored twice
 # They pick or move numbers: nothing is rounded that was not before.
 _SELECTS = _VIEWS - {"Cast"} | frozenset([
     "Compress", "Concat", "Constant", "ConstantOfShape", "Expand", "Gather", "GatherElements", "GatherND", "Max", "Min",
@@ -79,7 +82,7 @@ def fold_constants(model: ir.Model, *, outputs: bool = False) -> list[Note]:
         inputs = _inputs(node)
         if inputs is None:
             continue
-        if node.op_type in _VIEWS and _read_by_a_layer(node.inputs[0] if node.inputs else None):
+        if node.op_type in _COPIES and _read_by_a_layer(node.inputs[0] if node.inputs else None):
             declined.append(node.outputs[0].name or node.op_type)
             continue
         results = _fold(node, inputs, version)
@@ -130,7 +133,8 @@ def _read_by_a_layer(value: ir.Value | None) -> bool:
 def _fold(node: ir.Node, inputs: list[Array | None], version: int) -> list[Array] | None:
     proto = serde.serialize_node(node)
     if node.op_type != "Constant":
-        return evaluate(proto, inputs, version)
+        results = evaluate(proto, inputs, version)
+        return None if node.op_type == "DynamicQuantizeLinear" and _undecided(inputs, results) else results
     if len(proto.attribute) != 1:
         return None
     [entry] = proto.attribute
@@ -140,6 +144,14 @@ def _fold(node: ir.Node, inputs: list[Array | None], version: int) -> list[Array
     if entry.name in kinds:
         return [np.array(onnx.helper.get_attribute_value(entry), kinds[entry.name])]
     return None
+
+
+def _undecided(inputs: list[Array | None], results: list[Array] | None) -> bool:
+    """Whether rounding decides about a code of a quantised weight: float64 would have another one."""
+    if results is None or inputs[0] is None:
+        return True
+    wide = quantized_as_it_comes(inputs[0].astype(np.float64))
+    return not (np.array_equal(wide[0], results[0]) and np.array_equal(wide[2], results[2]))
 
 
 def _in_float64(node: ir.Node, inputs: list[Array | None], results: list[Array], version: int) -> list[Array | None]:
@@ -158,9 +170,13 @@ def _in_float64(node: ir.Node, inputs: list[Array | None], results: list[Array],
         else array
         for value, array in zip(node.inputs, inputs, strict=True)
     ]
+    found: list[Array] | None
     if node.op_type in ("Cast", "CastLike"):
         assert wide[0] is not None
-        found: list[Array] | None = [wide[0].astype(np.float64)]
+        found = [wide[0].astype(np.float64)]
+    elif node.op_type == "DynamicQuantizeLinear":
+        assert wide[0] is not None
+        found = quantized_as_it_comes(wide[0].astype(np.float64))
     else:
         proto = ir.to_proto(node)
         assert isinstance(proto, onnx.NodeProto)
@@ -174,6 +190,7 @@ def _in_float64(node: ir.Node, inputs: list[Array | None], results: list[Array],
 
 
 def _replace(graph: ir.Graph, node: ir.Node, results: list[Array], doubled: list[Array | None]) -> None:
+    values = []
     for output, array, kept in zip(list(node.outputs), results, doubled, strict=True):
         name = output.name
         tensor = tensor_of(array.copy(), name)
@@ -182,4 +199,6 @@ def _replace(graph: ir.Graph, node: ir.Node, results: list[Array], doubled: list
         if output.uses() or output.is_graph_output():
             graph.register_initializer(value)
         output.replace_all_uses_with(value, replace_graph_outputs=True)
+        values.append(value)
+    remember(node, values)
     graph.remove(node, safe=True)

@@ -1,7 +1,7 @@
 """Nodes and constants that rebuild weights from what is stored: standard operators, folded by ONNX Runtime at load.
 
 Tensors stored sparsely share one chain for a group: their flattened codes stand behind one another in one vector.
-    values    -> Cast where they rest less precisely                                          [n]
+    values    -> Gather where they are few numbers, Cast where they rest less precisely       [n]
     positions -> uint8 gaps: Cast, CumSum; packed: bits by BitShift and Mod, then TopK, ...   [n]
     base      -> ConstantOfShape, Expand of zero points, Concat where they differ             [size]
     ScatterElements of the three, Split, and for each tensor Reshape, for float32 at rest as int8 Mul by its scale.
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeticket.graph.storing import gaps
+from edgeticket.graph.storing import codebook, gaps
 from edgeticket.graph.storing.encoding import DTYPES, Encoded, ZeroPoints
 from edgeticket.graph.storing.writer import Writer
 
@@ -30,7 +30,6 @@ CODINGS: tuple[Coding, ...] = get_args(Coding)
 # The operator sets that brought the last of a chain's operators in the form used here.
 OPSET_CAST_MUL = 7
 OPSET_SPARSE = 11
-_OPSET_SPLIT_INPUT = 13
 OPSET_BF16 = 13
 _OPSET_BF16_FILL = 20
 
@@ -69,12 +68,14 @@ def write_group(writer: Writer, tensors: Sequence[Encoded], coding: Coding) -> N
     if coding == "uint8":
         stored_gaps = gaps.to_gaps(joint, stored)
         stored_values = stored_gaps.values
+        stored = np.cumsum(stored_gaps.gaps, dtype=np.int64)  # with the fillers
         positions = _positions_of_gaps(writer, stored_gaps)
     else:
         packed = gaps.to_packed(joint, positions=stored)
         stored_values = packed.values
         positions = _positions_of_packed(writer, packed)
-    values = writer.constant(stored_values, writer.name())
+    ends = np.searchsorted(stored, [*starts[1:], len(joint)]).tolist()
+    values = codebook.write_values(writer, stored_values, ends)
     if not tensors[0].exact:
         values = writer.node("Cast", [values], to=TensorProto.FLOAT)
     zeros = _base(writer, tensors)
@@ -82,7 +83,7 @@ def write_group(writer: Writer, tensors: Sequence[Encoded], coding: Coding) -> N
     pieces: Sequence[str] = [tensor.name if len(tensor.shape) == 1 else writer.name() for tensor in tensors]
     flat = writer.node("ScatterElements", [zeros, positions, values], pieces[0] if alone else None)
     if not alone:
-        _split(writer, flat, pieces, [tensor.codes.size for tensor in tensors])
+        writer.split(flat, [tensor.codes.size for tensor in tensors], pieces)
     for piece, tensor in zip(pieces, tensors, strict=True):
         if piece != tensor.name:
             shaped = tensor.name if tensor.scale is None else None
@@ -167,7 +168,7 @@ def _positions_of_packed(writer: Writer, stored: gaps.Packed) -> str:
     bits = writer.node("Reshape", [bits, writer.integers(-1)])
     low = ""
     if k:
-        bits, low = _split(writer, bits, (writer.name(), writer.name()), (stored.bitmap_bits, n * k))
+        bits, low = writer.split(bits, (stored.bitmap_bits, n * k))
     bits = writer.node("Cast", [bits], to=TensorProto.INT32)  # TopK of bytes came after ONNX Runtime 1.24
     ones, unary = writer.name(), writer.name()
     writer.nodes.append(helper.make_node("TopK", [bits, writer.integers(n)], [ones, unary]))
@@ -179,12 +180,3 @@ def _positions_of_packed(writer: Writer, stored: gaps.Packed) -> str:
     low = writer.node("Cast", [low], to=TensorProto.INT64)
     low = writer.node("CumSum", [low, writer.constant(np.array(0, np.int64))])
     return writer.node("Sub", [high, low])
-
-
-def _split(writer: Writer, source: str, outputs: Sequence[str], sizes: Sequence[int]) -> Sequence[str]:
-    """`source` cut along its only axis; returns `outputs`."""
-    if writer.opset < _OPSET_SPLIT_INPUT:
-        writer.nodes.append(helper.make_node("Split", [source], outputs, split=list(sizes)))
-    else:
-        writer.nodes.append(helper.make_node("Split", [source, writer.integers(*sizes)], outputs))
-    return outputs

@@ -71,7 +71,7 @@ def store(
     storage: Storage = "auto",
     weights: Weights = "fp32",
     unfolded: Unfolded = runtime_folds.unfolded,
-    alike: Alike = runtime_folds.same_operators,
+    alike: Alike = runtime_folds.as_well_fused,
 ) -> Stored:
     """A copy of `model` with its weights stored as asked; 'auto' takes what makes the smallest file.
 
@@ -79,7 +79,7 @@ def store(
     too, and those of subgraphs (lift_weights.py brings them out). `weights` is about float32: other types rest as
     they are.
     `unfolded` says which values are still computed at inference, or None where the runtime cannot load the model;
-    `alike` whether the runtime runs the same operators for two models.
+    `alike` whether the runtime runs no other operators for the second of two models than for the first.
     """
     notes: list[str] = []
     how, weights = _within_opset(model, storage, weights, notes)
@@ -203,7 +203,7 @@ def _ways(tensors: Sequence[list[Encoded]], writer: Writer) -> list[list[Encoded
 
 
 def _least_bytes(sparse: Sequence[Encoded]) -> int:
-    """No file is smaller than this: the values themselves, however their positions are written."""
+    """The values themselves, however their positions are written; only those of few numbers take less (codebook.py)."""
     return sum(tensor.nonzeros * tensor.codes.itemsize for tensor in sparse)
 
 

@@ -14,6 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 Array = NDArray[np.generic]
 
+_OPSET_SPLIT_INPUT = 13
+
 
 def all_names(graph: onnx.GraphProto) -> set[str]:
     """Every value name of a graph and of its subgraphs, which see the outer names."""
@@ -36,7 +38,7 @@ class Writer:
         self.sparse: list[onnx.SparseTensorProto] = []
         self.opset = opset
         self._taken = taken
-        self._names: Iterator[str] = (name for name in _short_names() if name not in taken)
+        self._names: Iterator[str] = (name for name in short_names() if name not in taken)
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._counted, self._size_bytes = [0, 0, 0], 0  # how many of each list are in size_bytes()
 
@@ -85,6 +87,15 @@ class Writer:
         )
         return output
 
+    def split(self, source: str, sizes: Sequence[int], outputs: Sequence[str] | None = None) -> Sequence[str]:
+        """`source` cut along its only axis into `outputs`, or into new names."""
+        outputs = outputs or [self.name() for _ in sizes]
+        if self.opset < _OPSET_SPLIT_INPUT:
+            self.nodes.append(helper.make_node("Split", [source], outputs, split=list(sizes)))
+        else:
+            self.nodes.append(helper.make_node("Split", [source, self.integers(*sizes)], outputs))
+        return outputs
+
     def size_bytes(self) -> int:
         """What has been written, as it counts in the file (each entry's tag and length included).
 
@@ -102,7 +113,7 @@ def entry_bytes(length: int) -> int:
     return 1 + max(1, -(-length.bit_length() // 7)) + length  # a graph's fields used here have numbers below 16
 
 
-def _short_names() -> Iterator[str]:
+def short_names() -> Iterator[str]:
     """a ... z, A ... Z, aa, ab, ...: a name stands in the file at least twice."""
     for length in count(1):
         for letters in product(ascii_letters, repeat=length):
