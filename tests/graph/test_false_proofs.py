@@ -191,3 +191,45 @@ def test_no_golden_tolerance_lets_a_constant_output_pass(output: str, tmp_path: 
     middle = 0.5 * (whole.max() + whole.min())
     apart = [np.abs(outputs[0] - middle).max() for outputs in recorded]
     assert any(far > allowed[0] for far, allowed in zip(apart, made.manifest.golden.atol, strict=True))
+
+
+def _turned(model: onnx.ModelProto, what: str) -> onnx.ModelProto:
+    """The model with its inputs or outputs in the other order, under the names that they had."""
+    found = onnx.ModelProto.FromString(model.SerializeToString())
+    ports = getattr(found.graph, what)
+    turned = [onnx.ValueInfoProto.FromString(port.SerializeToString()) for port in reversed(ports)]
+    del ports[:]
+    ports.extend(turned)
+    return found
+
+
+@pytest.mark.parametrize("what", ["input", "output"])
+def test_ports_in_another_order_are_refuted(what: str) -> None:
+    """Programs read outputs by their place, and outputs of one shape would be taken for each other."""
+    net = Net(("n", 6))
+    net.inputs["y"] = ("n", 6)
+    both = net.op("Add", "x", net.op("Mul", "y", "y"))
+    original = net.model(net.op("Relu", both), net.op("Tanh", both))
+    assert _proved(original, original, simplify(original)).proved
+    found = _proved(original, _turned(original, what), simplify(original))
+    assert found.verdict == "refuted"
+    assert f"the exported model's {what}s are" in found.reason
+
+
+@pytest.mark.parametrize("fault", ["size taken for granted", "odd sizes cut"])
+def test_what_holds_for_one_size_of_a_free_axis_is_refuted(fault: str) -> None:
+    """A picture of 32 x 32 is what is made up first; a file that is right for that alone is wrong."""
+
+    def network(wrong: bool) -> onnx.ModelProto:
+        net = Net(("n", 2, "height", "width"))
+        halved = net.op(
+            "MaxPool", "x", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=int(fault[:3] == "odd" and not wrong)
+        )
+        shape = [0, 2, 256] if fault[:3] != "odd" and wrong else [0, 2, -1]
+        rows = net.op("Reshape", halved, net.const(np.array(shape))) if fault[:3] != "odd" else halved
+        return net.model(net.op("Tanh", rows))
+
+    right, wrong = network(wrong=False), network(wrong=True)
+    assert _proved(right, right, simplify(right)).proved
+    assert _proved(right, wrong, simplify(wrong)).verdict == "refuted"
+    assert _proved(right, wrong, simplify(right)).verdict == "refuted"
