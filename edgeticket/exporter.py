@@ -181,7 +181,8 @@ def _seal(source: Source, converted: Converted, proved: SourceProof, *, bench: b
     """Record golden outputs and a ticket's labelled slice, hold the engine to them, and time it where `bench`."""
     inputs, outputs = ports(source.masked)
     exported = LoadedModel.load(converted.model)
-    golden = record_outputs(exported, proved.yardstick.atol, inputs, proved.feeds)
+    plain = LoadedModel.load(converted.model, optimize=False)
+    golden = record_outputs(exported, plain, proved.yardstick.atol, inputs, proved.feeds)
     files = {GOLDEN: golden.data}
     cut = None
     if source.ticket is not None:

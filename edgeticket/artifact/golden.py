@@ -28,13 +28,13 @@ class LoadedModel:
     session: Any
 
     @classmethod
-    def load(cls, data: bytes) -> LoadedModel:
-        """Load a serialised model.
+    def load(cls, data: bytes, *, optimize: bool = True) -> LoadedModel:
+        """Load a serialised model. Without `optimize` it runs as it is written, and so rounds otherwise.
 
         Raises:
             ModelError: the runtime cannot.
         """
-        return cls(runtime.cpu_session(data, threads=checks.cores()))
+        return cls(runtime.cpu_session(data, threads=checks.cores(), optimize=optimize))
 
     def run(self, feed: checks.Feed, names: Sequence[str] | None = None) -> list[Array]:
         """The outputs called `names`, or all, in order, as checks.flattened has them."""
@@ -99,29 +99,82 @@ def flushed(array: Array) -> Array:
 
 def record_outputs(
     model: LoadedModel,
-    atol_of: Callable[[str, Array], float],
+    plain: LoadedModel,
+    atol_of: Callable[[str, Array, float], float],
     inputs: Sequence[Port],
     feeds: Sequence[checks.Feed],
 ) -> Golden:
     """Run the exported model on the feeds. Entries are '0.input.0', '0.output.0', ... feed by feed.
 
-    Each feed and output has a tolerance of its own: `atol_of` (graph/proving/yardstick.py) gives it from the output.
+    Each feed and output has a tolerance of its own: `atol_of` (graph/proving/yardstick.py) gives it from the output and
+    from how far it moves in `plain`, the same file without the runtime's rewrites, which rounds as another host might.
+    Left out is a feed on which that moves further than the tolerance, or chooses otherwise, if another one is left.
     """
     names = list(outputs.run(model.session, feeds[0]))
+    recorded = [_recorded(model, plain, atol_of, feed, names) for feed in feeds]
+    kept = [each for each in recorded if each.steady] or recorded[:1]
     arrays: dict[str, Array] = {}
-    atol = []
-    for number, feed in enumerate(feeds):
-        found = model.run(feed, names)
-        arrays |= {f"{number}.input.{i}": feed[port.name] for i, port in enumerate(inputs)}
-        arrays |= {f"{number}.output.{i}": output for i, output in enumerate(found)}
-        atol.append(tuple(atol_of(name, output) for name, output in zip(names, found, strict=True)))
-    timed = checks.single([asdict(port) for port in inputs], feeds[0])
+    for number, each in enumerate(kept):
+        arrays |= {f"{number}.input.{i}": each.feed[port.name] for i, port in enumerate(inputs)}
+        arrays |= {f"{number}.output.{i}": output for i, output in enumerate(each.outputs)}
+    timed = checks.single([asdict(port) for port in inputs], kept[0].feed)
     try:
         model.run(timed, names)
         single = True
     except InputError:
-        timed, single = feeds[0], False
-    return Golden(packed(arrays), GoldenInfo(tuple(names), tuple(atol), single=single), timed)
+        timed, single = kept[0].feed, False
+    atol = tuple(each.atol for each in kept)
+    return Golden(packed(arrays), GoldenInfo(tuple(names), atol, single=single), timed)
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    feed: checks.Feed
+    outputs: list[Array]
+    atol: tuple[float, ...]
+    steady: bool
+
+
+def _recorded(
+    model: LoadedModel,
+    plain: LoadedModel,
+    atol_of: Callable[[str, Array, float], float],
+    feed: checks.Feed,
+    names: Sequence[str],
+) -> _Recorded:
+    """One feed, and whether its outputs stay within their tolerances where only the rounding changes."""
+    found = model.run(feed, names)
+    moved = [0.0] * len(found)
+    for other in (feed, nudged(feed)):
+        pairs = zip(moved, found, plain.run(other, names), strict=True)
+        moved = [max(before, _distance(*pair)) for before, *pair in pairs]
+    atol = tuple(
+        atol_of(name, output, apart if np.isfinite(apart) else 0.0)
+        for name, output, apart in zip(names, found, moved, strict=True)
+    )
+    return _Recorded(feed, found, atol, all(apart <= most for apart, most in zip(moved, atol, strict=True)))
+
+
+def nudged(feed: Mapping[str, Array], seed: int = 0) -> checks.Feed:
+    """The feed with every float moved by one unit in the last place, up or down."""
+    rng = np.random.default_rng(seed)
+    return {
+        name: np.nextafter(array, rng.choice([-np.inf, np.inf], array.shape).astype(array.dtype))
+        if array.dtype in (np.float32, np.float64)
+        else array
+        for name, array in feed.items()
+    }
+
+
+def _distance(first: Array, second: Array) -> float:
+    """The largest difference where `first` is finite; infinite where shapes, choices or texts differ."""
+    if first.shape != second.shape or first.dtype.kind != second.dtype.kind:
+        return np.inf
+    if not np.issubdtype(first.dtype, np.floating):
+        return 0.0 if np.array_equal(first, second) else np.inf
+    finite = np.isfinite(first)
+    apart = np.abs(first[finite].astype(np.float64) - second[finite])
+    return float(np.max(apart, initial=0.0)) if np.all(np.isfinite(apart)) else np.inf
 
 
 def packed(arrays: Mapping[str, Array]) -> bytes:

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from nets import Net
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 
 from edgeticket import api, exporter
 from edgeticket.artifact import checks
@@ -191,3 +191,94 @@ def test_no_golden_tolerance_lets_a_constant_output_pass(output: str, tmp_path: 
     middle = 0.5 * (whole.max() + whole.min())
     apart = [np.abs(outputs[0] - middle).max() for outputs in recorded]
     assert any(far > allowed[0] for far, allowed in zip(apart, made.manifest.golden.atol, strict=True))
+
+
+CHOICES = ("ArgMax", "TopK", "ZipMap", "Round", "Greater")
+
+
+def choosing(choice: str) -> onnx.ModelProto:
+    """Softmax of ten classes, of which a class, an order, a map, whole numbers or a flag is all that is given out."""
+    model = network("softmax")
+    graph = model.graph
+    scores, half = graph.output[0].name, numpy_helper.from_array(np.float32(0.1), "threshold")
+    inputs = {
+        "TopK": [scores, "k"],
+        "Greater": [scores, half.name],
+        "Round": ["percent"],
+    }.get(choice, [scores])
+    attributes: dict[str, Any] = {"ArgMax": {"axis": 1}, "ZipMap": {"classlabels_int64s": range(10)}}.get(choice, {})
+    kind = {"ArgMax": TensorProto.INT64, "TopK": TensorProto.INT64, "Greater": TensorProto.BOOL}.get(choice, 1)
+    outputs = ["values", "y"] if choice == "TopK" else ["y"]
+    domain = "ai.onnx.ml" if choice == "ZipMap" else ""
+    if choice == "Round":
+        graph.initializer.append(numpy_helper.from_array(np.float32(100), "hundred"))
+        graph.node.append(onnx.helper.make_node("Mul", [scores, "hundred"], ["percent"]))
+    graph.initializer.extend([half, numpy_helper.from_array(np.array([3]), "k")])
+    graph.node.append(onnx.helper.make_node(choice, inputs, outputs, "choice", domain=domain, **attributes))
+    del graph.output[:]
+    graph.output.append(onnx.helper.make_tensor_value_info("y", kind, None))
+    if choice == "ZipMap":
+        model.opset_import.append(onnx.helper.make_opsetid(domain, 1))
+        entry = onnx.helper.make_map_type_proto(TensorProto.INT64, onnx.helper.make_tensor_type_proto(1, []))
+        graph.output[0].type.CopyFrom(onnx.helper.make_sequence_type_proto(entry))
+    return model
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_a_wrong_weight_is_refuted_where_nothing_but_a_choice_is_given_out(choice: str) -> None:
+    """Scores that moved by 1e-5 choose the same class on any few inputs: they are compared themselves, in float64."""
+    original = choosing(choice)
+    plan = simplify(original)
+    assert _proved(original, plan.model, plan).proved
+    for fault in (weight_changed, channel_swapped, bias_dropped, pad_wrong):
+        wrong = fault(plan)
+        assert _proved(original, wrong.model, wrong).verdict == "refuted"
+
+
+def test_a_wrong_threshold_is_refuted() -> None:
+    original = choosing("Greater")
+    plan = simplify(original)
+    wrong = _numbers(plan, "threshold", lambda number: np.asarray(number * (1 + 1e-4)))
+    assert _proved(original, wrong.model, wrong).verdict == "refuted"
+
+
+def _turned(model: onnx.ModelProto, what: str) -> onnx.ModelProto:
+    """The model with its inputs or outputs in the other order, under the names that they had."""
+    found = onnx.ModelProto.FromString(model.SerializeToString())
+    ports = getattr(found.graph, what)
+    turned = [onnx.ValueInfoProto.FromString(port.SerializeToString()) for port in reversed(ports)]
+    del ports[:]
+    ports.extend(turned)
+    return found
+
+
+@pytest.mark.parametrize("what", ["input", "output"])
+def test_ports_in_another_order_are_refuted(what: str) -> None:
+    """Programs read outputs by their place, and outputs of one shape would be taken for each other."""
+    net = Net(("n", 6))
+    net.inputs["y"] = ("n", 6)
+    both = net.op("Add", "x", net.op("Mul", "y", "y"))
+    original = net.model(net.op("Relu", both), net.op("Tanh", both))
+    assert _proved(original, original, simplify(original)).proved
+    found = _proved(original, _turned(original, what), simplify(original))
+    assert found.verdict == "refuted"
+    assert f"the exported model's {what}s are" in found.reason
+
+
+@pytest.mark.parametrize("fault", ["size taken for granted", "odd sizes cut"])
+def test_what_holds_for_one_size_of_a_free_axis_is_refuted(fault: str) -> None:
+    """A picture of 32 x 32 is what is made up first; a file that is right for that alone is wrong."""
+
+    def network(wrong: bool) -> onnx.ModelProto:
+        net = Net(("n", 2, "height", "width"))
+        halved = net.op(
+            "MaxPool", "x", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=int(fault[:3] == "odd" and not wrong)
+        )
+        shape = [0, 2, 256] if fault[:3] != "odd" and wrong else [0, 2, -1]
+        rows = net.op("Reshape", halved, net.const(np.array(shape))) if fault[:3] != "odd" else halved
+        return net.model(net.op("Tanh", rows))
+
+    right, wrong = network(wrong=False), network(wrong=True)
+    assert _proved(right, right, simplify(right)).proved
+    assert _proved(right, wrong, simplify(wrong)).verdict == "refuted"
+    assert _proved(right, wrong, simplify(right)).verdict == "refuted"

@@ -28,7 +28,8 @@ def test_axes_of_one_name_have_one_size() -> None:
     state = net.op("ReduceMean", "state", net.const(np.array([0, 2])), keepdims=0)
     spread = net.op("Unsqueeze", state, net.const(np.array([1, 2])))
     made = probes(net.model(net.op("Mul", net.op("Add", "x", "other"), spread)))
-    assert _shapes(made) == {((n, 4, 32), (n, 4, 32), (2, n, 3)) for n in (1, 2, 7)}
+    sizes = ((1, 32), (2, 32), (7, 32), (2, 33))  # the last one is odd, once
+    assert _shapes(made) == {((n, 4, time), (n, 4, time), (2, n, 3)) for n, time in sizes}
 
 
 def test_states_without_names_carry_the_batch() -> None:
@@ -108,3 +109,27 @@ def test_lengths_are_those_of_the_sequences() -> None:
     model.graph.input.append(helper.make_tensor_value_info("lengths", TensorProto.INT64, [1]))
     normal = probes(onnx.shape_inference.infer_shapes(model))[0]
     assert normal.feed["lengths"].tolist() == [32]
+
+
+def test_free_axes_are_seen_at_an_odd_size_and_unlike_each_other() -> None:
+    net = Net(("n", 3, "height", "width"))
+    made = {probe.name: probe.feed["x"].shape for probe in probes(net.model(net.op("Relu", "x")))}
+    assert made["normal, batch 2"] == (2, 3, 32, 32)
+    assert made["normal, other sizes"] == (2, 3, 33, 35)
+
+
+def test_another_size_is_one_that_runs() -> None:
+    """Two halvings, and the sum of what went through them with what did not: sides are multiples of 4."""
+    net = Net(("n", 1, "height", "width"))
+    small = net.op("MaxPool", net.op("MaxPool", "x", kernel_shape=[2, 2], strides=[2, 2]), kernel_shape=[2, 2],
+                   strides=[2, 2])  # fmt: skip
+    scales = net.const(np.array([1, 1, 4, 4], np.float32), kept=True)
+    made = {
+        p.name: p.feed["x"].shape for p in probes(net.model(net.op("Add", "x", net.op("Resize", small, "", scales))))
+    }
+    assert made["normal, other sizes"] == (2, 1, 64, 96)
+
+
+def test_fixed_axes_have_no_other_size() -> None:
+    net = Net(("n", 3, 8, 8))
+    assert "normal, other sizes" not in {probe.name for probe in probes(net.model(net.op("Relu", "x")))}

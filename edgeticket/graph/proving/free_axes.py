@@ -3,7 +3,7 @@
 Axes of one name have one size, in all inputs. What stands first in an input is the batch, unless its name says
 otherwise; a batch of 1 is tried where one of 2 does not run. First every other axis has the same size, then each gets
 one of its own. Of the guesses that run, the first is taken at which every output of floats is finite somewhere and
-varies; failing that, the best of a few.
+varies; failing that, the best of a few. One more is tried in which all but the batch have other sizes.
 """
 
 from __future__ import annotations
@@ -26,6 +26,14 @@ SIZES = (32, 224, 28, 64, 128, 16, 8, 256, 512, 3, 1, 576, 1536, 16000)
 _FEWER = (32, 64, 16, 128, 2, 512)
 # Sample rates are what whole numbers without an axis usually are. None draws as for any other integers.
 SCALARS: tuple[int | None, ...] = (None, 16000, 8000)
+# From the size of an axis and its place among the free ones, another size.
+_OTHER_SIZES: tuple[Callable[[int, int], int], ...] = (
+    lambda size, place: size + 1 + 2 * place,
+    lambda size, _: size + 1,
+    lambda size, place: size * (2 + place),
+    lambda size, _: 2 * size,
+    lambda size, _: max(1, size // 2),
+)
 _LEAST_RANGE = 1e-5
 _MOST_TRIES = 400
 _MOST_UNNAMED = 4
@@ -61,6 +69,17 @@ def batches(inputs: Sequence[Dims]) -> frozenset[str]:
     free = {dim for dims in inputs for dim in dims if isinstance(dim, str)}
     called = {name for name in free if name == BATCH or "batch" in name.lower() or name in ("N", "n", "B", "b")}
     return frozenset(called or {dims[0] for dims in inputs if dims and isinstance(dims[0], str)})
+
+
+def resized(guess: Guess, batch: frozenset[str]) -> Iterator[Guess]:
+    """Guesses in which every free axis but the batch has another size, odd ones that differ from one another first.
+
+    A pass that took one size for granted, or an even one, would show on no feed otherwise.
+    """
+    others = {name: size for name, size in guess.sizes.items() if name not in batch}
+    for change in _OTHER_SIZES if others else ():
+        sizes = {name: change(size, place) for place, (name, size) in enumerate(others.items())}
+        yield Guess({**guess.sizes, **sizes}, guess.scalar)
 
 
 def search(

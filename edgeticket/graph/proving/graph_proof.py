@@ -12,7 +12,7 @@ this moves is its true sensitivity, and 64 times as much is allowed, within the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from edgeticket.artifact.golden import NEGLIGIBLE
 from edgeticket.artifact.manifest import GraphProof
 from edgeticket.graph.double.operation import Signature
-from edgeticket.graph.proving import reference
+from edgeticket.graph.proving import chosen, reference
 from edgeticket.graph.proving.comparison import is_float
 from edgeticket.graph.proving.yardstick import Yardstick, largest, span
 from edgeticket.graph.simplify import Simplified
@@ -33,6 +33,7 @@ Feed = Mapping[str, Array]
 DOUBLE = 2.0**-52
 FACTOR, ULPS = 64.0, 1024.0
 SHARE = 1e-7  # of an output's range, at most
+_CHOSEN_FROM = 2  # samples
 _PER_SINGLE = 2.0**-29  # float64's unit roundoff, of float32's
 
 
@@ -56,11 +57,37 @@ def prove_graph(
     """Compare the simplified network with the original in float64, over samples.
 
     `coarse` are outputs that are no better than float32, because an operator on the way was run in that: they are held
-    to float32's tolerance.
+    to float32's tolerance. What the network chooses from (chosen.py) is compared too, over the first samples.
     """
     changed = _not_rounded(simplified)
     if changed:
         return GraphProof("refuted", f"the constant {changed!r} is not the rounding of what was computed for it")
+    found = _outputs(original, simplified, samples, yardstick, coarse, by_runtime)
+    inner = chosen.exposed(original, simplified.model) if found.verdict == "proved" else None
+    if inner is not None:
+        before, after = inner
+        feeds = [sample.feed for sample in samples[:_CHOSEN_FROM]]
+        wide = reference.evaluate(before, feeds, None, by_runtime)
+        known = [
+            Sample(feed, {}, {name: array for name, array in outputs.items() if name not in wide.single})
+            for feed, outputs in zip(feeds, wide.outputs or (), strict=False)
+            if outputs is not None
+        ]
+        against = _outputs(before, replace(simplified, model=after), known, yardstick, frozenset(), by_runtime)
+        if against.verdict == "refuted":
+            return replace(against, reason=f"where it chooses, {against.reason}")
+    return found
+
+
+def _outputs(
+    original: onnx.ModelProto,
+    simplified: Simplified,
+    samples: Sequence[Sample],
+    yardstick: Yardstick,
+    coarse: frozenset[str],
+    by_runtime: frozenset[Signature],
+) -> GraphProof:
+    """The proof of what both networks give out."""
     feeds = [sample.feed for sample in samples]
     found = reference.evaluate(simplified.model, feeds, simplified.unrounded, by_runtime)
     if found.outputs is None:

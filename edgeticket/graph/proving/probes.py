@@ -130,6 +130,12 @@ def _all(inputs: Sequence[_Input], guess: Guess, running: runtime.Session) -> It
         if _outputs(running, feed) is not None:  # a batch of 7 need not suit a graph with fixed reshapes
             seen.add(shape)
             yield Probe(f"normal, batch {batch}", feed)
+    for sized in free_axes.resized(guess, batches):
+        if free_axes.elements(dims, sized) <= MOST_ELEMENTS:
+            feed = _feed(inputs, sized, "normal", BATCHES[0])
+            if _outputs(running, feed) is not None:
+                yield Probe("normal, other sizes", feed)
+                break
     for scalar in free_axes.SCALARS if any(entry.scalar for entry in inputs) else ():
         feed = _feed(inputs, Guess(guess.sizes, scalar), "normal", BATCHES[0])
         if scalar != guess.scalar and _outputs(running, feed) is not None:  # each may take a branch of its own

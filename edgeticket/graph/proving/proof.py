@@ -127,6 +127,9 @@ def proof(
     except ModelError as error:
         reason = f"the original runs, the exported model does not: {error}"
         return Proof(ProofInfo("refuted", reason), nothing)
+    against = _other_ports(before, after)
+    if against:
+        return Proof(ProofInfo("refuted", against), nothing)
     usual = feeds if samples is None else samples or feeds[:1]
     known = {id(feed) for feed in usual}
     others = [feed for feed in feeds if id(feed) not in known]
@@ -156,6 +159,18 @@ def proof(
     info = judged(tally, yardstick, graph, exact=exact, samples=tally.samples if count is None else count)
     witnesses = tuple(each.feed for each in trial.runs if each.usual or each.double is not None)
     return Proof(info, yardstick, witnesses)
+
+
+def _other_ports(before: runtime.Session, after: runtime.Session) -> str:
+    """What the file takes or gives by another name or in another place: programs count on both. '' if all is alike."""
+    for what, old, new in (
+        ("inputs", before.get_inputs(), after.get_inputs()),
+        ("outputs", before.get_outputs(), after.get_outputs()),
+    ):
+        names, found = [port.name for port in old], [port.name for port in new]
+        if names != found:
+            return f"the exported model's {what} are {', '.join(found)}, in this order, not {', '.join(names)}"
+    return ""
 
 
 def _compared(trial: Trial, tally: Tally, yardstick: Yardstick, each: Run, *, exact: bool, counted: bool = True) -> str:

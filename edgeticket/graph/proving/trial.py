@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgeticket import runtime
 from edgeticket.artifact import outputs
+from edgeticket.artifact.golden import nudged
 from edgeticket.artifact.manifest import GraphProof
 from edgeticket.errors import InputError
 from edgeticket.graph.double.operation import Signature
@@ -170,15 +171,9 @@ class Trial:
     def _otherwise(self, feed: Feed) -> Iterator[dict[str, Array]]:
         if self._plain is None:
             self._plain = runtime.cpu_session(serialize(self.original), optimize=False)
-        rng = np.random.default_rng(24)
-        for nudge in range(1 + _NUDGES):
-            moved = {
-                name: np.nextafter(array, rng.choice([-np.inf, np.inf], array.shape).astype(array.dtype))
-                if nudge and array.dtype in (np.float32, np.float64)
-                else array
-                for name, array in feed.items()
-            }
-            yield outputs.run(self.before if nudge else self._plain, moved)
+        yield outputs.run(self._plain, feed)
+        for seed in range(_NUDGES):
+            yield outputs.run(self.before, nudged(feed, seed))
 
 
 def _alternating(runs: Sequence[Run]) -> list[Run]:

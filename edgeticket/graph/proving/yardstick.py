@@ -77,12 +77,15 @@ class Yardstick:
             rounding = FACTOR * measured + ULPS * self.unit * scale + NEGLIGIBLE
         return Allowed(rounding, min(rounding, max(SHARE * self.range_of(name, scale, own), NEGLIGIBLE)))
 
-    def atol(self, name: str, output: Array) -> float:
-        """How far an output recorded on this host may lie from the same on another; 0 where it is not of floats."""
+    def atol(self, name: str, output: Array, error: float = 0.0) -> float:
+        """How far an output recorded on this host may lie from the same on another; 0 where it is not of floats.
+
+        `error` is how far the same file was seen to move on this input when nothing but its rounding changed.
+        """
         if not np.issubdtype(output.dtype, np.floating):
             return 0.0
         finite = output[np.isfinite(output)].astype(np.float64)
-        return self.allowed(name, largest(finite), span(finite)).tolerance
+        return self.allowed(name, largest(finite), span(finite), error).tolerance
 
 
 def measured(
