@@ -16,13 +16,19 @@ Given = Mapping[str, tuple[ir.Shape, ir.TypeProtocol]]
 
 
 def given_shapes(graph: ir.Graph) -> Given:
-    """What the file says of the outputs of the main graph's nodes, by name."""
-    return {
-        value.name: (value.shape.copy(), value.type)
-        for node in graph
-        for value in node.outputs
-        if value.name and value.shape is not None and value.type is not None and not value.is_graph_output()
-    }
+    """What the file says of what nodes return, in the graph and in bodies of branches and loops, by name.
+
+    Two bodies may use one name: where they say different things of it, nothing is kept.
+    """
+    given: dict[str, tuple[ir.Shape, ir.TypeProtocol]] = {}
+    unlike: set[str] = set()
+    for node in graph.all_nodes():
+        for value in node.outputs:
+            if value.name and value.shape is not None and value.type is not None and not value.is_graph_output():
+                shape, kind = given.setdefault(value.name, (value.shape.copy(), value.type))
+                if (shape, kind) != (value.shape, value.type):
+                    unlike.add(value.name)
+    return {name: said for name, said in given.items() if name not in unlike}
 
 
 def keep_shapes(graph: ir.Graph, given: Given, made_up: frozenset[str]) -> None:
@@ -33,7 +39,7 @@ def keep_shapes(graph: ir.Graph, given: Given, made_up: frozenset[str]) -> None:
     free = frozenset(
         dim.value for value in graph.inputs for dim in value.shape or () if not isinstance(dim, int) and dim.value
     )
-    for node in graph:
+    for node in graph.all_nodes():
         for value in node.outputs:
             if value.is_graph_output():
                 continue

@@ -76,4 +76,9 @@ def _pruned(content: Content) -> bool:
 
 
 def _cut(sentence: str) -> str:
-    return sentence if len(sentence) <= LONGEST_LETTERS else f"{sentence[: LONGEST_LETTERS - 3].rstrip()}..."
+    """The sentence, or as many of its whole parts, or words, as there is room for."""
+    if len(sentence) <= LONGEST_LETTERS:
+        return sentence
+    start = sentence[: LONGEST_LETTERS - 4]
+    parts, words = start.rpartition("; ")[0], start.rpartition(" ")[0]
+    return f"{parts}; ..." if len(parts) > LONGEST_LETTERS // 2 else f"{words or start} ..."

@@ -7,6 +7,7 @@ from typing import Any
 
 from edgeticket import text
 from edgeticket.artifact.manifest import ProofInfo
+from edgeticket.artifact.parity import CLAIMS_NOTHING
 from edgeticket.measure.measurement import speed
 from edgeticket.report.content import Content
 from edgeticket.report.parts import Card
@@ -48,7 +49,8 @@ def _bytes(content: Content, as_given: str) -> str:
 def _engine(content: Content, engine: Mapping[str, Any]) -> Card:
     """The card about the sparse engine: its latency beside the CPU provider's, or why there is none."""
     if engine["state"] != "ran":
-        return Card("Sparse engine", engine["state"], "see Latency below")
+        detail = "the CPU provider runs every node" if engine["state"] == CLAIMS_NOTHING else "the reason stands below"
+        return Card("Sparse engine", engine["state"], detail)
     cpu_ms, own_ms = (content.measured("latency", "exported", provider=name) for name in ("cpu", "sparse"))
     claimed = f"{engine['claimed']} of {text.plural(engine['nodes'], 'node')}, {_distance(engine)}"
     if not (cpu_ms and own_ms):

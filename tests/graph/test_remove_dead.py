@@ -44,7 +44,7 @@ def test_a_constant_does_not_pass_zero_padding() -> None:
     maps = net.conv("x", zero_rows(net.normal(4, 3, 3, 3), 1, 2), np.array([1, 7.0, 0, 1]), "a")
     result = same(net.model(net.conv(maps, net.normal(2, 4, 3, 3), name="b", pads=[1] * 4)))
     assert shapes(result) == {"a": (3, 3, 3, 3), "b": (2, 3, 3, 3)}  # the constant 0 goes, the constant 7 stays
-    assert "b alone: they read a constant other than 0 through zero padding" in sentences(result)
+    assert "b alone: a constant other than 0 arrives through zero padding" in sentences(result)
 
 
 @pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER", "VALID"])

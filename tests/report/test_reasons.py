@@ -86,6 +86,16 @@ def test_each_is_said_once_and_never_too_much() -> None:
     assert all(len(sentence) <= LONGEST_LETTERS for _, sentence in found)
 
 
+@pytest.mark.parametrize(
+    ("sentence", "end"),
+    [("; ".join(f"{n} Conv (no kernel)" for n in range(99)), "Conv (no kernel); ..."), ("word " * 99, "word ...")],
+)
+def test_a_long_sentence_is_cut_between_its_parts(sentence: str, end: str) -> None:
+    [(_, shown)] = said(remarks=(sentence,))
+    assert len(shown) <= LONGEST_LETTERS
+    assert shown.endswith(end)
+
+
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
     """A pruned model that lists one of its weights as an input, by choice: that one may not be packed."""

@@ -366,6 +366,16 @@ def test_an_engine_that_was_not_there_is_said_in_words() -> None:
     assert "Latency on the stock CPU provider" in report.markdown(given)
 
 
+@pytest.mark.parametrize(
+    ("state", "detail"),
+    [("claims nothing", "the CPU provider runs every node"), ("failed", "the reason stands below")],
+)
+def test_the_card_of_an_engine_that_did_not_run_is_true_on_the_screen_too(state: str, detail: str) -> None:
+    """The screen has no section about latency that a card could point to."""
+    given = dataclasses.replace(content(), engine={**RAN, "state": state, "sentence": "why"})
+    assert next(card for card in view.cards(given) if card.label == "Sparse engine").detail == detail
+
+
 def test_both_parts_of_the_proof_are_told() -> None:
     said = report.markdown(content())
     for part in ("in float64 no output moved by more than 3e-16", "5e-13", "1 % of the output's range", "7.5"):

@@ -112,7 +112,7 @@ def _merge(state: State, linear: Linear, flow: ConstantFlow, reads: Bools) -> in
     kept = reads & ~flow.foldable & ~np.isnan(source)
     if kept.any():
         reason = "through zero padding" if may_round(array) else "and a bias is not computed in half precision"
-        state.decline(f"they read a constant other than 0 {reason}, so that channel stays", linear.weight.name)
+        state.decline(f"a constant other than 0 arrives {reason}, so that channel stays", linear.weight.name)
     several = np.flatnonzero(kept.sum(axis=1) > 1)
     if not several.size or not may_round(array):
         return 0
