@@ -59,8 +59,10 @@ def require_share(name: str, value: float | None, *, measured: bool = False) -> 
     A whole number is refused too: 1 may be meant as 1 % and as 100 %.
 
     Raises:
-        InputError: it is negative, above 1, whole and not 0, or 0 for what is measured.
+        InputError: it is no number, negative, above 1, whole and not 0, or 0 for what is measured.
     """
+    if value is not None and not isinstance(value, (int, float)):
+        raise InputError(f"{name} {value!r}: give a share as a number (0.05 is 5 %), or None for no limit")
     if value is None or (0 < value < 1) or (value == 1 and isinstance(value, float)):
         return
     if value == 0:

@@ -468,3 +468,13 @@ def test_fix_shape_writes_the_shapes_into_the_artifact(tmp_path: Path) -> None:
         export(source, out=tmp_path / "none", fix_shape=True)
     with pytest.raises(InputError, match="axis 1 would be 1"):
         export(source, out=tmp_path / "none", input_shapes={"x": (3, 1)}, fix_shape=True)
+
+
+def test_given_shapes_that_do_not_run_are_named(tmp_path: Path) -> None:
+    """Every axis is open, so that only running the model tells that 5 columns are none of its layers'."""
+    model = onnx.load(sample_artifacts.onnx_file(tmp_path))
+    for axis, dim in enumerate(model.graph.input[0].type.tensor_type.shape.dim):
+        dim.dim_param = f"a{axis}"
+    onnx.save(model, tmp_path / "open.onnx")
+    made = export(tmp_path / "open.onnx", out=tmp_path / "a", input_shapes={"x": (2, 5)})
+    assert made.manifest.proof.reason.startswith("the model does not run with the shapes given, x=2x5")

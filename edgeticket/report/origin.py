@@ -32,7 +32,7 @@ def proof(content: Content) -> Section:
         "output nearest to its tolerance": found.output,
         "its range": _figure(found.output_range),
         "its tolerance": _figure(found.tolerance),
-        "its |Δ|": _figure(found.delta),
+        "its |Δ| to float64": _figure(found.delta),
         "error of the masked network's own float32 there, against float64": _figure(found.float64_error),
         "top-1 agreement": None if found.top1_agreement is None else text.percent(found.top1_agreement),
         "inputs": f"{found.samples:,}",

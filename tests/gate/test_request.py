@@ -32,6 +32,8 @@ def test_two_models_are_all_that_is_needed() -> None:
         ({"max_counts": {"macs": -0.1}}, "macs -0.1: give a number from 0 on"),
         ({"max_latency": 5}, "max_latency 5: give a share, from 0 up to 1.0 (0.05 is 5 %)"),
         ({"max_latency": 1}, "max_latency 1: give a share"),
+        ({"max_latency": "5%"}, "max_latency '5%': give a share as a number"),
+        ({"max_size": "off"}, "or None for no limit"),
         ({"max_size": 1.5}, "max_size 1.5: give a share"),
         ({"max_counts": {"nodes": 10}}, "nodes 10: give a share"),
         ({"max_memory": float("inf")}, "max_memory inf: give a share"),

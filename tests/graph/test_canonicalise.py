@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from nets import Net, ops, same
-from onnx import numpy_helper
+from nets import Net, ops, same, same_on_runtime
+from onnx import ModelProto, numpy_helper
 
 Flat = Callable[[Net, str, int], str]
 
@@ -129,3 +129,34 @@ def test_sizes_that_are_whole_multiples_become_scales(size: int, left: list[str]
     sizes = net.op("Concat", batch, net.const(np.array([3, size, 6])), axis=0)
     result = same(net.model(net.op("Resize", net.op("Relu", "x"), "", "", sizes, mode="linear")))
     assert sorted(ops(result)) == sorted(left)
+
+
+@pytest.mark.parametrize(
+    ("axes", "keepdims", "dtype", "pooled"),
+    [
+        ([2, 3], 1, np.float32, True),
+        ([-1, 2], 1, np.float32, True),
+        ([2, 3], 0, np.float32, False),
+        ([1, 2], 1, np.float32, False),
+        ([3], 1, np.float32, False),
+        ([2, 3], 1, np.float64, False),  # ONNX Runtime has no such pooling
+    ],
+)
+@pytest.mark.parametrize("version", [13, 18])
+def test_a_mean_over_an_image_is_global_pooling(
+    axes: list[int], keepdims: int, dtype: type, pooled: bool, version: int
+) -> None:
+    """PyTorch's newer exporter writes adaptive pooling to 1x1 as a mean, before which blocks of channels end."""
+
+    def built(kind: type) -> ModelProto:
+        net = Net(("n", 3, 6, 5), kind, seed=2)
+        maps = net.conv("x", net.normal(8, 3, 3, 3), name="w")
+        if version < 18:
+            mean = net.op("ReduceMean", maps, axes=axes, keepdims=keepdims)
+        else:
+            mean = net.op("ReduceMean", maps, net.const(np.array(axes)), keepdims=keepdims)
+        return net.model(net.op("Sigmoid", mean), opset=version)
+
+    single = dtype == np.float32
+    result = same_on_runtime(built(np.float32), built(np.float64)) if single else same(built(np.float64))
+    assert ops(result)[1] == ("GlobalAveragePool" if pooled else "ReduceMean")

@@ -130,6 +130,20 @@ def test_nobody_runs_out_of_memory_for_a_declared_size() -> None:
             probes(proto, {"input": shape})
 
 
+@pytest.mark.parametrize(
+    ("shape", "fault"),
+    [
+        ((2, 783), "'input': axis 1 is 784 in the model; give the same"),
+        ((784,), "declares 2 axes for it; give the same"),
+    ],
+)
+def test_a_shape_that_the_model_contradicts_is_refused(shape: tuple[int, ...], fault: str) -> None:
+    """It was tried, did not run, and the advice was to give a shape."""
+    with pytest.raises(InputError, match=fault):
+        probes(lenet(), {"input": shape})
+    assert probes(lenet(), {"input": (3, 784)})[0].feed["input"].shape == (3, 784)
+
+
 @pytest.mark.parametrize(("zeros", "known_alone"), [(0, True), (1, False)])
 def test_words_are_those_that_an_encoder_takes(zeros: int, known_alone: bool) -> None:
     """With zeros = 0 an encoder takes a category that it does not know for an error."""

@@ -6,6 +6,7 @@
     Reshape, Transpose, Reshape that keep the leading axes     =  one Transpose
     Expand(x, shape), Resize(x, sizes)                         =  the same with a constant target, or constant scales
     MatMul(x [N, K], W [K, M]) + b [M]                         =  Gemm(x, W, b)
+    ReduceMean(x [N, C, H, W], (2, 3)), axes kept              =  GlobalAveragePool(x)  takes x in blocks of channels
 
 PyTorch's dynamo exporter writes Flatten as Shape, Squeeze, Reshape, Concat and Reshape; other exporters use Gather and
 Unsqueeze. A Reshape whose target cannot be proved stays as it is.
@@ -194,6 +195,23 @@ def _matmul(graph: ir.Graph, node: ir.Node) -> bool:
     return True
 
 
+def _mean(graph: ir.Graph, node: ir.Node) -> bool:
+    """A mean over both axes of an image; ONNX Runtime pools in float32 alone."""
+    source = node.inputs[0]
+    dims = shape_of(source) if source is not None else None
+    axes = constant(node.inputs[1]) if len(node.inputs) > 1 else attribute(node, "axes", None)
+    if source is None or dims is None or len(dims) != 4 or 0 in dims or axes is None:
+        return False
+    over = sorted(int(axis) % 4 for axis in np.ravel(axes))
+    if over != [2, 3] or not attribute(node, "keepdims", 1) or source.dtype != ir.DataType.FLOAT:
+        return False
+    pooled = ir.Node("", "GlobalAveragePool", [source], num_outputs=1, name=node.name)
+    graph.insert_after(node, pooled)
+    stand_in(node.outputs[0], pooled.outputs[0])
+    graph.remove(node, safe=True)
+    return True
+
+
 def _is_row(bias: Array | None, width: int) -> bool:
     """[M], [1, M] or one number."""
     return bias is not None and bias.ndim <= 2 and one_for_each(bias, width)
@@ -204,6 +222,7 @@ _REWRITES = {
     "Expand": _expand,
     "Identity": _bypass,
     "MatMul": _matmul,
+    "ReduceMean": _mean,
     "Reshape": _reshape,
     "Resize": _resize,
 }

@@ -6,7 +6,7 @@ not made up.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import onnx
@@ -29,6 +29,19 @@ def tensor_type(value: onnx.ValueInfoProto) -> onnx.TypeProto.Tensor | None:
     """The tensor that an input takes, for an optional the one inside; None where it takes no tensor."""
     kind = value.type.optional_type.elem_type if value.type.HasField("optional_type") else value.type
     return kind.tensor_type if kind.HasField("tensor_type") else None
+
+
+def contradiction(value: onnx.ValueInfoProto, shape: Sequence[int]) -> str:
+    """Why no runtime takes an input of this shape, or nothing. A size of 0 is often meant as an open one."""
+    kind = tensor_type(value)
+    if kind is None or not kind.HasField("shape"):
+        return ""
+    if len(kind.shape.dim) != len(shape):
+        return f"the model declares {len(kind.shape.dim)} axes for it"
+    for axis, (dim, number) in enumerate(zip(kind.shape.dim, shape, strict=True)):
+        if dim.HasField("dim_value") and dim.dim_value > 0 and dim.dim_value != number:
+            return f"axis {axis} is {dim.dim_value} in the model"
+    return ""
 
 
 def dtype_of(kind: onnx.TypeProto.Tensor) -> np.dtype[np.generic] | None:

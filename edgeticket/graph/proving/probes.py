@@ -80,19 +80,22 @@ def probes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]] | None = 
 
     Raises:
         ModelError: the runtime cannot load the model.
-        InputError: `shapes` names an input that the model does not have, or gives one a negative or huge dimension.
+        InputError: `shapes` names an input that the model does not have, or gives one a negative or huge dimension, or
+            another than the model declares.
     """
     given = dict(shapes or {})
     values = _without_default(model.graph)
-    names = sorted(value.name for value in values)
+    named = {value.name: value for value in values}
     for name, shape in given.items():
-        if name not in names:
-            raise InputError(f"there is no input {name!r} to give a shape; the inputs are {', '.join(names)}")
+        if name not in named:
+            raise InputError(f"there is no input {name!r} to give a shape; the inputs are {', '.join(sorted(named))}")
         if min(shape, default=0) < 0 or math.prod(shape) > MOST_ELEMENTS:
             raise InputError(
                 f"the shape {'x'.join(map(str, shape))} for the input {name!r}: its numbers must be 0 or more, and "
                 f"their product at most {MOST_ELEMENTS:,}"
             )
+        if fault := kinds.contradiction(named[name], shape):
+            raise InputError(f"the shape {'x'.join(map(str, shape))} for the input {name!r}: {fault}; give the same")
     running = runtime.cpu_session(serialize(model))  # first: it refuses senseless graphs, below they are trusted
     inputs = _inputs(model.graph, values)
     if inputs is None:

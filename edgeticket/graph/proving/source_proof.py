@@ -51,6 +51,9 @@ def prove_source(
         return SourceProof(ProofInfo("not proved", str(error)), [], Yardstick())
     if not made:
         reason = "no inputs could be made up for its free axes or types; give shapes with --input-shape NAME=1x3x32x32"
+        if shapes:
+            given = ", ".join(f"{name}={'x'.join(map(str, shape))}" for name, shape in shapes.items())
+            reason = f"the model does not run with the shapes given, {given}; give others that suit it"
         reason = kinds.unmade(source.masked.graph) or reason
         return SourceProof(ProofInfo("not proved", reason), [], Yardstick())
     feeds = [dict(probe.feed) for probe in made]
