@@ -37,7 +37,8 @@ _OTHER_SIZES: tuple[Callable[[int, int], int], ...] = (
 _LEAST_RANGE = 1e-5
 _MOST_TRIES = 400
 _MOST_UNNAMED = 4
-_MOST_RUNS = 5  # of guesses that run, before the best of them is taken
+_RUNS = 5  # of guesses that run, before the best of them is taken, and more of them while they are small
+_MOST_RUNS, _MOST_COST = 40, 8_000_000
 
 
 @dataclass(frozen=True)
@@ -87,15 +88,18 @@ def search(
 ) -> Guess | None:
     """The first guess of score 1, or the best; None where none runs. `score` gives None for one that does not run."""
     best: tuple[float, Guess] | None = None
-    runs = 0
+    runs = cost = 0
     for guess in itertools.islice(filter(small_enough, _guesses(inputs, scalars)), _MOST_TRIES):
+        cost += elements(inputs, guess) + max(guess.sizes.values(), default=0) ** 2  # attention takes the square
+        if runs >= _RUNS and (runs >= _MOST_RUNS or cost > _MOST_COST):
+            break
         found = score(guess)
         if found is None:
             continue
         if best is None or found > best[0]:
             best = (found, guess)
         runs += 1
-        if found >= 1 or runs >= _MOST_RUNS:
+        if found >= 1:
             break
     return best[1] if best else None
 
