@@ -100,15 +100,13 @@ def probes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]] | None = 
     if inputs is None:
         return ()
     inputs = [replace(entry, dims=tuple(given.get(entry.name, entry.dims))) for entry in inputs]
-    best: tuple[float, list[_Input], Guess] | None = None
+    best, chosen = -1.0, None
     for entries in _variants(inputs):
-        found = _search(entries, running)
-        score = None if found is None else _score(running, entries, found)
-        if found is not None and score is not None and (best is None or score > best[0]):
-            best = (score, entries, found)
-        if score == 1:
-            break
-    return () if best is None else tuple(_all(best[1], best[2], running))
+        guess = _search(entries, running) if best < 1 else None
+        score = None if guess is None else _score(running, entries, guess)
+        if guess is not None and score is not None and score > best:
+            best, chosen = score, (entries, guess)
+    return () if chosen is None else tuple(_all(*chosen, running))
 
 
 def _variants(inputs: list[_Input]) -> Iterator[list[_Input]]:
@@ -145,8 +143,10 @@ def _all(inputs: Sequence[_Input], guess: Guess, running: runtime.Session) -> It
             seen.add(shape)
             yield Probe(f"normal, batch {batch}", feed)
     for sized in free_axes.resized(guess, batches):
-        feed = _feed(inputs, sized, "normal", BATCHES[0]) if free_axes.elements(dims, sized) <= MOST_ELEMENTS else None
-        if feed is not None and _outputs(running, feed) is not None:
+        if free_axes.elements(dims, sized) > MOST_ELEMENTS:
+            continue
+        feed = _feed(inputs, sized, "normal", BATCHES[0])
+        if _outputs(running, feed) is not None:
             yield Probe("normal, other sizes", feed)
             break
     for scalar in free_axes.SCALARS if any(entry.scalar for entry in inputs) else ():
@@ -210,18 +210,13 @@ def _inputs(graph: onnx.GraphProto, values: Sequence[onnx.ValueInfoProto]) -> li
         dtype = None if kind is None else kinds.dtype_of(kind)
         if kind is None or dtype is None:
             return None
-        dims: tuple[int | str, ...] = tuple(_dimension(dim) for dim in kind.shape.dim)
+        dims: tuple[int | str, ...] = tuple(kinds.dimension(dim) for dim in kind.shape.dim)
         if not kind.HasField("shape"):
             dims = kinds.guessed_dims(graph, value.name)
         limit = 2 if dtype.kind == "b" else rows.get(value.name, 256 if dtype == np.uint8 else 2)
         dims = free_axes.named(value.name, _with_channels(graph, value.name, dims))
         inputs.append(_Input(value.name, dtype, dims, limit, words, sentences))
     return inputs
-
-
-def _dimension(dim: onnx.TensorShapeProto.Dimension) -> int | str:
-    """A number, or the name of an open dimension; some exporters write -1 for one."""
-    return int(dim.dim_value) if dim.HasField("dim_value") and dim.dim_value >= 0 else dim.dim_param
 
 
 def _lookup_rows(graph: onnx.GraphProto) -> dict[str, int]:
