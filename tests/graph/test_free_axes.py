@@ -137,10 +137,18 @@ def test_fixed_axes_have_no_other_size() -> None:
 
 def test_small_guesses_go_on_until_the_outputs_say_something() -> None:
     """A network for sound wants 1,000 samples, and gives NaN for the shorter pieces that run too."""
-    net = Net(("n", "samples"))
+    net = Net(("n", "length"))
     frames = net.op("AveragePool", net.op("Unsqueeze", "x", net.const(np.array([1]))), kernel_shape=[1000],
                     strides=[1000], ceil_mode=1, count_include_pad=0)  # fmt: skip
     long = net.op("Shape", "x", start=1)
     enough = net.op("Cast", net.op("GreaterOrEqual", long, net.const(np.array([1000]))), to=TensorProto.FLOAT)
     made = probes(net.model(net.op("Div", net.op("Mul", frames, enough), enough)))
     assert made[0].feed["x"].shape == (2, 1536)
+
+
+def test_sound_is_as_long_as_sound() -> None:
+    net = Net(("n", "samples"))
+    assert probes(net.model(net.op("Tanh", "x")))[0].feed["x"].shape == (2, 4096)
+    exact = net.op("Reshape", "x", net.const(np.array([-1, 576])))
+    fixed = net.op("Add", "x", net.op("ReduceMean", exact, net.const(np.array([1]))))
+    assert probes(net.model(net.op("Concat", "x", exact, axis=0), fixed))[0].feed["x"].shape == (2, 576)

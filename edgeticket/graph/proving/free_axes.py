@@ -23,6 +23,8 @@ BATCH = "batch"
 FIRST_BATCHES = (2, 1)
 # What an axis may be, likeliest first; the last ones are pieces of speech at 16 kHz.
 SIZES = (32, 224, 28, 64, 128, 16, 8, 256, 512, 3, 1, 576, 1536, 16000)
+# A piece of sound of 32 samples runs, and leaves most of a network silent.
+_SOUND, _PIECES = ("audio", "sample", "wav"), (4096, 16000, 1536, 512)
 _FEWER = (32, 64, 16, 128, 2, 512)
 # Sample rates are what whole numbers without an axis usually are. None draws as for any other integers.
 SCALARS: tuple[int | None, ...] = (None, 16000, 8000)
@@ -120,6 +122,9 @@ def _guesses(inputs: Sequence[Dims], scalars: bool) -> Iterator[Guess]:
 
 
 def _sizes(free: list[str], first: frozenset[str], others: list[str], unnamed: list[str]) -> Iterator[dict[str, int]]:
+    heard = [name for name in others if any(word in name.lower() for word in _SOUND)]
+    for size, batch in itertools.product(_PIECES if heard else (), FIRST_BATCHES):
+        yield {name: batch if name in first else size if name in heard else SIZES[0] for name in free}
     for size, batch in itertools.product(SIZES if others else (1,), FIRST_BATCHES):
         base = {name: batch if name in first else size for name in free}
         yield base
