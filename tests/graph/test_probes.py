@@ -156,3 +156,24 @@ def test_words_are_those_that_an_encoder_takes(zeros: int, known_alone: bool) ->
     drawn = {str(word) for probe in probes(proto) for word in probe.feed["words"].reshape(-1)}
     assert drawn
     assert (drawn <= set(known)) == known_alone
+
+
+def test_numbers_without_an_axis_may_be_the_ends_of_a_band() -> None:
+    """A network that looks for a pitch gives NaN where nothing lies between its two numbers."""
+    nodes = [
+        node("Greater", ["bins", "low"], ["above"]),
+        node("Less", ["bins", "high"], ["below"]),
+        node("And", ["above", "below"], ["inside"]),
+        node("Cast", ["inside"], ["weights"], to=TensorProto.FLOAT),
+        node("Mul", ["x", "weights"], ["heard"]),
+        node("ReduceSum", ["heard"], ["sum"]),
+        node("ReduceSum", ["weights"], ["count"]),
+        node("Div", ["sum", "count"], ["y"]),
+    ]
+    proto = model(nodes, {"bins": np.array([100, 200, 400], np.float32)}, {"x": ["n", 3], "low": [], "high": []})
+    found = probes(proto)[0].feed
+    assert found["low"] < 100
+    assert found["high"] > 400
+    assert found["low"].shape == ()
+    plain = model([node("Mul", ["x", "low"], ["y"])], {}, {"x": ["n", 3], "low": []})
+    assert abs(probes(plain)[0].feed["low"]) < 10, "any other number is drawn"

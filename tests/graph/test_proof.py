@@ -271,6 +271,16 @@ def test_an_output_that_is_never_finite_is_named() -> None:
     assert "no finite number was seen at 'z'" in found.reason
 
 
+def test_one_output_without_a_number_and_another_without_a_change_prove_nothing() -> None:
+    proto = model([node("MatMul", ["x", "w"], ["y"]), node("MatMul", ["x", "v"], ["z"])],
+                  {"w": np.zeros((30, 40), np.float32), "v": np.full((30, 4), np.inf, np.float32)}, {"x": ["n", 30]},
+                  ["y", "z"])  # fmt: skip
+    found = prove(proto, serialize(proto), {"x": RNG.random((4, 30)).astype(np.float32)})
+    assert found.verdict == "not proved"
+    assert "no finite number was seen at 'z'" in found.reason
+    assert "--input-shape" in found.reason
+
+
 def test_a_rounded_file_carries_the_proof_of_its_graph() -> None:
     images = _images(100)
     graph = prove(lenet(), serialize(lenet()), images)

@@ -23,6 +23,8 @@ BATCH = "batch"
 FIRST_BATCHES = (2, 1)
 # What an axis may be, likeliest first; the last ones are pieces of speech at 16 kHz.
 SIZES = (32, 224, 28, 64, 128, 16, 8, 256, 512, 3, 1, 576, 1536, 16000)
+# A piece of sound of 32 samples runs, and leaves most of a network silent.
+_SOUND, _PIECES = ("audio", "sample", "wav"), (4096, 16000, 1536, 512)
 _FEWER = (32, 64, 16, 128, 2, 512)
 # Sample rates are what whole numbers without an axis usually are. None draws as for any other integers.
 SCALARS: tuple[int | None, ...] = (None, 16000, 8000)
@@ -37,7 +39,8 @@ _OTHER_SIZES: tuple[Callable[[int, int], int], ...] = (
 _LEAST_RANGE = 1e-5
 _MOST_TRIES = 400
 _MOST_UNNAMED = 4
-_MOST_RUNS = 5  # of guesses that run, before the best of them is taken
+_RUNS = 5  # of guesses that run, before the best of them is taken, and more of them while they are small
+_MOST_RUNS, _MOST_COST = 40, 8_000_000
 
 
 @dataclass(frozen=True)
@@ -87,15 +90,18 @@ def search(
 ) -> Guess | None:
     """The first guess of score 1, or the best; None where none runs. `score` gives None for one that does not run."""
     best: tuple[float, Guess] | None = None
-    runs = 0
+    runs = cost = 0
     for guess in itertools.islice(filter(small_enough, _guesses(inputs, scalars)), _MOST_TRIES):
+        cost += elements(inputs, guess) + max(guess.sizes.values(), default=0) ** 2  # attention takes the square
+        if runs >= _RUNS and (runs >= _MOST_RUNS or cost > _MOST_COST):
+            break
         found = score(guess)
         if found is None:
             continue
         if best is None or found > best[0]:
             best = (found, guess)
         runs += 1
-        if found >= 1 or runs >= _MOST_RUNS:
+        if found >= 1:
             break
     return best[1] if best else None
 
@@ -116,6 +122,9 @@ def _guesses(inputs: Sequence[Dims], scalars: bool) -> Iterator[Guess]:
 
 
 def _sizes(free: list[str], first: frozenset[str], others: list[str], unnamed: list[str]) -> Iterator[dict[str, int]]:
+    heard = [name for name in others if any(word in name.lower() for word in _SOUND)]
+    for size, batch in itertools.product(_PIECES if heard else (), FIRST_BATCHES):
+        yield {name: batch if name in first else size if name in heard else SIZES[0] for name in free}
     for size, batch in itertools.product(SIZES if others else (1,), FIRST_BATCHES):
         base = {name: batch if name in first else size for name in free}
         yield base

@@ -66,6 +66,11 @@ def unmade(graph: onnx.GraphProto) -> str:
     return ""
 
 
+def dimension(dim: onnx.TensorShapeProto.Dimension) -> int | str:
+    """A number, or the name of an open dimension; some exporters write -1 for one."""
+    return int(dim.dim_value) if dim.HasField("dim_value") and dim.dim_value >= 0 else dim.dim_param
+
+
 def guessed_dims(graph: onnx.GraphProto, name: str) -> tuple[str, ...]:
     """The axes, all open, of an input whose rank the file does not say: as the first layer that reads it wants them."""
     ranks = {tensor.name: len(tensor.dims) for tensor in graph.initializer}

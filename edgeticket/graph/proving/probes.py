@@ -24,6 +24,7 @@ BATCHES = (2, 1, 7)
 # Of all inputs of one feed together: a graph may declare any size, and nobody should run out of memory for it.
 MOST_ELEMENTS = 1 << 25
 _SEED = 20190311
+_LOWEST_HZ, _HIGHEST_HZ = 50.0, 2000.0  # of what a network that looks for a pitch is asked
 _USUAL = ("normal", "uniform", "negative", "ones")
 
 _KINDS: dict[str, Callable[[np.random.Generator, Shape], Array]] = {
@@ -59,6 +60,7 @@ class _Input:
     limit: int  # integers are drawn below it
     words: tuple[str, ...] = ()  # texts are made of these
     sentences: bool = False  # of several words
+    value: float | None = None  # it is always this
 
     @property
     def scalar(self) -> bool:
@@ -101,23 +103,33 @@ def probes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]] | None = 
     if inputs is None:
         return ()
     inputs = [replace(entry, dims=tuple(given.get(entry.name, entry.dims))) for entry in inputs]
-    for entries in (inputs, [replace(entry, words=kinds.known(entry.words)) for entry in inputs]):
-        found = _search(entries, running)
-        if found is not None:
-            return tuple(_all(entries, found, running))
-        if not any(entry.words and entry.dtype.kind == "U" for entry in inputs):
-            break
-    return ()
+    best, chosen = -1.0, None
+    for entries in _variants(inputs):
+        guess = _search(entries, running) if best < 1 else None
+        score = None if guess is None else _score(running, entries, guess)
+        if guess is not None and score is not None and score > best:
+            best, chosen = score, (entries, guess)
+    return () if chosen is None else tuple(_all(*chosen, running))
+
+
+def _variants(inputs: list[_Input]) -> Iterator[list[_Input]]:
+    """Ways to draw: as any input; texts that the model knows; numbers without an axis as the ends of a band in Hz."""
+    yield inputs
+    if any(entry.words and entry.dtype.kind == "U" for entry in inputs):
+        yield [replace(entry, words=kinds.known(entry.words)) for entry in inputs]
+    numbers = [entry.name for entry in inputs if entry.dtype.kind == "f" and entry.dims in ((), (1,))]
+    if numbers:
+        rising = dict(zip(numbers, np.geomspace(_LOWEST_HZ, _HIGHEST_HZ, len(numbers)), strict=True))
+        yield [replace(entry, value=rising.get(entry.name)) for entry in inputs]
 
 
 def _search(inputs: Sequence[_Input], running: runtime.Session) -> Guess | None:
-    shapes_of = [entry.dims for entry in inputs]
-    return free_axes.search(
-        shapes_of,
-        any(entry.scalar for entry in inputs),
-        lambda guess: free_axes.elements(shapes_of, guess) <= MOST_ELEMENTS,
-        lambda guess: _score(running, inputs, guess),
-    )
+    dims, scalars = [entry.dims for entry in inputs], any(entry.scalar for entry in inputs)
+
+    def small_enough(guess: Guess) -> bool:
+        return free_axes.elements(dims, guess) <= MOST_ELEMENTS
+
+    return free_axes.search(dims, scalars, small_enough, lambda guess: _score(running, inputs, guess))
 
 
 def _all(inputs: Sequence[_Input], guess: Guess, running: runtime.Session) -> Iterator[Probe]:
@@ -134,11 +146,12 @@ def _all(inputs: Sequence[_Input], guess: Guess, running: runtime.Session) -> It
             seen.add(shape)
             yield Probe(f"normal, batch {batch}", feed)
     for sized in free_axes.resized(guess, batches):
-        if free_axes.elements(dims, sized) <= MOST_ELEMENTS:
-            feed = _feed(inputs, sized, "normal", BATCHES[0])
-            if _outputs(running, feed) is not None:
-                yield Probe("normal, other sizes", feed)
-                break
+        if free_axes.elements(dims, sized) > MOST_ELEMENTS:
+            continue
+        feed = _feed(inputs, sized, "normal", BATCHES[0])
+        if _outputs(running, feed) is not None:
+            yield Probe("normal, other sizes", feed)
+            break
     for scalar in free_axes.SCALARS if any(entry.scalar for entry in inputs) else ():
         feed = _feed(inputs, Guess(guess.sizes, scalar), "normal", BATCHES[0])
         if scalar != guess.scalar and _outputs(running, feed) is not None:  # each may take a branch of its own
@@ -163,7 +176,9 @@ def _feed(inputs: Sequence[_Input], guess: Guess, kind: str, seed: int) -> dict[
     rng = np.random.default_rng([_SEED, seed, list(_KINDS).index(kind)])
     feed = {entry.name: _draw(rng, guess.shape(entry.dims), entry, kind) for entry in inputs}
     for entry in inputs:
-        if entry.scalar and guess.scalar is not None:
+        if entry.value is not None:
+            feed[entry.name] = np.full(guess.shape(entry.dims), entry.value, entry.dtype)
+        elif entry.scalar and guess.scalar is not None:
             feed[entry.name] = np.full(guess.shape(entry.dims), guess.scalar, entry.dtype)
         elif entry.lengths and kind != "zeros":
             longest = max((shape[1] for shape in map(np.shape, feed.values()) if len(shape) > 1), default=1)
@@ -198,18 +213,13 @@ def _inputs(graph: onnx.GraphProto, values: Sequence[onnx.ValueInfoProto]) -> li
         dtype = None if kind is None else kinds.dtype_of(kind)
         if kind is None or dtype is None:
             return None
-        dims: tuple[int | str, ...] = tuple(_dimension(dim) for dim in kind.shape.dim)
+        dims: tuple[int | str, ...] = tuple(kinds.dimension(dim) for dim in kind.shape.dim)
         if not kind.HasField("shape"):
             dims = kinds.guessed_dims(graph, value.name)
         limit = 2 if dtype.kind == "b" else rows.get(value.name, 256 if dtype == np.uint8 else 2)
         dims = free_axes.named(value.name, _with_channels(graph, value.name, dims))
         inputs.append(_Input(value.name, dtype, dims, limit, words, sentences))
     return inputs
-
-
-def _dimension(dim: onnx.TensorShapeProto.Dimension) -> int | str:
-    """A number, or the name of an open dimension; some exporters write -1 for one."""
-    return int(dim.dim_value) if dim.HasField("dim_value") and dim.dim_value >= 0 else dim.dim_param
 
 
 def _lookup_rows(graph: onnx.GraphProto) -> dict[str, int]:

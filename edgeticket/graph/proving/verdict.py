@@ -13,6 +13,13 @@ def judged(tally: Tally, yardstick: Yardstick, graph: GraphProof | None, *, exac
     if not any(tally.compared.values()):
         strange = f"all {tally.nonfinite} of them are NaN or infinite" if tally.nonfinite else "they are empty"
         return ProofInfo("not proved", f"the outputs give nothing to compare: {strange}", samples=samples)
+    if tally.never_compared and not tally.discrete and not any(yardstick.ranges.values()):
+        return ProofInfo(
+            "not proved",
+            f"no finite number was seen at {listing([repr(name) for name in tally.never_compared])}, and every other "
+            "output was the same number on all inputs: give inputs of a real size with --input-shape",
+            samples=samples,
+        )
     verdict, reason = _verdict(tally, exact=exact)
     if exact and yardstick.missing and verdict == "proved":
         reason += f"; the tolerance is {ULPS_WITHOUT_REFERENCE:.0f} units in the last place, as {yardstick.missing}"
