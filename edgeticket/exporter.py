@@ -179,7 +179,7 @@ def _convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade
 def _seal(source: Source, converted: Converted, proved: SourceProof, *, bench: bool) -> Sealed:
     """Record golden outputs and a ticket's labelled slice, hold the engine to them, and time it where `bench`."""
     inputs, outputs = ports(source.masked)
-    exported = LoadedModel.load(converted.model)
+    exported = LoadedModel.load(converted.model) if proved.running is None else LoadedModel(proved.running)
     golden = record_outputs(exported, proved.yardstick.atol, inputs, proved.feeds)
     files = {GOLDEN: golden.data}
     cut = None
