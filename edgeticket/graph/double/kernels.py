@@ -39,6 +39,7 @@ OWN: dict[str, Kernel] = {
     "RNN": recurrent.recurrent,
     "Resize": resampling.resize,
     "Upsample": resampling.resize,
+    "Constant": pointwise.constant,
     "Identity": lambda _, inputs: [inputs[0]],
     "Add": pointwise.alike(np.add),
     "Div": pointwise.alike(np.divide),
@@ -98,11 +99,12 @@ def compute(operation: Operation, inputs: Values, *, by_runtime: bool = False) -
 
 
 def _reference(operation: Operation, inputs: Values) -> list[Any]:
-    key = ("reference",)
-    evaluator: Any = operation.sessions.get(key)
+    given, made = tuple(value is not None for value in inputs), tuple(bool(name) for name in operation.node.output)
+    key = (operation.signature, operation.captured, given, made)
+    evaluator: Any = operation.evaluators.get(key)
     if evaluator is None:
         evaluator = ReferenceEvaluator(alone(operation, inputs, operation.wide_node, embed=False))
-        operation.sessions[key] = evaluator
+        operation.evaluators[key] = evaluator
     feed = {name: inputs[int(name[1:])] for name in evaluator.input_names}
     found = evaluator.run(None, feed)
     return [np.asarray(each) if isinstance(each, np.ndarray | np.generic | int | float) else each for each in found]

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from edgeticket.graph.double.operation import Kernel, NotHereError, Operation, Values
@@ -53,6 +54,16 @@ def gelu(operation: Operation, inputs: Values) -> list[Array]:
     if operation.attribute("approximate", "none") == "tanh":
         return [0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))]
     return [0.5 * x * (1 + erf(x / math.sqrt(2)))]
+
+
+def constant(operation: Operation, _: Values) -> list[Array]:
+    """Constant, of numbers."""
+    entries = {entry.name: entry for entry in operation.wide_node.attribute}
+    if len(entries) == 1 and "value" in entries:
+        array = onnx.numpy_helper.to_array(entries["value"].t)
+        if array.dtype.kind in "fiub":
+            return [array]
+    raise NotHereError("other constants than a tensor of numbers")
 
 
 def alike(function: Callable[..., Array]) -> Kernel:

@@ -124,11 +124,11 @@ def macs(model: onnx.ModelProto, feed: Feed | None = None) -> int:
         for attribute in node.attribute
         if attribute.HasField("t")
     }
-    shapes = _output_shapes(_outline(model, feed or {}))
+    products = [node for node in model.graph.node if node.op_type in _MULTIPLY and len(node.input) > 1]
+    names = {name for node in products for name in (node.input[1], node.output[0])}
+    shapes = _output_shapes(_outline(model, feed or {}), names) if products else {}
     total = 0
-    for node in model.graph.node:
-        if node.op_type not in _MULTIPLY or len(node.input) < 2:
-            continue
+    for node in products:
         repeated = shapes.get(node.output[0], ())
         if node.op_type in _RECURRENT:
             size = sum(_product(weights.get(name, ())) for name in node.input[1:3])
@@ -171,10 +171,10 @@ def _outline(model: onnx.ModelProto, feed: Feed) -> onnx.ModelProto:
     return fixed
 
 
-def _output_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+def _output_shapes(model: onnx.ModelProto, names: set[str]) -> dict[str, tuple[int, ...]]:
     try:
         found = inferred(model)
     except Exception:  # shape inference is a courtesy here, and models above 2 GB cannot have it
         return {}
     values = (*found.graph.value_info, *found.graph.output)
-    return {v.name: tuple(int(d.dim_value) for d in v.type.tensor_type.shape.dim) for v in values}
+    return {v.name: tuple(int(d.dim_value) for d in v.type.tensor_type.shape.dim) for v in values if v.name in names}

@@ -23,7 +23,7 @@ from edgeticket.graph.storing import rebuild, runtime_folds
 from edgeticket.graph.storing.encoding import Encoded, Weights
 from edgeticket.graph.storing.layout import Layout, dense_bytes, groups, pays, sparse_bytes
 from edgeticket.graph.storing.reasons import REFUSED, left_alone
-from edgeticket.graph.storing.tensors import Tensors, opset
+from edgeticket.graph.storing.tensors import TensorReader, opset
 from edgeticket.graph.storing.writer import Writer
 
 Storage = Literal["dense", "gaps", "sparse-initializer", "auto"]
@@ -72,7 +72,7 @@ def store(
     weights: Weights = "fp32",
     unfolded: Unfolded = runtime_folds.unfolded,
     alike: Alike = runtime_folds.same_operators,
-    read: Tensors | None = None,
+    read: TensorReader | None = None,
 ) -> Stored:
     """A copy of `model` with its weights stored as asked; 'auto' takes what makes the smallest file.
 
@@ -83,7 +83,7 @@ def store(
     `alike` whether the runtime runs the same operators for two models. `read` are the tensors of this very model where
     they have been read already.
     """
-    read = read or Tensors(model)
+    read = read or TensorReader(model)
     notes: list[str] = []
     how, weights = _within_opset(model, storage, weights, notes)
     dense_notes: dict[str, str] = {}
@@ -125,7 +125,7 @@ def sizes(model: onnx.ModelProto) -> dict[str, int]:
         "gaps-fp16": ("gaps", "fp16"),
         "gaps-int8": ("gaps", "int8"),
     }
-    read = Tensors(model)
+    read = TensorReader(model)
     found: dict[str, int] = {}
     for name, (storage, weights) in variants.items():
         stored = store(
@@ -170,7 +170,7 @@ def _within_opset(model: onnx.ModelProto, storage: Storage, weights: Weights, no
 
 
 def _write(
-    model: onnx.ModelProto, read: Tensors, storage: str, weights: Weights, dense_notes: dict[str, str]
+    model: onnx.ModelProto, read: TensorReader, storage: str, weights: Weights, dense_notes: dict[str, str]
 ) -> _Written:
     """The smallest of the ways to write the tensors down, before the runtime is asked; of equals the first."""
     writer = Writer(read.taken, read.opset)

@@ -42,7 +42,7 @@ class Survey:
     names: tuple[str, ...]  # of all, in the model's order
 
 
-class Tensors:
+class TensorReader:
     """The initializers of a model that may be packed, read and encoded once however often they are surveyed."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
