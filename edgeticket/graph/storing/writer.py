@@ -57,6 +57,11 @@ class Writer:
         """Another one for the same model, for trying out."""
         return Writer(set(), self.opset, self._names)
 
+    @property
+    def empty(self) -> bool:
+        """Nothing was written yet."""
+        return not (self.nodes or self.initializers or self.sparse)
+
     def name(self) -> str:
         """A new name."""
         self._named += 1
