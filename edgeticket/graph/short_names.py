@@ -28,9 +28,21 @@ _QUANTISED = ("QuantizeLinear", "DequantizeLinear")
 
 def with_short_names(simplified: Simplified) -> Simplified:
     """The same network, plan and notes; the model's names that nobody asks for are short. Same model, same names."""
-    model = onnx.ModelProto()
-    model.CopyFrom(simplified.model)
     weights = {layer.name for layer in simplified.layers}
+    model, names = _shortened(simplified.model, weights, set(simplified.unrounded))
+    unrounded = {names.get(name, name): numbers for name, numbers in simplified.unrounded.items()}
+    unpruned = simplified.unpruned
+    if unpruned is not None:
+        unpruned, _ = _shortened(unpruned, weights, set(simplified.unrounded))
+    return replace(simplified, model=model, unrounded=unrounded, unpruned=unpruned)
+
+
+def _shortened(
+    given: onnx.ModelProto, weights: Collection[str], apart: set[str]
+) -> tuple[onnx.ModelProto, dict[str, str]]:
+    """A copy of a model with short names, and the new names by the old ones. Constants `apart` are not shared."""
+    model = onnx.ModelProto()
+    model.CopyFrom(given)
     layers = {weight.node.outputs[0].name for weight in layer_weights(to_ir(model).graph)}
     large = {tensor.name for tensor in model.graph.initializer if _elements(tensor) >= SMALLEST}
     for node in nodes_of(model.graph):
@@ -40,11 +52,10 @@ def with_short_names(simplified: Simplified) -> Simplified:
         else:
             node.ClearField("name")
     kept = _asked_for(model, weights)
-    _share(model.graph, kept | set(simplified.unrounded))
+    _share(model.graph, kept | apart)
     names = _shorter(model.graph, kept)
     _rename(model.graph, names)
-    unrounded = {names.get(name, name): numbers for name, numbers in simplified.unrounded.items()}
-    return replace(simplified, model=model, unrounded=unrounded)
+    return model, names
 
 
 def _asked_for(model: onnx.ModelProto, weights: Collection[str]) -> set[str]:
