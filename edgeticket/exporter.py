@@ -163,7 +163,10 @@ def _convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade
     Raises:
         ProofError: the file does not hold the planned weights.
     """
-    simplified = with_short_names(simplify(source.masked, upgrade_opset=upgrade_opset))
+    simplified = with_short_names(
+        simplify(source.masked, upgrade_opset=upgrade_opset, unpruned=source.ticket is None and not upgrade_opset)
+    )
+    unpruned = simplified.unpruned
     stored = storage.store(simplified.model, storage=kind, weights=weights)
     simplified, stored = functions_left_where_smaller(source.masked, (simplified, stored), kind, weights)
     for each in (simplified.model, stored.model):
@@ -174,13 +177,13 @@ def _convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade
     unchecked = check_stored_weights(model, simplified.layers, planned=simplified.model, encoded=encoded, lossy=rounded)
     fp32 = serialize(simplified.model) if rounded else None
     masked = plainly(source, source.masked, removal=False) if source.ticket else None
-    return Converted(simplified, stored, model, fp32, dense_baseline(source), masked, unchecked)
+    return Converted(simplified, stored, model, fp32, dense_baseline(source, unpruned), masked, unchecked)
 
 
 def _seal(source: Source, converted: Converted, proved: SourceProof, *, bench: bool) -> Sealed:
     """Record golden outputs and a ticket's labelled slice, hold the engine to them, and time it where `bench`."""
     inputs, outputs = ports(source.masked)
-    exported = LoadedModel.load(converted.model)
+    exported = LoadedModel.load(converted.model) if proved.running is None else LoadedModel(proved.running)
     plain = LoadedModel.load(converted.model, optimize=False)
     golden = record_outputs(exported, plain, proved.yardstick.atol, inputs, proved.feeds)
     files = {GOLDEN: golden.data}

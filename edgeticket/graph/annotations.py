@@ -8,11 +8,45 @@ right (somebody freed the batch and left the rest): then no other number of that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from edgeticket.graph.shapes import infer_shapes, name_dimensions, unname_dimensions
+
 Given = Mapping[str, tuple[ir.Shape, ir.TypeProtocol]]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the file says of shapes: of inner values, of inputs by their place before their axes had names, of outputs.
+
+    `made_up` are those names.
+    """
+
+    inner: Given
+    inputs: tuple[tuple[int, ir.Shape], ...]
+    outputs: tuple[ir.Shape | None, ...]
+    made_up: frozenset[str]
+
+    @classmethod
+    def of(cls, model: ir.Model) -> Declared:
+        """Note what a model declares, and name the axes of its inputs."""
+        inner, outputs = given_shapes(model.graph), tuple(output.shape for output in model.graph.outputs)
+        unnamed = name_dimensions(model)
+        places = {id(value): place for place, value in enumerate(model.graph.inputs)}
+        inputs = tuple((places[id(value)], shape) for value, shape in unnamed)
+        return cls(inner, inputs, outputs, frozenset(_names_of(unnamed)))
+
+    def give_back(self, model: ir.Model) -> None:
+        """Declare the same of a model made of that one."""
+        if self.inner:
+            infer_shapes(model)
+        keep_shapes(model.graph, self.inner, self.made_up)
+        unname_dimensions([(model.graph.inputs[place], shape) for place, shape in self.inputs])
+        for output, shape in zip(model.graph.outputs, self.outputs, strict=True):
+            output.shape = shape
 
 
 def given_shapes(graph: ir.Graph) -> Given:
@@ -75,3 +109,11 @@ def _merged(
         else:
             merged.append(None if now is None or now.value in made_up else now)
     return merged
+
+
+def _names_of(unnamed: list[tuple[ir.Value, ir.Shape]]) -> Iterator[str]:
+    """The names that name_dimensions made up."""
+    for value, before in unnamed:
+        for dim, old in zip(value.shape or (), before, strict=True):
+            if isinstance(dim, ir.SymbolicDim) and dim.value is not None and dim != old:
+                yield dim.value

@@ -49,10 +49,10 @@ class Baseline:
         return min((form.model for form in self.forms), key=len)
 
 
-def dense_baseline(source: Source) -> Baseline:
-    """The forms whose free axes stay free."""
+def dense_baseline(source: Source, unpruned: onnx.ModelProto | None = None) -> Baseline:
+    """The forms whose free axes stay free. `unpruned` is an ONNX file by the same passes where they ran already."""
     given = None if source.ticket else serialize(source.dense)
-    model = _dense(source, source.dense)
+    model = _dense(source, source.dense) if unpruned is None else _stamped(source, unpruned)
     graph = optimised(model)
     made = Form(PASSES, model, Counter() if graph is None else operators(graph))
     forms = [made]
@@ -65,9 +65,12 @@ def dense_baseline(source: Source) -> Baseline:
 
 def plainly(source: Source, model: onnx.ModelProto, *, removal: bool) -> bytes:
     """A network of the source by the same passes, stored densely, under the same stamp as the exported file."""
-    simplified = with_short_names(simplify(model, removal=removal))
-    stamp(simplified.model, source.stamp)
-    return serialize(simplified.model)
+    return _stamped(source, with_short_names(simplify(model, removal=removal)).model)
+
+
+def _stamped(source: Source, model: onnx.ModelProto) -> bytes:
+    stamp(model, source.stamp)
+    return serialize(model)
 
 
 def with_fixed_axes(baseline: Baseline, source: Source, shapes: Mapping[str, Sequence[int]]) -> Baseline:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -66,20 +67,24 @@ class Gelu(OpRun):
         return ((x / 2 * (1 + inner)).astype(x.dtype),)
 
 
+def _renamed(node: onnx.NodeProto, inputs: Sequence[Array | None]) -> onnx.NodeProto:
+    """The node without its name, with inputs i0, i1 ... and outputs o0, o1 ..."""
+    return onnx.NodeProto(
+        op_type=node.op_type,
+        domain=node.domain,
+        attribute=node.attribute,
+        input=[f"i{index}" if array is not None else "" for index, array in enumerate(inputs)],
+        output=[f"o{index}" for index in range(len(node.output))],
+    )
+
+
 def single_node_model(
     node: onnx.NodeProto, inputs: Sequence[Array | None], opset: int, by_value: bool = False
 ) -> onnx.ModelProto:
     """A model of this node alone. With `by_value`, small inputs are initializers, so that shape inference sees them."""
-    node = onnx.NodeProto.FromString(node.SerializeToString())
-    names = [f"i{index}" if array is not None else "" for index, array in enumerate(inputs)]
-    del node.input[:]
-    node.input.extend(names)
-    outputs = [f"o{index}" for index in range(len(node.output))]
-    del node.output[:]
-    node.output.extend(outputs)
     graph = onnx.GraphProto(name="one")
-    graph.node.append(node)
-    for name, array in zip(names, inputs, strict=True):
+    graph.node.append(_renamed(node, inputs))
+    for name, array in zip(graph.node[0].input, inputs, strict=True):
         if array is None:
             continue
         if by_value and array.size <= _SMALL:
@@ -87,7 +92,7 @@ def single_node_model(
         else:
             kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
             graph.input.append(onnx.helper.make_tensor_value_info(name, kind, array.shape))
-    graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
+    graph.output.extend(onnx.ValueInfoProto(name=name) for name in graph.node[0].output)
     model = onnx.ModelProto(ir_version=10, graph=graph)
     model.opset_import.append(onnx.OperatorSetIdProto(domain="", version=opset))
     return model
@@ -109,6 +114,22 @@ def _fits(node: onnx.NodeProto, inputs: Sequence[Array | None], opset: int) -> b
     return sum(array.size for array in inputs if array is not None) <= 2 * MAX_ELEMENTS
 
 
+_Types = tuple[np.dtype[Any] | None, ...]
+
+
+def _evaluator(node: onnx.NodeProto, inputs: Sequence[Array | None], opset: int) -> ReferenceEvaluator:
+    types = tuple(None if array is None else array.dtype for array in inputs)
+    return _known_evaluator(_renamed(node, inputs).SerializeToString(deterministic=True), types, opset)
+
+
+@lru_cache(maxsize=64)
+def _known_evaluator(node: bytes, types: _Types, opset: int) -> ReferenceEvaluator:
+    """What runs a node; the same for nodes that differ in names and shapes alone, of which a file has thousands."""
+    inputs = [None if dtype is None else np.zeros((0,), dtype) for dtype in types]
+    model = single_node_model(onnx.NodeProto.FromString(node), inputs, opset)
+    return ReferenceEvaluator(model, new_ops=[ScatterElements, Erf, Gelu])
+
+
 def evaluate(node: onnx.NodeProto, inputs: Sequence[Array | None], opset: int) -> list[Array] | None:
     """The node's outputs for these inputs; None where they are too large or the operator refuses them."""
     try:
@@ -116,9 +137,8 @@ def evaluate(node: onnx.NodeProto, inputs: Sequence[Array | None], opset: int) -
             warnings.simplefilter("ignore")
             if not _fits(node, inputs, opset):
                 return None
-            model = single_node_model(node, inputs, opset)
             feeds = {f"i{index}": array for index, array in enumerate(inputs) if array is not None}
-            results = ReferenceEvaluator(model, new_ops=[ScatterElements, Erf, Gelu]).run(None, feeds)
+            results = _evaluator(node, inputs, opset).run(None, feeds)
             arrays = [np.asarray(result) for result in results]
     except Exception:  # onnx.reference raises whatever numpy does; a node it cannot run simply stays
         return None

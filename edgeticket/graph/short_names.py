@@ -2,8 +2,8 @@
 
 Exporters and quantisers build these names of paths and operators, and each stands in the file at least twice: in some
 networks with sparse weights they are most of its bytes. What people and reports name stays: inputs, outputs, layers and
-their weights, and every constant of more than 16 elements but for scales and zero points. Equal small constants
-become one.
+all constants that a layer reads, and every one of more than 16 elements, but for scales and zero points. Equal small
+constants become one.
 """
 
 from __future__ import annotations
@@ -28,9 +28,21 @@ _QUANTISED = ("QuantizeLinear", "DequantizeLinear")
 
 def with_short_names(simplified: Simplified) -> Simplified:
     """The same network, plan and notes; the model's names that nobody asks for are short. Same model, same names."""
+    weights = {layer.name for layer in simplified.layers}
+    model, names = _shortened(simplified.model, weights, set(simplified.unrounded))
+    unrounded = {names.get(name, name): numbers for name, numbers in simplified.unrounded.items()}
+    unpruned = simplified.unpruned
+    if unpruned is not None:
+        unpruned, _ = _shortened(unpruned, weights, set(simplified.unrounded))
+    return replace(simplified, model=model, unrounded=unrounded, unpruned=unpruned)
+
+
+def _shortened(
+    given: onnx.ModelProto, weights: Collection[str], apart: set[str]
+) -> tuple[onnx.ModelProto, dict[str, str]]:
+    """A copy of a model with short names, and the new names by the old ones. Constants `apart` are not shared."""
     model = onnx.ModelProto()
-    model.CopyFrom(simplified.model)
-    kept = _asked_for(model, {layer.name for layer in simplified.layers})
+    model.CopyFrom(given)
     layers = {weight.node.outputs[0].name for weight in layer_weights(to_ir(model).graph)}
     large = {tensor.name for tensor in model.graph.initializer if _elements(tensor) >= SMALLEST}
     for node in nodes_of(model.graph):
@@ -39,19 +51,21 @@ def with_short_names(simplified: Simplified) -> Simplified:
             node.name = node.name or (node.output[0] if node.output else "")
         else:
             node.ClearField("name")
-    _share(model.graph, kept | set(simplified.unrounded))
+    kept = _asked_for(model, weights)
+    _share(model.graph, kept | apart)
     names = _shorter(model.graph, kept)
     _rename(model.graph, names)
-    unrounded = {names.get(name, name): numbers for name, numbers in simplified.unrounded.items()}
-    return replace(simplified, model=model, unrounded=unrounded)
+    return model, names
 
 
 def _asked_for(model: onnx.ModelProto, weights: Collection[str]) -> set[str]:
-    """The names that stay: inputs, outputs, `weights`, and large constants but scales and zero points."""
+    """The names that stay: inputs, outputs, `weights`, what named nodes read, large constants; no zero points."""
     graph = model.graph
     kept = {value.name for value in (*graph.input, *graph.output)}
     kept |= {tensor.name for tensor in graph.initializer if _elements(tensor) >= SMALLEST}
     kept |= {sparse.values.name for sparse in graph.sparse_initializer}
+    read = {name for node in nodes_of(graph) if node.name for name in node.input}
+    kept |= read.intersection(tensor.name for tensor in graph.initializer)
     parameters = Counter(name for node in nodes_of(graph) for name in _quantisation(node) if name)
     uses = Counter(name for node in nodes_of(graph) for name in node.input)
     ports = {value.name for value in (*graph.input, *graph.output)}

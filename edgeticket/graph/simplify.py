@@ -5,7 +5,7 @@ Exact in real arithmetic for finite inputs; weights are computed in float64 and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import onnx
@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ModelError
-from edgeticket.graph.annotations import given_shapes, keep_shapes
+from edgeticket.graph.annotations import Declared
 from edgeticket.graph.intermediate import first_cause, give_back, to_ir, unreadable
 from edgeticket.graph.layers import layer_weights
 from edgeticket.graph.passes.canonicalise import canonicalise
@@ -28,7 +28,6 @@ from edgeticket.graph.passes.note import NO_ZEROS, Note
 from edgeticket.graph.passes.remove_dead import BLOCK, remove_dead
 from edgeticket.graph.passes.remove_unused import remove_unused
 from edgeticket.graph.recipes import give_back_nodes
-from edgeticket.graph.shapes import infer_shapes, name_dimensions, unname_dimensions
 from edgeticket.graph.storing.runtime_folds import unfolded
 from edgeticket.graph.upgrade import upgrade
 from edgeticket.graph.values import Array, constant, forget_names, is_constant, nonzeros, opset, settle
@@ -64,12 +63,14 @@ class Simplified:
     """The smaller model, what each pass did or declined, and the plan for each weight.
 
     `unrounded` holds, by name, the float64 numbers of which the model's constants are the rounding, where they differ.
+    `unpruned` is the model without removal where that was asked for, and could be had on the way.
     """
 
     model: onnx.ModelProto
     notes: tuple[Note, ...]
     layers: tuple[LayerInfo, ...]
     unrounded: Mapping[str, Array] = field(default_factory=dict)
+    unpruned: onnx.ModelProto | None = None
 
 
 def simplify(
@@ -79,6 +80,7 @@ def simplify(
     inline: bool = True,
     removal: bool = True,
     lanes: int = BLOCK,
+    unpruned: bool = False,
 ) -> Simplified:
     """Fold, flush and remove what is dead. The argument is not changed; the same model gives the same bytes.
 
@@ -86,7 +88,8 @@ def simplify(
     axes from which channels were removed.
     `upgrade_opset` converts an operator set below 11 also where operators may come to mean another thing. Without
     `inline`, model-local functions stay, and nobody looks into them. Without `removal` dead units stay: what a network
-    gains without any pruning. Convolutions keep a multiple of `lanes` channels where they have as many.
+    gains without any pruning; with `unpruned` that model is made as well. Convolutions keep a multiple of `lanes`
+    channels where they have as many.
 
     Raises:
         ModelError: the graph cannot be read into an intermediate representation.
@@ -102,9 +105,9 @@ def simplify(
         notes.append(Note("simplify", 0, f"{UNCHANGED}: opset {version} is not one of those known ({known})"))
         return _untouched(proto, notes)
     try:
-        found, tables = _passes(work, notes, removal, lanes)
+        found, tables = _passes(work, notes, removal, lanes, unpruned)
         if tables and unfolded(found.model, tables) != frozenset():
-            found, _ = _passes(_read(proto), [*inlined], removal, lanes, tables=False)
+            found, _ = _passes(_read(proto), [*inlined], removal, lanes, unpruned, tables=False)
         return found
     except Exception as error:  # a graph we have never seen must not keep anyone from exporting it
         reason = f"a pass failed on this graph ({type(error).__name__}: {first_cause(error)})"
@@ -127,18 +130,20 @@ def _untouched(proto: onnx.ModelProto, notes: list[Note]) -> Simplified:
 
 
 def _passes(
-    work: ir.Model, notes: list[Note], removal: bool, lanes: int, *, tables: bool = True
+    work: ir.Model, notes: list[Note], removal: bool, lanes: int, unpruned: bool, *, tables: bool = True
 ) -> tuple[Simplified, list[str]]:
     """What the passes make of `work`, and the large constants that were given their nodes back, unless not `tables`."""
     strip_debugging(work)
-    given = given_shapes(work.graph)
-    unnamed, declared = name_dimensions(work), [output.shape for output in work.graph.outputs]
+    declared = Declared.of(work)
+    other = None
     for run in READABLE:
         forget_names(work.graph)
         notes += run(work)
     before = _survey(work)
     notes += _left_alone(work)
     for run in SMALLER:
+        if run is remove_dead:
+            other = _unpruned(work, declared, tables) if unpruned else None
         if removal or run is not remove_dead:
             forget_names(work.graph)
             notes += remove_dead(work, lanes) if run is remove_dead else run(work)
@@ -147,21 +152,24 @@ def _passes(
     layers = _plan(before, _survey(work) | _without_layer(work, before))
     if layers and all(layer.nonzeros_before == _size(layer.shape_before) for layer in layers):
         notes.append(Note("simplify", 0, NO_ZEROS))
-    if given:
-        infer_shapes(work)
-    keep_shapes(work.graph, given, frozenset(_names_of(unnamed)))
-    unname_dimensions(unnamed)
-    for output, shape in zip(work.graph.outputs, declared, strict=True):
-        output.shape = shape
-    return Simplified(_to_proto(work), _merged(notes), layers, unrounded), given_back
+    declared.give_back(work)
+    return Simplified(_to_proto(work), _merged(notes), layers, unrounded, other), given_back
 
 
-def _names_of(unnamed: list[tuple[ir.Value, ir.Shape]]) -> Iterator[str]:
-    """The names that name_dimensions made up."""
-    for value, before in unnamed:
-        for dim, old in zip(value.shape or (), before, strict=True):
-            if isinstance(dim, ir.SymbolicDim) and dim.value is not None and dim != old:
-                yield dim.value
+def _unpruned(work: ir.Model, declared: Declared, tables: bool) -> onnx.ModelProto | None:
+    """What becomes of a copy without remove_dead. None where onnx-ir cannot copy it: then it takes a run of its own."""
+    try:
+        model = work.clone()
+        for run in SMALLER[SMALLER.index(remove_dead) + 1 :]:
+            forget_names(model.graph)
+            run(model)
+        if tables:
+            give_back_nodes(model.graph)
+        settle(model)
+        declared.give_back(model)
+        return _to_proto(model)
+    except Exception:  # the copy is for a report: it must not stand in the way of the model itself
+        return None
 
 
 def _to_proto(model: ir.Model) -> onnx.ModelProto:

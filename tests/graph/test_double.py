@@ -11,6 +11,7 @@ import pytest
 from nets import Net
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from edgeticket import runtime
 from edgeticket.graph.double import kernels
@@ -18,6 +19,7 @@ from edgeticket.graph.double.network import CannotRunError, Network
 from edgeticket.graph.double.operation import NotHereError
 from edgeticket.graph.double.pointwise import erf
 from edgeticket.graph.double.suspects import suspects
+from edgeticket.graph.double.widen import widened
 from edgeticket.graph.serialize import serialize
 
 Array = NDArray[Any]
@@ -284,3 +286,29 @@ def test_own_kernels_refuse_what_they_do_not_know() -> None:
 def _operation(**attributes: Any) -> Any:
     [operation] = Network(_model("LSTM", _recurrent("LSTM", 1), hidden_size=5, **attributes)).operations
     return operation
+
+
+@pytest.mark.parametrize("kind", ["Add", "Div", "Mul", "Sub", "Relu", "Tanh"])
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_pointwise_operators_are_those_of_the_reference(kind: str, dtype: type) -> None:
+    x, y = (10 * RNG.normal(size=(2, 3, 4))).astype(dtype), np.array([[3], [-2], [5]], dtype)
+    if kind == "Tanh" and dtype is np.int64:
+        return
+    model = _model(kind, [x] if kind in ("Relu", "Tanh") else [x, y])
+    wide = x.astype(np.float64) if dtype is np.float32 else x
+    expected = ReferenceEvaluator(widened(model)).run(None, {"i0": wide})[0]
+    found = Network(model).run({"i0": x}).outputs["o0"]
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_like_nodes_share_an_evaluator_and_others_do_not() -> None:
+    net = Net((2, 3))
+    first, second = net.op("Concat", "x", "x", axis=0), net.op("Concat", "x", "x", axis=1)
+    both = net.op("Concat", net.op("Flatten", first, axis=0), net.op("Flatten", second, axis=0), axis=1)
+    x = RNG.normal(size=(2, 3))
+    network = Network(net.model(net.op("Concat", both, both, axis=1)))
+    found = next(iter(network.run({"x": x}).outputs.values()))
+    once = [*np.concatenate([x, x], 0).reshape(-1), *np.concatenate([x, x], 1).reshape(-1)]
+    np.testing.assert_array_equal(found, np.array([[*once, *once]]))
+    assert len(network.operations[0].evaluators) == 3

@@ -51,3 +51,13 @@ def test_a_constant_channel_passes_a_gelu_that_is_written_out() -> None:
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in result.model.graph.initializer}
     expected = bias + weight[:, [1, 3]] @ EXACT["Gelu"](np.array([0.3, -0.7]))
     np.testing.assert_allclose(tensors[reader.input[2]], expected, rtol=0, atol=1e-15)
+
+
+def test_nodes_that_differ_in_an_attribute_or_a_type_are_not_taken_for_one_another() -> None:
+    for axis, dtype in ((0, np.float32), (1, np.float32), (0, np.float64), (1, np.int64)):
+        node = helper.make_node("Concat", ["a", "b"], [f"y{axis}"], axis=axis)
+        array = POINTS.astype(dtype)
+        found = evaluate(node, [array, array], 20)
+        assert found is not None
+        assert found[0].dtype == dtype
+        np.testing.assert_array_equal(found[0], np.concatenate([array, array], axis))

@@ -1,8 +1,10 @@
-"""What simplify does grows with the nodes of a graph and not with their square: steps are counted, no time is taken."""
+"""What an export does grows with the nodes of a graph and not with their square: steps are counted, no time taken."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,6 +12,7 @@ import onnx_ir as ir
 import pytest
 from nets import Net
 
+from edgeticket import api, runtime
 from edgeticket.graph import evaluate, values
 from edgeticket.graph.passes import fold_constants
 from edgeticket.graph.simplify import simplify
@@ -73,3 +76,21 @@ def test_names_are_new_and_numbered_as_before() -> None:
     values.forget_names(graph)
     assert values.fresh_name(graph, "renamed") == "renamed_2"
     assert values.fresh_name(graph, "new_4") == "new_4_2", "a constant's name is found when names are gathered anew"
+
+
+def test_an_export_loads_each_model_once_for_its_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[bytes] = []
+    load = runtime.cpu_session
+
+    def counted(model: bytes | Path, **asked: Any) -> runtime.Session:
+        if "optimized_path" not in asked and isinstance(model, bytes):
+            loaded.append(model)
+        return load(model, **asked)
+
+    monkeypatch.setattr(runtime, "cpu_session", counted)
+    net = Net()
+    onnx.save(net.model(net.op("Relu", net.conv("x", net.normal(4, 3, 3, 3)))), tmp_path / "model.onnx")
+    exported = api.export(tmp_path / "model.onnx", out=tmp_path / "out", bench=False)
+    assert exported.manifest.proof.verdict == "proved"
+    assert loaded.count((exported.folder / "model.onnx").read_bytes()) == 1
+    assert len(loaded) == 2

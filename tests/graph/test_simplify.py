@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from nets import Net, feed, same, sentences, shapes, zero_rows
 from onnx import TensorProto, helper, numpy_helper
@@ -199,3 +200,22 @@ def test_a_pass_that_fails_leaves_the_model_as_it_came(monkeypatch: pytest.Monke
     assert result.model == model
     assert shapes(result) == {"a": (5, 8)}
     assert "ZeroDivisionError: for the test" in sentences(result)
+
+
+@pytest.mark.parametrize("annotated", [False, True])
+def test_the_unpruned_model_is_what_a_run_without_removal_makes(annotated: bool) -> None:
+    net = Net(("", 3, 6, 6))
+    weight = net.normal(4, 3, 3, 3)
+    weight[1] = 0
+    value = net.op("Relu", net.batchnorm(net.conv("x", weight), 4, gamma=np.array([1.0, 0.0, 2.0, 1.0])))
+    value = net.conv(value, net.normal(2, 4, 1, 1))
+    model = net.model(value)
+    if annotated:
+        model = onnx.shape_inference.infer_shapes(model)
+    given = model.SerializeToString(deterministic=True)
+    both = simplify(model, unpruned=True)
+    assert both.unpruned is not None
+    without = simplify(model, removal=False)
+    assert both.unpruned.SerializeToString(deterministic=True) == without.model.SerializeToString(deterministic=True)
+    assert both.model == simplify(model).model != both.unpruned
+    assert model.SerializeToString(deterministic=True) == given

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import onnx
@@ -24,8 +24,10 @@ from storage_models import convnet, lenet, model, node, product, pruned
 from edgeticket import runtime
 from edgeticket.artifact.manifest import TensorInfo
 from edgeticket.graph.serialize import serialize
-from edgeticket.graph.storing import layout, runtime_folds, storage
+from edgeticket.graph.storing import gaps, layout, runtime_folds, storage
+from edgeticket.graph.storing.encoding import Weights
 from edgeticket.graph.storing.storage import STORAGES, Stored, store
+from edgeticket.graph.storing.tensors import TensorReader
 
 Array = NDArray[Any]
 RNG = np.random.default_rng(7)
@@ -422,3 +424,21 @@ def test_sizes_for_the_report() -> None:
     assert found["gaps"] == len(store(proto, storage="gaps").serialized())
     assert found["gaps-int8"] < found["gaps-fp16"] < found["gaps"] < found["sparse-initializer"] < found["dense"]
     assert found == storage.sizes(proto)
+
+
+@pytest.mark.parametrize("storage_asked", ["auto", "dense", "gaps", "sparse-initializer"])
+def test_tensors_that_were_read_before_are_stored_the_same(storage_asked: storage.Storage) -> None:
+    proto = lenet()
+    read = TensorReader(proto)
+    for weights in get_args(Weights):
+        again, alone = (store(proto, storage=storage_asked, weights=weights, read=each) for each in (read, None))
+        assert again.serialized() == alone.serialized()
+        assert again.tensors == alone.tensors
+
+
+def test_a_short_stream_is_counted_for_every_number_of_low_bits() -> None:
+    rng = np.random.default_rng(4)
+    for size in (0, 1, 7, 300, 100_000):
+        positions = np.flatnonzero(rng.random(size) < 0.1)
+        streams = [gaps.packed_bytes(positions, k) for k in range(gaps.MOST_LOW_BITS + 1)]
+        assert gaps.shortest(positions) == (streams.index(min(streams)), min(streams))

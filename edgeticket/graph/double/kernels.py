@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +39,14 @@ OWN: dict[str, Kernel] = {
     "RNN": recurrent.recurrent,
     "Resize": resampling.resize,
     "Upsample": resampling.resize,
+    "Constant": pointwise.constant,
     "Identity": lambda _, inputs: [inputs[0]],
+    "Add": pointwise.alike(np.add),
+    "Div": pointwise.alike(np.divide),
+    "Mul": pointwise.alike(np.multiply),
+    "Sub": pointwise.alike(np.subtract),
+    "Relu": pointwise.alike(pointwise.relu),
+    "Tanh": pointwise.alike(np.tanh),
     "Erf": pointwise.erf_node,
     "Gelu": pointwise.gelu,
     "MatMul": pointwise.matmul,
@@ -71,33 +77,34 @@ class Computed:
 def compute(operation: Operation, inputs: Values, *, by_runtime: bool = False) -> Computed:
     """The node's outputs for these inputs. `by_runtime` leaves out all but the runtime.
 
+    Kernels warn of overflow, which in an extreme sample is a result: the caller silences them, once for a whole graph.
+
     Raises:
         NotHereError: nothing here can run it; the sentence says why.
     """
     standard = operation.domain == ""
     reasons: list[str] = []
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # overflow in an extreme sample is a result
-        if standard and not by_runtime and operation.node.op_type not in BY_RUNTIME:
-            for way in (OWN.get(operation.node.op_type), _reference):
-                if way is None:
-                    continue
-                try:
-                    return Computed(way(operation, inputs))
-                except RuntimeDecidesError as error:
-                    reasons.append(str(error))
-                    break
-                except Exception as error:  # what a kernel or onnx.reference does not know, the runtime may
-                    reasons.append(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    if standard and not by_runtime and operation.node.op_type not in BY_RUNTIME:
+        for way in (OWN.get(operation.node.op_type), _reference):
+            if way is None:
+                continue
+            try:
+                return Computed(way(operation, inputs))
+            except RuntimeDecidesError as error:
+                reasons.append(str(error))
+                break
+            except Exception as error:  # what a kernel or onnx.reference does not know, the runtime may
+                reasons.append(f"{type(error).__name__}: {' '.join(str(error).split())}")
     return _by_runtime(operation, inputs, reasons)
 
 
 def _reference(operation: Operation, inputs: Values) -> list[Any]:
-    key = ("reference",)
-    evaluator: Any = operation.sessions.get(key)
+    given, made = tuple(value is not None for value in inputs), tuple(bool(name) for name in operation.node.output)
+    key = (operation.signature, operation.captured, given, made)
+    evaluator: Any = operation.evaluators.get(key)
     if evaluator is None:
         evaluator = ReferenceEvaluator(alone(operation, inputs, operation.wide_node, embed=False))
-        operation.sessions[key] = evaluator
+        operation.evaluators[key] = evaluator
     feed = {name: inputs[int(name[1:])] for name in evaluator.input_names}
     found = evaluator.run(None, feed)
     return [np.asarray(each) if isinstance(each, np.ndarray | np.generic | int | float) else each for each in found]

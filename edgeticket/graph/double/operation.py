@@ -42,6 +42,7 @@ class Operation:
     reads: tuple[str, ...] = ()  # its inputs and what is captured
     graphs: Mapping[str, Any] = field(default_factory=dict)  # its subgraphs, as network.py holds them
     sessions: dict[Any, runtime.Session | None] = field(default_factory=dict, compare=False)
+    evaluators: dict[Any, Any] = field(default_factory=dict, compare=False)  # shared by the operations of a graph
 
     @cached_property
     def wide_node(self) -> onnx.NodeProto:

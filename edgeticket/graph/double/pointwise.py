@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
-from edgeticket.graph.double.operation import NotHereError, Operation, Values
+from edgeticket.graph.double.operation import Kernel, NotHereError, Operation, Values
 
 Array = NDArray[Any]
+_BROADCASTS = 7  # the operator set from which on Add and its like broadcast as numpy does
 _STEP, _END, _ORDER = 1 / 32, 6.0, 9  # erf(6) is 1 in float64; the error of the series is below 1e-18 of it
 
 
@@ -51,6 +54,32 @@ def gelu(operation: Operation, inputs: Values) -> list[Array]:
     if operation.attribute("approximate", "none") == "tanh":
         return [0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))]
     return [0.5 * x * (1 + erf(x / math.sqrt(2)))]
+
+
+def constant(operation: Operation, _: Values) -> list[Array]:
+    """Constant, of numbers."""
+    entries = {entry.name: entry for entry in operation.wide_node.attribute}
+    if len(entries) == 1 and "value" in entries:
+        array = onnx.numpy_helper.to_array(entries["value"].t)
+        if array.dtype.kind in "fiub":
+            return [array]
+    raise NotHereError("other constants than a tensor of numbers")
+
+
+def alike(function: Callable[..., Array]) -> Kernel:
+    """A kernel of one numpy function of arrays in float64, as onnx.reference has it, without what that checks."""
+
+    def kernel(operation: Operation, inputs: Values) -> list[Array]:
+        if operation.version < _BROADCASTS or any(each is None or each.dtype != np.float64 for each in inputs):
+            raise NotHereError("an older form, or other types than float64")
+        return [np.asarray(function(*inputs))]
+
+    return kernel
+
+
+def relu(x: Array) -> Array:
+    """What is not negative."""
+    return np.maximum(x, 0)
 
 
 def matmul(_: Operation, inputs: Values) -> list[Array]:

@@ -27,7 +27,8 @@ class Graph:
             **{sparse.values.name: sparse for sparse in proto.sparse_initializer},
         }
         self._unrounded = {name: array for name, array in unrounded.items() if name in self.constants}
-        self.operations = [_operation(node, opsets, self.constants) for node in _ordered(proto)]
+        evaluators: dict[Any, Any] = {}
+        self.operations = [_operation(node, opsets, self.constants, evaluators) for node in _ordered(proto)]
         self._readers = Counter(name for operation in self.operations for name in operation.reads)
         self._kept: dict[str, Array] = {}
         kept = {output.name for output in proto.output} | set(self.constants)
@@ -63,13 +64,15 @@ def _dense(entry: onnx.TensorProto | onnx.SparseTensorProto) -> Array:
     return whole
 
 
-def _operation(node: onnx.NodeProto, opsets: Mapping[str, int], constants: Mapping[str, object]) -> Operation:
+def _operation(
+    node: onnx.NodeProto, opsets: Mapping[str, int], constants: Mapping[str, object], evaluators: dict[Any, Any]
+) -> Operation:
     bodies = {attribute.name: attribute.g for attribute in node.attribute if attribute.HasField("g")}
     graphs = {name: Graph(body, opsets, {}) for name, body in bodies.items()}
     captured = tuple(dict.fromkeys(name for body in bodies.values() for name in _captured(body)))
     return Operation(
         node, opsets, tuple(name in constants for name in node.input), captured, graphs=graphs,
-        reads=tuple(dict.fromkeys([*(name for name in node.input if name), *captured])),
+        reads=tuple(dict.fromkeys([*(name for name in node.input if name), *captured])), evaluators=evaluators,
     )  # fmt: skip
 
 

@@ -73,12 +73,16 @@ class _Input:
         return self.dtype.kind in "iu" and len(self.dims) <= 1 and "len" in self.name.lower()
 
 
-def probes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]] | None = None) -> tuple[Probe, ...]:
+def probes(
+    model: onnx.ModelProto,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    running: runtime.Session | None = None,
+) -> tuple[Probe, ...]:
     """Normal inputs at several batch sizes, then every other kind at one. Integers are drawn where they are indices.
 
     `shapes` gives whole shapes by input name; other open dimensions are guessed (see free_axes.py). () where no guess
     runs or is small enough, or an input is neither of numbers nor of texts: say so (see kinds.unmade), and ask for
-    shapes.
+    shapes. `running` is the model in the runtime, where it has been loaded.
 
     Raises:
         ModelError: the runtime cannot load the model.
@@ -86,19 +90,10 @@ def probes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]] | None = 
             another than the model declares.
     """
     given = dict(shapes or {})
+    require_possible(model, given)
     values = _without_default(model.graph)
-    named = {value.name: value for value in values}
-    for name, shape in given.items():
-        if name not in named:
-            raise InputError(f"there is no input {name!r} to give a shape; the inputs are {', '.join(sorted(named))}")
-        if min(shape, default=0) < 0 or math.prod(shape) > MOST_ELEMENTS:
-            raise InputError(
-                f"the shape {'x'.join(map(str, shape))} for the input {name!r}: its numbers must be 0 or more, and "
-                f"their product at most {MOST_ELEMENTS:,}"
-            )
-        if fault := kinds.contradiction(named[name], shape):
-            raise InputError(f"the shape {'x'.join(map(str, shape))} for the input {name!r}: {fault}; give the same")
-    running = runtime.cpu_session(serialize(model))  # first: it refuses senseless graphs, below they are trusted
+    # The runtime comes first: it refuses senseless graphs, and below they are trusted.
+    running = running or runtime.cpu_session(serialize(model))
     inputs = _inputs(model.graph, values)
     if inputs is None:
         return ()
@@ -121,6 +116,25 @@ def _variants(inputs: list[_Input]) -> Iterator[list[_Input]]:
     if numbers:
         rising = dict(zip(numbers, np.geomspace(_LOWEST_HZ, _HIGHEST_HZ, len(numbers)), strict=True))
         yield [replace(entry, value=rising.get(entry.name)) for entry in inputs]
+
+
+def require_possible(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> None:
+    """Refuse shapes for inputs that the model does not have, such as no input has, or other than declared.
+
+    Raises:
+        InputError: there is one.
+    """
+    named = {value.name: value for value in _without_default(model.graph)}
+    for name, shape in shapes.items():
+        if name not in named:
+            raise InputError(f"there is no input {name!r} to give a shape; the inputs are {', '.join(sorted(named))}")
+        if min(shape, default=0) < 0 or math.prod(shape) > MOST_ELEMENTS:
+            raise InputError(
+                f"the shape {'x'.join(map(str, shape))} for the input {name!r}: its numbers must be 0 or more, and "
+                f"their product at most {MOST_ELEMENTS:,}"
+            )
+        if fault := kinds.contradiction(named[name], shape):
+            raise InputError(f"the shape {'x'.join(map(str, shape))} for the input {name!r}: {fault}; give the same")
 
 
 def _search(inputs: Sequence[_Input], running: runtime.Session) -> Guess | None:

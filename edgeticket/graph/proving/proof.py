@@ -41,6 +41,7 @@ class Proof:
     info: ProofInfo
     yardstick: Yardstick
     witnesses: tuple[Feed, ...] = ()
+    after: runtime.Session | None = None  # the exported model in the runtime, where nothing refutes it
 
 
 def of_rounded(graph: ProofInfo, rounded: ProofInfo) -> ProofInfo:
@@ -105,6 +106,7 @@ def proof(
     exact: bool = True,
     threads: int = 1,
     count: int | None = None,
+    before: runtime.Session | None = None,
 ) -> Proof:
     """Compare over single feeds, which need no common batch size.
 
@@ -114,10 +116,11 @@ def proof(
         simplified: what the passes made of the original; its graph is proved in float64.
         exact: False for a file whose values rest rounded: its outputs move on purpose, and are measured.
         count: the number of samples to report; without it, the rows of all feeds.
+        before: the original in the runtime, where it has been loaded.
     """
     nothing = Yardstick()
     try:
-        before = runtime.cpu_session(serialize(original), threads=threads)
+        before = before or runtime.cpu_session(serialize(original), threads=threads)
     except ModelError as error:
         return Proof(ProofInfo("not proved", str(error)), nothing)
     if not feeds:
@@ -158,7 +161,7 @@ def proof(
         return Proof(ProofInfo("not proved", str(error)), nothing)
     info = judged(tally, yardstick, graph, exact=exact, samples=tally.samples if count is None else count)
     witnesses = tuple(each.feed for each in trial.runs if each.usual or each.double is not None)
-    return Proof(info, yardstick, witnesses)
+    return Proof(info, yardstick, witnesses, after)
 
 
 def _other_ports(before: runtime.Session, after: runtime.Session) -> str:

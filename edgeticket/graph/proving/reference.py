@@ -27,6 +27,7 @@ BUDGET_MACS = 3_000_000_000
 BUDGET_S = 1.0  # by the cost model of double/network.py
 MOST_MACS = 60_000_000_000  # beyond, one sample would take longer than the rest of an export
 _LONGEST_REASON = 200
+_SMALL_BYTES = 1024  # shape inference sees the numbers of constants up to here
 _SECOND = 4.0  # times the budget, so that hardly a network is seen on one feed alone
 _RECURRENT = ("LSTM", "GRU", "RNN")
 _MULTIPLY = ("Conv", "ConvTranspose", "Gemm", "MatMul", "QLinearConv", "ConvInteger", "MatMulInteger", *_RECURRENT)
@@ -123,11 +124,11 @@ def macs(model: onnx.ModelProto, feed: Feed | None = None) -> int:
         for attribute in node.attribute
         if attribute.HasField("t")
     }
-    shapes = _output_shapes(model if feed is None else _with_shapes(model, feed))
+    products = [node for node in model.graph.node if node.op_type in _MULTIPLY and len(node.input) > 1]
+    names = {name for node in products for name in (node.input[1], node.output[0])}
+    shapes = _output_shapes(_outline(model, feed or {}), names) if products else {}
     total = 0
-    for node in model.graph.node:
-        if node.op_type not in _MULTIPLY or len(node.input) < 2:
-            continue
+    for node in products:
         repeated = shapes.get(node.output[0], ())
         if node.op_type in _RECURRENT:
             size = sum(_product(weights.get(name, ())) for name in node.input[1:3])
@@ -146,11 +147,23 @@ def _product(dims: Sequence[int]) -> int:
     return int(np.prod(dims, dtype=np.int64)) if len(dims) else 0
 
 
-def _with_shapes(model: onnx.ModelProto, feed: Feed) -> onnx.ModelProto:
-    """A copy whose inputs have the shapes that `feed` gives them."""
-    fixed = onnx.ModelProto()
-    fixed.CopyFrom(model)
-    del fixed.graph.value_info[:]  # written for open shapes
+def _outline(model: onnx.ModelProto, feed: Feed) -> onnx.ModelProto:
+    """A copy whose inputs have the shapes that `feed` gives them; of larger weights it has the types and shapes."""
+    source = model.graph
+    graph = onnx.GraphProto(name=source.name, node=source.node, input=source.input, output=source.output)
+    graph.sparse_initializer.extend(source.sparse_initializer)
+    if not feed:
+        graph.value_info.extend(source.value_info)  # else they may be of other shapes
+    given = {value.name for value in source.input}
+    for tensor in source.initializer:
+        if tensor.ByteSize() <= _SMALL_BYTES:
+            graph.initializer.append(tensor)
+        elif tensor.name not in given:
+            kind = onnx.helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
+            graph.input.append(onnx.ValueInfoProto(name=tensor.name, type=kind))
+    fixed = onnx.ModelProto(
+        ir_version=model.ir_version, graph=graph, opset_import=model.opset_import, functions=model.functions
+    )
     for value in fixed.graph.input:
         if value.name in feed:
             kind = value.type.tensor_type.elem_type
@@ -158,10 +171,10 @@ def _with_shapes(model: onnx.ModelProto, feed: Feed) -> onnx.ModelProto:
     return fixed
 
 
-def _output_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+def _output_shapes(model: onnx.ModelProto, names: set[str]) -> dict[str, tuple[int, ...]]:
     try:
         found = inferred(model)
     except Exception:  # shape inference is a courtesy here, and models above 2 GB cannot have it
         return {}
     values = (*found.graph.value_info, *found.graph.output)
-    return {v.name: tuple(int(d.dim_value) for d in v.type.tensor_type.shape.dim) for v in values}
+    return {v.name: tuple(int(d.dim_value) for d in v.type.tensor_type.shape.dim) for v in values if v.name in names}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from edgeticket import runtime
 from edgeticket.artifact import checks
 from edgeticket.artifact.golden import inputs_from_feeds, inputs_from_ticket
 from edgeticket.artifact.manifest import ProofInfo
@@ -14,6 +15,7 @@ from edgeticket.graph.proving import kinds, probes, proof, reference
 from edgeticket.graph.proving.yardstick import Yardstick
 from edgeticket.graph.reading.source import Source, ports
 from edgeticket.graph.reading.validity import fault_of
+from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified
 from edgeticket.ticket.record import Ticket
 
@@ -27,6 +29,7 @@ class SourceProof:
     info: ProofInfo
     feeds: list[checks.Feed]
     yardstick: Yardstick
+    running: runtime.Session | None = None  # the exported model in the runtime, where it was run
 
 
 def prove_source(
@@ -43,8 +46,10 @@ def prove_source(
     """
     if source.ticket is not None:
         return _over_test_set(source, source.ticket, simplified, exported, fp32)
+    probes.require_possible(source.masked, shapes or {})
     try:
-        made = probes.probes(source.masked, shapes)
+        before = runtime.cpu_session(serialize(source.masked), threads=checks.cores())
+        made = probes.probes(source.masked, shapes, before)
     except ModelError as error:  # operators that the runtime does not know: passed through, and said
         if fault := fault_of(source.masked):
             raise ModelError(f"{source.name}: no valid ONNX model: {fault}. Export it again.") from error
@@ -59,10 +64,12 @@ def prove_source(
     feeds = [dict(probe.feed) for probe in made]
     usual = [feed for feed, probe in zip(feeds, made, strict=True) if probe.usual]
     compare = partial(
-        proof.proof, source.masked, feeds=feeds, samples=usual, simplified=simplified, threads=checks.cores()
-    )
+        proof.proof, source.masked, feeds=feeds, samples=usual, simplified=simplified, threads=checks.cores(),
+        before=before,
+    )  # fmt: skip
     found = _compared(compare, exported, fp32)
-    return SourceProof(found.info, inputs_from_feeds([dict(feed) for feed in found.witnesses]), found.yardstick)
+    golden = inputs_from_feeds([dict(feed) for feed in found.witnesses])
+    return SourceProof(found.info, golden, found.yardstick, found.after)
 
 
 def _over_test_set(
@@ -76,7 +83,7 @@ def _over_test_set(
         threads=checks.cores(),
     )  # fmt: skip
     found = _compared(compare, exported, fp32)
-    return SourceProof(found.info, golden, found.yardstick)
+    return SourceProof(found.info, golden, found.yardstick, found.after)
 
 
 def _compared(compare: Callable[..., proof.Proof], exported: bytes, fp32: bytes | None) -> proof.Proof:
@@ -84,5 +91,6 @@ def _compared(compare: Callable[..., proof.Proof], exported: bytes, fp32: bytes 
         return compare(exported=exported, exact=True)
     graph = compare(exported=fp32, exact=True)
     if not graph.info.proved:
-        return graph
-    return replace(graph, info=proof.of_rounded(graph.info, compare(exported=exported, exact=False).info))
+        return replace(graph, after=None)
+    rounded = compare(exported=exported, exact=False)
+    return replace(graph, info=proof.of_rounded(graph.info, rounded.info), after=rounded.after)

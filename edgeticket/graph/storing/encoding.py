@@ -17,6 +17,7 @@ has several encodings, the one asked for and those that are more precise, and st
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, get_args
@@ -43,6 +44,8 @@ TYPES: dict[int, str] = {
 DTYPES: dict[int, str] = {kind: str(onnx.helper.tensor_dtype_to_np_dtype(kind).name) for kind in TYPES}
 _NARROW_BYTES = 1024  # below, the node that widens is not worth it
 _SAMPLE = 256  # elements
+_KEPT = 1 << 16  # elements: of smaller tensors the positions are kept, which take more memory than the tensor
+_OF_POSITIONS = ("_kept_positions", "_stream")  # of Encoded: what is computed once
 _COUNTED = (np.int8, np.uint8, np.int16, np.uint16)  # types whose zero may be any number
 
 _CAST_BYTES = 24  # what the node that widens fp16 scales takes itself
@@ -92,12 +95,28 @@ class Encoded:
 
     @property
     def positions(self) -> Positions:
-        """Where the codes are that are stored. Computed anew each time: they take more memory than the tensor."""
+        """Where the codes are that are stored."""
+        return self._kept_positions if self.codes.size <= _KEPT else self._positions()
+
+    @cached_property
+    def _kept_positions(self) -> Positions:
+        return self._positions()
+
+    def _positions(self) -> Positions:
+        plain = self.codes.dtype.kind in "iubf"
+        if plain and not isinstance(self.fill, ZeroPoints) and self.fill == 0 and not self.signed_zeros:
+            return self.codes.nonzero()[0]
         with np.errstate(invalid="ignore"):  # numpy's bfloat16 warns of signalling NaNs
             stored = self.codes != self.base
         if self.signed_zeros and self.fill == 0 and self.codes.dtype.kind not in "iub":
             stored |= np.signbit(self.codes)
         return np.flatnonzero(stored)
+
+    def with_note(self, note: str) -> Encoded:
+        """The same with another note; what is known of its positions is known of the copy."""
+        copy = replace(self, note=note)
+        copy.__dict__.update((name, kept) for name, kept in self.__dict__.items() if name in _OF_POSITIONS)
+        return copy
 
     def decoded(self) -> Float32:
         """The float32 numbers that a file rebuilds from the codes."""
@@ -107,8 +126,7 @@ class Encoded:
     @cached_property
     def _stream(self) -> tuple[int, int, int]:
         positions = self.positions
-        low_bits = gaps.best_low_bits(positions)
-        return len(positions), low_bits, gaps.packed_bytes(positions, low_bits)
+        return len(positions), *gaps.shortest(positions)
 
     @property
     def nonzeros(self) -> int:
@@ -126,14 +144,17 @@ class Encoded:
         return self._stream[2]
 
 
-def encodings(name: str, array: Float32, weights: Weights, channel_axis: int | None) -> list[Encoded]:
-    """A float32 `array` in the encoding asked for, which comes first, and in every more precise one."""
+def encodings(encoded: Callable[[Weights], Encoded], weights: Weights) -> list[Encoded]:
+    """A float32 tensor in the encoding asked for, which comes first, and in every more precise one.
+
+    `encoded` gives it in one encoding.
+    """
     finer = WEIGHTS[: WEIGHTS.index(weights) + 1][::-1]
-    found = [encode(name, array, each, channel_axis) for each in finer]
+    found = [encoded(each) for each in finer]
     asked = found[0]
     others = {each.weights: each for each in found if each.weights != asked.weights}
     note = f"as {asked.weights} it would take more bytes"
-    return [asked, *(replace(each, note=asked.note or note) for each in others.values())]
+    return [asked, *(each.with_note(asked.note or note) for each in others.values())]
 
 
 def encode(name: str, array: Float32, weights: Weights, channel_axis: int | None) -> Encoded:

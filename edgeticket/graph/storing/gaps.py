@@ -29,6 +29,7 @@ Positions = NDArray[np.int64]
 
 LARGEST_GAP = 255
 MOST_LOW_BITS = 8  # the weights 128 ... 1 that join them are uint8
+_CHUNK = 1 << 15  # gaps that are looked at at once
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def to_packed(vector: Array, low_bits: int | None = None, positions: Positions |
     if positions is None:
         positions = np.flatnonzero(vector)
     if low_bits is None:
-        low_bits = best_low_bits(positions)
+        low_bits, _ = shortest(positions)
     if not 0 <= low_bits <= MOST_LOW_BITS:
         raise ValueError(f"low_bits is {low_bits}, not within 0 ... {MOST_LOW_BITS}")
     gaps = np.diff(positions, prepend=0)
@@ -128,10 +129,19 @@ def packed_bytes(positions: Positions, low_bits: int) -> int:
     return _bytes_of(np.diff(positions, prepend=0), low_bits)
 
 
-def best_low_bits(positions: Positions) -> int:
-    """The number of low bits for the shortest stream, the smaller of equals."""
-    gaps = np.diff(positions, prepend=0)
-    return min(range(MOST_LOW_BITS + 1), key=lambda k: (_bytes_of(gaps, k), k))
+def shortest(positions: Positions) -> tuple[int, int]:
+    """The number of low bits for the shortest stream, the smaller of equals, and the bytes of that stream."""
+    if not len(positions):
+        return 0, 0
+    choices = np.arange(MOST_LOW_BITS + 1)
+    steps = np.zeros(len(choices), np.int64)
+    gaps = positions.copy()
+    gaps[1:] -= positions[:-1]
+    for start in range(0, len(gaps), _CHUNK):
+        steps += _steps(gaps[start : start + _CHUNK], choices[:, None]).sum(axis=1)
+    sizes = -(-(steps + 1 + len(gaps) * choices) // 8)
+    low_bits = int(np.argmin(sizes))
+    return low_bits, int(sizes[low_bits])
 
 
 def _bytes_of(gaps: Positions, low_bits: int) -> int:
@@ -141,6 +151,6 @@ def _bytes_of(gaps: Positions, low_bits: int) -> int:
     return -(-(last + 1 + len(gaps) * low_bits) // 8)
 
 
-def _steps(gaps: Positions, low_bits: int) -> Positions:
+def _steps(gaps: Positions, low_bits: int | Positions) -> Positions:
     """ceil(gap / 2**low_bits), at least 1 but for a first gap of 0."""
     return -(-gaps >> low_bits)

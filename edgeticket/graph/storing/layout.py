@@ -94,13 +94,14 @@ class Layout:
     def write_group(self, group: Sequence[Encoded], *, may_be_dense: bool) -> None:
         """In the coding that takes the fewest bytes; not at all where `may_be_dense` and dense takes fewer."""
         filled = [tensor for tensor in group if tensor.nonzeros]
-        ways: list[tuple[int, Coding]] = []
+        ways: list[tuple[int, Coding, Writer]] = []
         for coding in CODINGS:
             trial = self.writer.fresh()
             if filled:
                 rebuild.write_group(trial, filled, coding)
-            ways.append((trial.size_bytes(), coding))
-        size_bytes, coding = min(ways, key=lambda way: way[0])
+            ways.append((trial.size_bytes(), coding, trial))
+        size_bytes, coding, trial = min(ways, key=lambda way: way[0])
+        alone = len(filled) == len(group) and self.writer.empty  # then the trial is what would be written
         if may_be_dense and filled and size_bytes >= sum(self._dense_bytes(tensor) for tensor in filled):
             filled = []
         for tensor in group:
@@ -109,7 +110,8 @@ class Layout:
                 self._record([tensor], "gaps", partial(rebuild.write_fill, self.writer, tensor), note)
         if filled:
             note = "positions as uint8 gaps" if coding == "uint8" else "packed positions (Golomb-Rice)"
-            self._record(filled, "gaps", partial(rebuild.write_group, self.writer, filled, coding), note)
+            write = partial(rebuild.write_group, self.writer, filled, coding)
+            self._record(filled, "gaps", partial(setattr, self, "writer", trial) if alone else write, note)
 
     def write_sparse_initializers(self, tensors: Sequence[Encoded]) -> None:
         """The standard's own form, each tensor by itself."""

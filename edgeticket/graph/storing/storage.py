@@ -23,8 +23,8 @@ from edgeticket.graph.storing import rebuild, runtime_folds
 from edgeticket.graph.storing.encoding import Encoded, Weights
 from edgeticket.graph.storing.layout import Layout, dense_bytes, groups, pays, sparse_bytes
 from edgeticket.graph.storing.reasons import REFUSED, left_alone
-from edgeticket.graph.storing.tensors import survey
-from edgeticket.graph.storing.writer import Writer, all_names
+from edgeticket.graph.storing.tensors import TensorReader, opset
+from edgeticket.graph.storing.writer import Writer
 
 Storage = Literal["dense", "gaps", "sparse-initializer", "auto"]
 STORAGES: tuple[Storage, ...] = get_args(Storage)
@@ -72,6 +72,7 @@ def store(
     weights: Weights = "fp32",
     unfolded: Unfolded = runtime_folds.unfolded,
     alike: Alike = runtime_folds.as_well_fused,
+    read: TensorReader | None = None,
 ) -> Stored:
     """A copy of `model` with its weights stored as asked; 'auto' takes what makes the smallest file.
 
@@ -79,14 +80,17 @@ def store(
     too, and those of subgraphs (lift_weights.py brings them out). `weights` is about float32: other types rest as
     they are.
     `unfolded` says which values are still computed at inference, or None where the runtime cannot load the model;
-    `alike` whether the runtime runs no other operators for the second of two models than for the first.
+    `alike` whether the runtime runs no other operators for the second of two models than for the first. `read` are the
+    tensors of this very model where they have been read already.
     """
+    read = read or TensorReader(model)
     notes: list[str] = []
     how, weights = _within_opset(model, storage, weights, notes)
     dense_notes: dict[str, str] = {}
     while True:
-        written = _write(model, how, weights, dense_notes)
-        watched = frozenset().union(*written.made_by.values()) if written.made_by else frozenset()
+        written = _write(model, read, how, weights, dense_notes)
+        chains = {id(values): values for values in written.made_by.values()}  # tensors of one chain share theirs
+        watched: frozenset[str] = frozenset().union(*chains.values())
         left = unfolded(written.model, watched) if watched else frozenset()
         if left is None:
             notes.append("ONNX Runtime cannot load this model: that its weights fold at load was not verified")
@@ -94,7 +98,8 @@ def store(
         # What depends on a value that is not folded is not folded either; if a weight's own name is gone (fused into
         # its reader), whatever else is left tells.
         refused = [name for name in written.made_by if name in left]
-        refused = refused or [name for name, values in written.made_by.items() if values & left]
+        broken = {each for each, values in chains.items() if not left.isdisjoint(values)}
+        refused = refused or [name for name, values in written.made_by.items() if id(values) in broken]
         note = REFUSED + "ONNX Runtime does not fold its rebuilding at load"
         if not refused:
             refused = _hindering(model, written, alike)
@@ -107,7 +112,7 @@ def store(
     if how != "dense" and all(tensor.storage == "dense" for tensor in written.tensors):
         notes.append("no tensor takes fewer bytes sparsely: all rest dense")
     if storage != "dense":
-        notes += left_alone(model.graph, _opset(model), written.tensors, weights)
+        notes += left_alone(model.graph, opset(model), written.tensors, weights)
     return Stored(written.model, written.tensors, tuple(notes))
 
 
@@ -120,9 +125,12 @@ def sizes(model: onnx.ModelProto) -> dict[str, int]:
         "gaps-fp16": ("gaps", "fp16"),
         "gaps-int8": ("gaps", "int8"),
     }
+    read = TensorReader(model)
     found: dict[str, int] = {}
     for name, (storage, weights) in variants.items():
-        stored = store(model, storage=storage, weights=weights, unfolded=lambda *_: frozenset(), alike=lambda *_: True)
+        stored = store(
+            model, storage=storage, weights=weights, unfolded=lambda *_: frozenset(), alike=lambda *_: True, read=read
+        )
         data = stored.serialized()
         found[name] = len(data)
         found[name + ".gz"] = len(gzip.compress(data, 9, mtime=0))
@@ -141,47 +149,44 @@ def _hindering(model: onnx.ModelProto, written: _Written, alike: Alike) -> list[
 
 def _within_opset(model: onnx.ModelProto, storage: Storage, weights: Weights, notes: list[str]) -> tuple[str, Weights]:
     """What the model's own operator set and format allow; the user's are never changed."""
-    opset = _opset(model)
-    if model.ir_version < _OLDEST_IR or opset < rebuild.OPSET_CAST_MUL:
+    version = opset(model)
+    if model.ir_version < _OLDEST_IR or version < rebuild.OPSET_CAST_MUL:
         if (storage, weights) != ("dense", "fp32"):
             notes.append(
-                f"IR version {model.ir_version} with opset {opset or 'none'} of the standard domain has no way to "
+                f"IR version {model.ir_version} with opset {version or 'none'} of the standard domain has no way to "
                 "rebuild weights: all rest dense as fp32"
             )
         return "dense", "fp32"
-    if opset < rebuild.OPSET_SPARSE and storage == "gaps":
-        notes.append(f"gap storage needs opset {rebuild.OPSET_SPARSE}, the model has {opset}: all rest dense")
+    if version < rebuild.OPSET_SPARSE and storage == "gaps":
+        notes.append(f"gap storage needs opset {rebuild.OPSET_SPARSE}, the model has {version}: all rest dense")
         return "dense", weights
-    if opset < rebuild.OPSET_SPARSE and storage == "auto":
+    if version < rebuild.OPSET_SPARSE and storage == "auto":
         notes.append(
-            f"gap storage needs opset {rebuild.OPSET_SPARSE}, the model has {opset}: weights rest as sparse "
+            f"gap storage needs opset {rebuild.OPSET_SPARSE}, the model has {version}: weights rest as sparse "
             "initializers where that takes fewer bytes (--upgrade-opset converts the model)"
         )
         return _SMALLER_SPARSE, weights
     return storage, weights
 
 
-def _opset(model: onnx.ModelProto) -> int:
-    return max((int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
-
-
-def _write(model: onnx.ModelProto, storage: str, weights: Weights, dense_notes: dict[str, str]) -> _Written:
+def _write(
+    model: onnx.ModelProto, read: TensorReader, storage: str, weights: Weights, dense_notes: dict[str, str]
+) -> _Written:
     """The smallest of the ways to write the tensors down, before the runtime is asked; of equals the first."""
-    writer = Writer(all_names(model.graph), _opset(model))
-    tensors = survey(model, weights, dense_notes, writer, packed=storage in ("auto", "gaps"))
-    dense = {found[0].name: min(reversed(found), key=partial(dense_bytes, writer)) for found in tensors.encodings}
+    writer = Writer(read.taken, read.opset)
+    tensors = read.survey(weights, dense_notes, writer, packed=storage in ("auto", "gaps"))
+    dense = {found[0].name: _smallest(found, partial(dense_bytes, writer)) for found in tensors.encodings}
     best: Layout | None = None
     for free in _ways([found for found in tensors.encodings if found[0].name not in dense_notes], writer):
         for sparse in _choices(free, storage):
             if best is not None and _least_bytes(sparse) >= best.size_bytes():
                 continue
-            for by_density in (False, True):
+            for together in _groupings(sparse, storage):
                 layout = Layout(writer.fresh(), dense)
                 if storage in _SPARSE:
                     layout.write_sparse_initializers(sparse)
-                else:
-                    for group in groups(sparse, by_density):
-                        layout.write_group(group, may_be_dense=storage == "auto")
+                for group in together:
+                    layout.write_group(group, may_be_dense=storage == "auto")
                 layout.write_dense(name for name in dense if name not in layout.stored)
                 if best is None or layout.size_bytes() < best.size_bytes():
                     best = layout
@@ -191,15 +196,29 @@ def _write(model: onnx.ModelProto, storage: str, weights: Weights, dense_notes: 
     return _Written(_rewritten(model, best), infos, best.made_by, tuple(twin.tensor.name for twin in tensors.twins))
 
 
+def _groupings(sparse: Sequence[Encoded], storage: str) -> list[list[list[Encoded]]]:
+    """The ways to put tensors into chains that differ."""
+    if storage in _SPARSE or not sparse:
+        return [[]]
+    joined, by_density = groups(sparse, False), groups(sparse, True)
+    names = [[[tensor.name for tensor in group] for group in each] for each in (joined, by_density)]
+    return [joined] if names[0] == names[1] else [joined, by_density]
+
+
 def _ways(tensors: Sequence[list[Encoded]], writer: Writer) -> list[list[Encoded]]:
     """Which encoding each tensor has where it is sparse: as asked, the smallest of each, or a finer one for all."""
     ways = [
         [found[0] for found in tensors],
-        [min(reversed(found), key=partial(sparse_bytes, writer)) for found in tensors],
+        [_smallest(found, partial(sparse_bytes, writer)) for found in tensors],
         [next((each for each in found if each.weights != "int8"), found[-1]) for found in tensors],
         [found[-1] for found in tensors],
     ]
     return list({tuple(each.weights for each in way): way for way in reversed(ways)}.values())[::-1]
+
+
+def _smallest(found: Sequence[Encoded], size_bytes: Callable[[Encoded], int]) -> Encoded:
+    """Of equals the last, which is the most precise."""
+    return found[0] if len(found) == 1 else min(reversed(found), key=size_bytes)
 
 
 def _least_bytes(sparse: Sequence[Encoded]) -> int:
@@ -212,11 +231,10 @@ def _choices(tensors: Sequence[Encoded], storage: str) -> list[list[Encoded]]:
     if storage == "dense":
         return [[]]
     if storage in _SPARSE:
-        writer = Writer(set(), 0)
         tensors = [tensor for tensor in tensors if tensor.fill == 0]
-        smaller = [t for t in tensors if layouts.sparse_initializer_bytes(writer, t) < dense_bytes(writer, t)]
         if storage == _SMALLER_SPARSE:
-            return [smaller]
+            trial = Writer(set(), 0)
+            return [[t for t in tensors if layouts.sparse_initializer_bytes(trial, t) < dense_bytes(trial, t)]]
     paying = [tensor for tensor in tensors if pays(tensor)]
     asked = [t for t in tensors if pays(t) or (len(t.shape) > 1 and t.nonzeros < t.codes.size)]
     if storage != "auto":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import onnx
@@ -12,11 +13,22 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from edgeticket.graph.storing import readers, rebuild
-from edgeticket.graph.storing.encoding import TYPES, Encoded, Float32, Weights, as_it_is, encodings, narrowed
+from edgeticket.graph.storing.encoding import (
+    TYPES,
+    WEIGHTS,
+    Encoded,
+    Weights,
+    as_it_is,
+    encode,
+    encodings,
+    narrowed,
+)
 from edgeticket.graph.storing.layout import Twin
-from edgeticket.graph.storing.writer import Writer, entry_bytes
+from edgeticket.graph.storing.writer import Writer, all_names, entry_bytes
 
 Array = NDArray[np.generic]
+
+Key = tuple[int, tuple[int, ...], bytes]
 
 SMALLEST = 17  # elements; shapes, scales and the like stay as they are
 
@@ -30,53 +42,100 @@ class Survey:
     names: tuple[str, ...]  # of all, in the model's order
 
 
-def survey(
-    model: onnx.ModelProto, weights: Weights, dense_notes: Mapping[str, str], writer: Writer, *, packed: bool
-) -> Survey:
-    """Read the initializers that may be packed. Those in `dense_notes` stay as they are, with that note.
+class TensorReader:
+    """The initializers of a model that may be packed, read and encoded once however often they are surveyed."""
 
-    With `packed`, a tensor may also rest in a narrower type that holds its numbers, or be made of another one.
-    """
-    axes = readers.channel_axes(model.graph)
-    points = readers.zero_points(model.graph)
-    signed = readers.signed_zeros(model.graph)
-    products = _products(model.graph)
-    left = {each.name for each in points.values()}  # what rebuilds others is not rebuilt itself
-    found: list[list[Encoded]] = []
-    repeated: list[Twin] = []
-    first: dict[tuple[int, tuple[int, ...], bytes], str] = {}
-    names = []
-    for tensor in eligible(model.graph, writer.opset):
-        if tensor.name in left:
-            continue
-        names.append(tensor.name)
-        original_bytes = entry_bytes(tensor.ByteSize())
-        array = numpy_helper.to_array(tensor)
-        if tensor.name not in signed and array.dtype.kind not in "iub":
-            array = _without_negative_zeros(array)
-        if tensor.name in dense_notes:
-            dense = replace(as_it_is(tensor.name, array, tensor.data_type), note=dense_notes[tensor.name])
-            found.append([replace(dense, original_bytes=original_bytes)])
-            continue
-        key = (tensor.data_type, array.shape, hashlib.sha256(array.tobytes()).digest())
+    def __init__(self, model: onnx.ModelProto) -> None:
+        graph = model.graph
+        self.opset = opset(model)
+        self.taken = all_names(graph)
+        self._axes = readers.channel_axes(graph)
+        self._points = readers.zero_points(graph)
+        self._signed = readers.signed_zeros(graph)
+        self._products = _products(graph)
+        left = {each.name for each in self._points.values()}  # what rebuilds others is not rebuilt itself
+        self._tensors = [tensor for tensor in eligible(graph, self.opset) if tensor.name not in left]
+        self._arrays: dict[str, Array] = {}
+        self._keys: dict[str, Key] = {}
+        self._encoded: dict[tuple[str, str], Encoded] = {}
+        self._narrowed: dict[str, list[Encoded]] = {}
+
+    def survey(self, weights: Weights, dense_notes: Mapping[str, str], writer: Writer, *, packed: bool) -> Survey:
+        """The encodings that tensors may have. Those in `dense_notes` stay as they are, with that note.
+
+        With `packed`, a tensor may also rest in a narrower type that holds its numbers, or be made of another one.
+        """
+        found: list[list[Encoded]] = []
+        repeated: list[Twin] = []
+        first: dict[Key, str] = {}
+        for tensor in self._tensors:
+            name = tensor.name
+            if name in dense_notes:
+                dense = as_it_is(name, self._array(tensor), tensor.data_type)
+                found.append([replace(dense, note=dense_notes[name], original_bytes=entry_bytes(tensor.ByteSize()))])
+                continue
+            each = self._encodings(tensor, weights, packed=packed)
+            if not packed:
+                found.append(each)
+                continue
+            twin = Twin(each[-1], first.setdefault(self._key(tensor), name))
+            if twin.of == name:
+                twin = self._products.get(name, twin)
+            expanded = tensor.data_type != TensorProto.BFLOAT16  # Expand of these is not in ONNX Runtime
+            if expanded and twin.of != name and _twin_bytes(writer, twin) < each[-1].original_bytes:
+                repeated.append(replace(twin, tensor=each[-1]))
+            else:
+                found.append(each)
+        repeated.sort(key=lambda twin: bool(twin.times))  # a factor may repeat another one's numbers
+        return Survey(tuple(found), tuple(repeated), tuple(tensor.name for tensor in self._tensors))
+
+    def _encodings(self, tensor: onnx.TensorProto, weights: Weights, *, packed: bool) -> list[Encoded]:
+        if tensor.data_type != TensorProto.FLOAT:
+            return [self._encode(tensor, TYPES[tensor.data_type])]
+        found = encodings(partial(self._encode, tensor), weights)
+        if weights != "fp32" or not packed:
+            return found
+        if tensor.name not in self._narrowed:
+            self._narrowed[tensor.name] = narrowed(found[0], bfloat16=self.opset >= rebuild.OPSET_BF16)
+        return [*self._narrowed[tensor.name], *found]
+
+    def _encode(self, tensor: onnx.TensorProto, weights: str) -> Encoded:
+        """In one encoding: its own type, or for float32 one of Weights."""
+        known = self._encoded.get((tensor.name, weights))
+        if known is not None:
+            return known
+        array = self._array(tensor)
         if tensor.data_type == TensorProto.FLOAT:
-            float32: Float32 = array
-            each = encodings(tensor.name, float32, weights, axes.get(tensor.name) if array.ndim > 1 else None)
-            if weights == "fp32" and packed:
-                each = [*narrowed(each[0], bfloat16=writer.opset >= rebuild.OPSET_BF16), *each]
+            [asked] = [each for each in WEIGHTS if each == weights]
+            made = encode(
+                tensor.name,
+                array.astype(np.float32, copy=False),
+                asked,
+                self._axes.get(tensor.name) if array.ndim > 1 else None,
+            )
         else:
-            each = [as_it_is(tensor.name, array, tensor.data_type, points.get(tensor.name))]
-        each = [replace(one, original_bytes=original_bytes, signed_zeros=tensor.name in signed) for one in each]
-        twin = Twin(each[-1], first.setdefault(key, tensor.name))
-        if twin.of == tensor.name:
-            twin = products.get(tensor.name, twin)
-        expanded = tensor.data_type != TensorProto.BFLOAT16  # Expand of these is not in ONNX Runtime
-        if packed and expanded and twin.of != tensor.name and _twin_bytes(writer, twin) < original_bytes:
-            repeated.append(replace(twin, tensor=each[-1]))
-        else:
-            found.append(each)
-    repeated.sort(key=lambda twin: bool(twin.times))  # a factor may repeat another one's numbers
-    return Survey(tuple(found), tuple(repeated), tuple(names))
+            made = as_it_is(tensor.name, array, tensor.data_type, self._points.get(tensor.name))
+        made = replace(made, original_bytes=entry_bytes(tensor.ByteSize()), signed_zeros=tensor.name in self._signed)
+        self._encoded[tensor.name, weights] = made
+        return made
+
+    def _array(self, tensor: onnx.TensorProto) -> Array:
+        array = self._arrays.get(tensor.name)
+        if array is None:
+            array = numpy_helper.to_array(tensor)
+            if tensor.name not in self._signed and array.dtype.kind not in "iub":
+                array = _without_negative_zeros(array)
+            self._arrays[tensor.name] = array
+        return array
+
+    def _key(self, tensor: onnx.TensorProto) -> Key:
+        """Equal for tensors of the same numbers."""
+        known = self._keys.get(tensor.name)
+        if known is None:
+            array = self._array(tensor)
+            known = (tensor.data_type, array.shape, hashlib.sha256(array.tobytes()).digest())
+            self._keys[tensor.name] = known
+        return known
 
 
 def _products(graph: onnx.GraphProto) -> dict[str, Twin]:
@@ -95,6 +154,11 @@ def _products(graph: onnx.GraphProto) -> dict[str, Twin]:
         if same and factor.ndim <= 1:
             found[name] = Twin(as_it_is(name, scale, TensorProto.FLOAT), pair[1], pair[0])
     return found
+
+
+def opset(model: onnx.ModelProto) -> int:
+    """The version of the standard's operators; 0 where the model imports none."""
+    return max((int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
 
 
 def eligible(graph: onnx.GraphProto, opset: int) -> list[onnx.TensorProto]:

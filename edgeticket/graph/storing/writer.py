@@ -29,30 +29,49 @@ def all_names(graph: onnx.GraphProto) -> set[str]:
     return names
 
 
+class Names:
+    """The short names that are not `taken`, in their order, for all writers of a model."""
+
+    def __init__(self, taken: set[str]) -> None:
+        self._made: list[str] = []
+        self._more = (name for name in short_names() if name not in taken)
+
+    def __getitem__(self, place: int) -> str:
+        while place >= len(self._made):
+            self._made.append(next(self._more))
+        return self._made[place]
+
+
 class Writer:
     """Collects nodes and constants. Equal constants are shared; names are short, and never one of `taken`."""
 
-    def __init__(self, taken: set[str], opset: int) -> None:
+    def __init__(self, taken: set[str], opset: int, names: Names | None = None) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self.sparse: list[onnx.SparseTensorProto] = []
         self.opset = opset
-        self._taken = taken
-        self._names: Iterator[str] = (name for name in short_names() if name not in taken)
-        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._names, self._named = names or Names(taken), 0
+        self._constants: dict[tuple[np.dtype[Any], tuple[int, ...], bytes], str] = {}
+        self._integers: dict[tuple[int, ...], str] = {}
         self._counted, self._size_bytes = [0, 0, 0], 0  # how many of each list are in size_bytes()
 
     def fresh(self) -> Writer:
         """Another one for the same model, for trying out."""
-        return Writer(self._taken, self.opset)
+        return Writer(set(), self.opset, self._names)
+
+    @property
+    def empty(self) -> bool:
+        """Nothing was written yet."""
+        return not (self.nodes or self.initializers or self.sparse)
 
     def name(self) -> str:
         """A new name."""
-        return next(self._names)
+        self._named += 1
+        return self._names[self._named - 1]
 
     def constant(self, array: Array, name: str | None = None) -> str:
         """A shared constant, or one under the name given."""
-        key = (array.dtype.name, array.shape, array.tobytes())
+        key = (array.dtype, array.shape, array.tobytes())
         if name is None and key in self._constants:
             return self._constants[key]
         tensor = numpy_helper.from_array(array, name or self.name())
@@ -67,7 +86,10 @@ class Writer:
 
     def integers(self, *values: int) -> str:
         """A shared int64 vector."""
-        return self.constant(np.array(values, np.int64))
+        known = self._integers.get(values)
+        if known is None:
+            known = self._integers[values] = self.constant(np.array(values, np.int64))
+        return known
 
     def node(
         self,
@@ -82,9 +104,11 @@ class Writer:
     ) -> str:
         """One node with one output, and the attributes that are not None."""
         output = output or self.name()
-        self.nodes.append(
-            helper.make_node(operator, inputs, [output], to=to, direction=direction, axis=axis, value=value)
-        )
+        made = onnx.NodeProto(op_type=operator, input=inputs, output=[output])
+        for name, given in (("axis", axis), ("direction", direction), ("to", to), ("value", value)):
+            if given is not None:
+                made.attribute.append(helper.make_attribute(name, given))
+        self.nodes.append(made)
         return output
 
     def split(self, source: str, sizes: Sequence[int], outputs: Sequence[str] | None = None) -> Sequence[str]:
