@@ -151,7 +151,7 @@ def _window(node: ir.Node) -> int | None:
         or attribute(node, "auto_pad", "NOTSET") not in ("NOTSET", "VALID")
     ):
         return None
-    return math.prod(attribute(node, "kernel_shape", ()))
+    return int(math.prod(attribute(node, "kernel_shape", ())))
 
 
 def axes_of(node: ir.Node) -> list[int] | None:
