@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import onnx_ir as ir
 
-from edgeticket.graph.channels.records import Bools, Channels, Cut, Fix, Floats, Grid, Keep, Needs, Units
+from edgeticket.graph.channels.records import Bools, Channels, Cut, Fix, Grid, Keep, Needs, Units
+from edgeticket.graph.channels.repeated import count_of, group_normalised, reduced_to, spread_evenly, window
 from edgeticket.graph.channels.state import State, rank_of
-from edgeticket.graph.values import attribute, constant, exact, set_attribute, shape_of
+from edgeticket.graph.values import attribute, constant, exact, set_attribute
 
-_REPEATED: dict[str, Callable[[Floats, int], Floats]] = {
-    "ReduceL1": lambda x, count: count * np.abs(x),
-    "ReduceL2": lambda x, count: np.sqrt(count) * np.abs(x),
-    "ReduceLogSum": lambda x, count: np.log(count * x),
-    "ReduceLogSumExp": lambda x, count: x + np.log(count),
-    "ReduceProd": lambda x, count: x**count,
-    "ReduceSum": lambda x, count: count * x,
-    "ReduceSumSquare": lambda x, count: count * x**2,
-}
 _SUMS = ("ReduceL1", "ReduceL2", "ReduceSum", "ReduceSumSquare")
 
 
@@ -71,21 +61,9 @@ def group_normalization(state: State, node: ir.Node) -> bool:
     units = rows[:, 0] if scale.shape == (groups,) else source.units
     state.cuts += [Cut(node, index, (0,), units) for index in (1, 2)]
     state.fixes.append(Fix(node, partial(_regroup, node, rows[:, 0])))
-    state.write(node.outputs[0], (1,), source.units, _group_normalised(node, source.constant, groups))
+    state.write(node.outputs[0], (1,), source.units, group_normalised(node, source.constant, groups))
     _annotate(node)
     return True
-
-
-def _group_normalised(node: ir.Node, numbers: Floats, groups: int) -> Floats:
-    """What the normalisation makes of a group whose channels are all constant."""
-    scale, bias = (exact(value) for value in node.inputs[1:3] if value is not None)
-    rows = numbers.reshape(groups, -1)
-    spread = rows - rows.mean(axis=1, keepdims=True)
-    epsilon = np.float64(np.float32(attribute(node, "epsilon", 1e-5)))
-    with np.errstate(all="ignore"):
-        rows = spread / np.sqrt((spread**2).mean(axis=1, keepdims=True) + epsilon)
-        shape = (groups, -1 if scale.size == numbers.size else 1)
-        return np.asarray(rows * scale.reshape(shape) + bias.reshape(shape)).reshape(-1)
 
 
 def _regroup(node: ir.Node, groups: Units, keep: Keep) -> None:
@@ -134,24 +112,10 @@ def sample(state: State, node: ir.Node) -> bool:
     for value in node.inputs[1:]:
         state.pin(value)  # the places, which have no channels
     kept = np.where(source.constant == 0, 0.0, np.nan)
-    if node.op_type in ("GlobalLpPool", "LpPool") and (count := _window(node)) is not None:
+    if node.op_type in ("GlobalLpPool", "LpPool") and (count := window(node)) is not None:
         kept = np.abs(source.constant) * count ** (1 / attribute(node, "p", 2))
     state.write(node.outputs[0], (1,), source.units, kept)
     return True
-
-
-def _window(node: ir.Node) -> int | None:
-    """How many elements each number of an LpPool is made of; None where they differ at the border or are not known."""
-    if node.op_type == "GlobalLpPool":
-        rank = rank_of(node.inputs[0])
-        return None if rank is None else _count(node, set(range(2, rank)))
-    if (
-        any(attribute(node, "pads", ()))
-        or attribute(node, "ceil_mode", 0)
-        or attribute(node, "auto_pad", "NOTSET") not in ("NOTSET", "VALID")
-    ):
-        return None
-    return int(math.prod(attribute(node, "kernel_shape", ())))
 
 
 def axes_of(node: ir.Node) -> list[int] | None:
@@ -171,30 +135,13 @@ def reduce(state: State, node: ir.Node) -> bool:
     reduced = {axis % rank for axis in axes}
     if reduced & set(source.axes):
         return _sum(state, node, source, reduced)
-    kept = _reduced(node.op_type, source.constant, _count(node, reduced))
+    kept = reduced_to(node.op_type, source.constant, count_of(node, reduced))
     moved = {axis: axis for axis in source.axes}
     if not attribute(node, "keepdims", 1):
         moved = {axis: axis - sum(other < axis for other in reduced) for axis in source.axes}
     ragged = None if source.ragged is None else moved[source.ragged]
     state.write(node.outputs[0], tuple(moved.values()), source.units, kept, ragged)
     return True
-
-
-def _count(node: ir.Node, axes: set[int]) -> int | None:
-    """How many elements these axes of the node's input have; None where a length is not known."""
-    dims = shape_of(node.inputs[0]) if node.inputs[0] is not None else None
-    lengths = [dim for axis, dim in enumerate(dims or ()) if axis in axes and isinstance(dim, int)]
-    return math.prod(lengths) if len(lengths) == len(axes) and all(lengths) else None
-
-
-def _reduced(kind: str, numbers: Floats, count: int | None) -> Floats:
-    """What a reduction makes of a channel that is the same number `count` times."""
-    if kind in ("ReduceMean", "ReduceMax", "ReduceMin"):
-        return numbers
-    if count is None:
-        return np.where((numbers == 0) & (kind not in ("ReduceLogSum", "ReduceLogSumExp")), 0.0, np.nan)
-    with np.errstate(all="ignore"):
-        return np.asarray(_REPEATED[kind](numbers, count), np.float64)
 
 
 def _sum(state: State, node: ir.Node, source: Channels, reduced: set[int]) -> bool:
@@ -244,14 +191,6 @@ def along_other_axes(state: State, node: ir.Node) -> bool:
         array = constant(value)
         if value is not None and (array is None or array.ndim > rank - min(mixed)):
             return False  # a scale that reaches the channels' axes
-    state.write_like(node.outputs[0], source, _spread_evenly(node, source.constant, _count(node, mixed)))
+    state.write_like(node.outputs[0], source, spread_evenly(node, source.constant, count_of(node, mixed)))
     _annotate(node)
     return True
-
-
-def _spread_evenly(node: ir.Node, numbers: Floats, count: int | None) -> Floats | None:
-    """What a softmax makes of a channel that is the same number `count` times; None where that is not followed."""
-    if count is None or node.op_type not in ("Softmax", "LogSoftmax"):
-        return None
-    share = 1 / count if node.op_type == "Softmax" else -np.log(count)
-    return np.where(np.isnan(numbers), np.nan, share)
