@@ -104,8 +104,7 @@ class Liveness:
         than a block; a depthwise one where it makes a multiple of 4 (nchwc_transformer.cc). Otherwise it is far slower.
         """
         before = self.aligned
-        for linear in reversed(self._state.linears):  # what one lets stay, those before it must make
-            self._read(linear)
+        for linear in self._state.linears:
             if linear.node.op_type != "Conv":
                 continue
             units = (linear.source if linear.groups == 1 else linear.result).units
