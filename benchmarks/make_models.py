@@ -46,9 +46,9 @@ The same network with float32 weights. Rows that came out the same stand togethe
 CUT = """\
 ## Dead channels, by the operator behind them
 
-Two of the six channels of a first layer are constant at 1.5, and the operator stands between it and a layer that reads
-the channels. Where they are removed, both layers lose them, and the constant moves into the bias. "Removed" counts the
-channels of the first layer."""
+Two of the six channels of a first layer are constant at 1.5, or at 0 before what puts zeros beyond a border, and the
+operator stands between it and a layer that reads the channels. Where they are removed, both layers lose them, and the
+constant moves into the bias. "Removed" counts the channels of the first layer."""
 
 SHAPES = """\
 ## By shape"""

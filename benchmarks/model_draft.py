@@ -50,6 +50,10 @@ class Draft:
         weight[:, list(DEAD)] = 0
         return str(self.op("Add", self.op("MatMul", "x", self.const(weight)), self.const(np.full(CHANNELS, CONSTANT))))
 
+    def zero(self) -> str:
+        """The first layer's result with dead channels that are 0: what samples beyond the border has zeros there."""
+        return str(self.op("Sub", self.h, self.const(CONSTANT)))
+
     def read(self, h: str, channels: int = CHANNELS) -> str:
         """The layer that reads: a convolution of 1 by 1, or a matrix product."""
         if self.rank == 4:
@@ -73,5 +77,10 @@ class Draft:
         own = {each.op_type for each in self.nodes if not each.domain}
         if "Upsample" in own:
             return 9, 9
-        opset = next(opset for opset in range(20, 99) if all(onnx.defs.has(kind, opset, "") for kind in own))
+        opset = next(opset for opset in range(20, 99) if all(_has(kind, opset) for kind in own))
         return opset, 9 if opset == 20 else 10
+
+
+def _has(kind: str, opset: int) -> bool:
+    """Whether an operator set has the operator, and has not given it up."""
+    return onnx.defs.has(kind, opset, "") and not onnx.defs.get_schema(kind, opset, "").deprecated

@@ -107,14 +107,14 @@ def grouped_conv(d: Draft) -> str:
 
 
 def transposed(d: Draft) -> str:
-    return d.read(d.op("ConvTranspose", d.h, d.const(d.near(CHANNELS, 4, 2, 2)), strides=[2, 2]), 4)
+    return d.read(d.op("ConvTranspose", d.zero(), d.const(d.near(CHANNELS, 4, 2, 2)), strides=[2, 2]), 4)
 
 
 def normalised(kind: str) -> Build:
     """Normalisation over what the channels are at inference."""
 
     def build(d: Draft) -> str:
-        groups = {"num_groups": 3} if kind == "GroupNormalization" else {}
+        groups = {"num_groups": CHANNELS} if kind == "GroupNormalization" else {}
         count = groups.get("num_groups", CHANNELS)
         return d.read(d.op(kind, d.h, d.const(1 + d.rng.random(count)), d.const(d.near(count)), **groups))
 
@@ -122,9 +122,9 @@ def normalised(kind: str) -> Build:
 
 
 def attention(d: Draft) -> str:
-    """The dead channels are a query's and a key's: what they add to the scores is 0 or the same for all keys."""
+    """The dead channels are a query's and a key's: what they add to the scores is 0."""
     keys = d.op("MatMul", "x", d.const(d.near(3, CHANNELS)))
-    scores = d.op("MatMul", d.h, d.op("Transpose", keys, perm=[0, 2, 1]))
+    scores = d.op("MatMul", d.zero(), d.op("Transpose", keys, perm=[0, 2, 1]))
     values = d.op("MatMul", "x", d.const(d.near(3, 4)))
     return str(d.op("MatMul", d.op("Softmax", scores, axis=-1), values))
 
@@ -178,14 +178,16 @@ OTHERS: dict[str, tuple[int, Build]] = {
     "Pad": (4, lambda d: d.read(d.op("Pad", d.h, d.const(np.array([0, 0, 1, 1, 0, 0, 1, 1])), mode="reflect"))),
     "Resize": (4, lambda d: d.read(d.op("Resize", d.h, "", d.const(np.array([1.0, 1, 2, 2])), mode="nearest"))),
     "Upsample": (4, lambda d: d.read(d.op("Upsample", d.h, d.const(np.array([1.0, 1, 2, 2]))))),
-    "GridSample": (4, lambda d: d.read(d.op("GridSample", d.h, d.const(d.near(2, 4, 4, 2))))),
+    "GridSample": (4, lambda d: d.read(d.op("GridSample", d.zero(), d.const(d.near(2, 4, 4, 2))))),
     "RoiAlign": (
         4,
-        lambda d: d.read(d.op("RoiAlign", d.h, d.const(ROI), d.const(np.array([0])), output_height=2, output_width=2)),
+        lambda d: d.read(
+            d.op("RoiAlign", d.zero(), d.const(ROI), d.const(np.array([0])), output_height=2, output_width=2)
+        ),
     ),
     "MaxRoiPool": (
         4,
-        lambda d: d.read(d.op("MaxRoiPool", d.h, d.const(np.hstack([[[0.0]], ROI])), pooled_shape=[2, 2])),
+        lambda d: d.read(d.op("MaxRoiPool", d.zero(), d.const(np.hstack([[[0.0]], ROI])), pooled_shape=[2, 2])),
     ),
     "SpaceToDepth": (4, lambda d: d.read(d.op("SpaceToDepth", d.h, blocksize=2), 4 * CHANNELS)),
     "DepthToSpace": (
@@ -204,6 +206,7 @@ OTHERS: dict[str, tuple[int, Build]] = {
     "Unsqueeze": (2, lambda d: d.read(d.op("Unsqueeze", d.h, d.const(np.array([1]))))),
     "Transpose": (3, lambda d: d.read(d.op("Transpose", d.op("Transpose", d.h, perm=[0, 2, 1]), perm=[0, 2, 1]))),
     "Softmax": (3, lambda d: d.read(d.op("Softmax", d.h, axis=-1))),
+    "Softmax (over another axis)": (3, lambda d: d.read(d.op("Softmax", d.h, axis=1))),
     "LSTM": (3, recurrent("LSTM", 4)),
     "GRU": (3, recurrent("GRU", 3)),
     "RNN": (3, recurrent("RNN", 1)),

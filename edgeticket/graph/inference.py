@@ -4,6 +4,9 @@ The inference functions of the domain ai.onnx.ml (onnx 1.23: LabelEncoder, DictV
 an input without asking whether it is known; it is not where another domain's operator comes before. They are hidden
 while inference runs until the types and ranks of all that they read are known; before, what they return stays as the
 file declares it.
+
+Operators that onnx does not infer, most of them of other domains, are inferred as one of the standard where they return
+the shape of what they read, or are that operator with something added: files often say nothing of what follows.
 """
 
 from __future__ import annotations
@@ -12,12 +15,34 @@ from collections.abc import Iterator, Sequence
 
 import onnx
 
+_OWN = ("", "ai.onnx")
 _UNSAFE = "ai.onnx.ml"
 _HIDDEN = "Hidden"  # an operator that onnx does not know is passed over
+_CONTRIB = "com.microsoft"
+_STANDARD: dict[tuple[str, str], tuple[str, int]] = {  # -> the operator of the standard, and how many inputs it has
+    **dict.fromkeys(((_UNSAFE, kind) for kind in ("Normalizer", "Scaler")), ("Cast", 1)),  # to float
+    **dict.fromkeys(((_UNSAFE, kind) for kind in ("Binarizer", "Imputer")), ("Identity", 1)),
+    **dict.fromkeys(
+        (
+            (_CONTRIB, kind)
+            for kind in (
+                "BiasGelu", "FastGelu", "Gelu", "QuickGelu", "SkipLayerNormalization",
+                "SkipSimplifiedLayerNormalization",
+            )
+        ),
+        ("Identity", 1),
+    ),
+    ("", "GroupNormalization"): ("Identity", 1),
+    ("", "SimplifiedLayerNormalization"): ("Identity", 1),
+    (_CONTRIB, "FusedConv"): ("Conv", 3),
+    (_CONTRIB, "FusedGemm"): ("Gemm", 3),
+    (_CONTRIB, "FusedMatMul"): ("MatMul", 2),
+}  # fmt: skip
+_TURNED = ("transA", "transB", "transBatchA", "transBatchB")
 
 
 def inferred(model: onnx.ModelProto, *, strict: bool = False) -> onnx.ModelProto:
-    """A copy of the model with the shapes and types that follow; some of its operators may be hidden.
+    """A copy of the model with the shapes and types that follow; some of its operators may be hidden or others.
 
     Without `strict` what contradicts is passed over, and the numbers of constants are not propagated: that would fill
     whatever a tiny file asks for.
@@ -25,7 +50,18 @@ def inferred(model: onnx.ModelProto, *, strict: bool = False) -> onnx.ModelProto
     Raises:
         Exception: the inference is C++ and raises what it likes; with `strict`, also what is wrong with the graph.
     """
-    hidden = list(_unsafe(model.graph))
+    standard = [entry.domain for entry in model.opset_import if entry.domain in _OWN]
+    changed = [(node, onnx.NodeProto.FromString(node.SerializeToString())) for node in _foreign(model.graph)]
+    try:
+        hidden = [node for node, _ in changed if strict or not _stand_in(node, standard)]
+        return _while_ready([node for node in hidden if node.domain == _UNSAFE], model, strict=strict)
+    finally:
+        for node, before in changed:
+            node.CopyFrom(before)
+
+
+def _while_ready(hidden: Sequence[onnx.NodeProto], model: onnx.ModelProto, *, strict: bool) -> onnx.ModelProto:
+    """What inference finds while it passes over `hidden`, then over those of which the inputs are not known yet."""
     while True:
         found = _without(hidden, model, strict=strict)
         known = set(_known(found.graph)) if hidden else set()
@@ -57,12 +93,29 @@ def _known(graph: onnx.GraphProto) -> Iterator[str]:
     yield from (tensor.name for tensor in graph.initializer)
 
 
-def _unsafe(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+def _stand_in(node: onnx.NodeProto, standard: list[str]) -> bool:
+    """Make the node one of the standard whose first output has the same shape and type, if there is one.
+
+    `standard` says how the model imports the standard, which some models do not need.
+    """
+    kind, count = _STANDARD.get((node.domain, node.op_type), ("", 0))
+    turned = any(attribute.name in _TURNED and attribute.i for attribute in node.attribute)
+    if not kind or not standard or (turned and kind == "MatMul"):
+        return False
+    node.op_type, node.domain = kind, standard[0]
+    del node.input[count:], node.output[1:]
+    if kind == "Cast":
+        del node.attribute[:]
+        node.attribute.append(onnx.helper.make_attribute("to", onnx.TensorProto.FLOAT))
+    return True
+
+
+def _foreign(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
     for node in graph.node:
-        if node.domain == _UNSAFE:
+        if node.domain not in _OWN or (node.domain, node.op_type) in _STANDARD:
             yield node
         for attribute in node.attribute:
             if attribute.HasField("g"):
-                yield from _unsafe(attribute.g)
+                yield from _foreign(attribute.g)
             for part in attribute.graphs:
-                yield from _unsafe(part)
+                yield from _foreign(part)

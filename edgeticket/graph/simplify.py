@@ -14,6 +14,7 @@ import onnx_ir as ir
 from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ModelError
 from edgeticket.graph.annotations import Declared
+from edgeticket.graph.branches import simplify_branches
 from edgeticket.graph.intermediate import first_cause, give_back, to_ir, unreadable
 from edgeticket.graph.layers import layer_weights
 from edgeticket.graph.passes.canonicalise import canonicalise
@@ -30,7 +31,16 @@ from edgeticket.graph.passes.remove_unused import remove_unused
 from edgeticket.graph.recipes import give_back_nodes
 from edgeticket.graph.storing.runtime_folds import unfolded
 from edgeticket.graph.upgrade import upgrade
-from edgeticket.graph.values import Array, constant, forget_names, is_constant, nonzeros, opset, settle
+from edgeticket.graph.values import (
+    Array,
+    constant,
+    forget_names,
+    is_constant,
+    nonzeros,
+    opset,
+    remember_unrounded,
+    settle,
+)
 from edgeticket.text import listing
 
 Pass = Callable[[ir.Model], list[Note]]
@@ -97,8 +107,13 @@ def simplify(
     proto, notes = inline_functions(model) if inline else (model, [])
     proto, upgraded = upgrade(proto, convert=upgrade_opset)
     notes += upgraded
+    numbers: dict[str, Array] = {}
+    if removal:
+        proto, removed, numbers = simplify_branches(proto, lambda part: simplify(part, inline=False, lanes=lanes))
+        notes += removed
     inlined = tuple(notes)
     work = _read(proto)
+    remember_unrounded(work, numbers)
     version = opset(work)
     if not OLDEST_OPSET <= version <= onnx.defs.onnx_opset_version():
         known = f"{OLDEST_OPSET} to {onnx.defs.onnx_opset_version()}"

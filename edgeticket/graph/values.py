@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -165,6 +165,15 @@ def settle(model: ir.Model) -> dict[str, Array]:
             set_constant(value, to_dtype(numbers, array.dtype), numbers)
             kept[name] = numbers
     return kept
+
+
+def remember_unrounded(model: ir.Model, numbers: Mapping[str, Array]) -> None:
+    """Keep, for constants of the model's subgraphs, by name, the float64 numbers of which they are the rounding."""
+    for graph in model.graph.subgraphs() if numbers else ():
+        for name, value in graph.initializers.items():
+            array = constant(value)
+            if name in numbers and array is not None:
+                keep_unrounded(value, array, numbers[name])
 
 
 def opset(model: ir.Model) -> int:

@@ -42,7 +42,7 @@ def vector(value: ir.Value | None, depth: int = _DEPTH) -> Vector | None:
         return None
     array = constant(value)
     if array is not None:
-        if array.dtype != np.int64 or array.ndim > 1 or array.size > _LIMIT:
+        if array.dtype not in (np.int64, np.int32) or array.ndim > 1 or array.size > _LIMIT:
             return None
         return tuple(int(entry) for entry in array.reshape(-1))
     node = value.producer()
@@ -56,7 +56,9 @@ def _computed(node: ir.Node, depth: int) -> Vector | None:
     if node.op_type in ("Identity", "Squeeze", "Unsqueeze"):
         return vector(node.inputs[0], depth - 1)
     if node.op_type == "Cast":
-        return vector(node.inputs[0], depth - 1) if attribute(node, "to", 0) == ir.DataType.INT64 else None
+        return _cast(node, depth - 1)
+    if node.op_type == "ReduceProd":
+        return _product(node, depth - 1)
     if node.op_type == "Reshape":
         return vector(node.inputs[0], depth - 1) if vector(node.inputs[1]) in ((-1,), (1,), ()) else None
     if node.op_type == "Concat":
@@ -71,6 +73,25 @@ def _computed(node: ir.Node, depth: int) -> Vector | None:
     return _where(node, depth - 1) if node.op_type == "Where" else None
 
 
+def _cast(node: ir.Node, depth: int) -> Vector | None:
+    """Lengths as int32, as TensorFlow has them, and back; not where a number would not fit."""
+    entries, kind = vector(node.inputs[0], depth), attribute(node, "to", 0)
+    small = all(isinstance(entry, Symbol) or abs(entry) < 2**31 for entry in entries or ())
+    return entries if kind == ir.DataType.INT64 or (kind == ir.DataType.INT32 and small) else None
+
+
+def _product(node: ir.Node, depth: int) -> Vector | None:
+    """The product of all entries of a vector: of numbers, or of one entry alone."""
+    entries = vector(node.inputs[0], depth)
+    dims = shape_of(node.inputs[0]) if node.inputs[0] is not None else None
+    if not entries or dims is None or len(dims) != 1:
+        return None
+    numbers = [entry for entry in entries if isinstance(entry, int)]
+    if len(numbers) == len(entries) and math.prod(numbers) < 2**31:
+        return (math.prod(numbers),)
+    return entries if len(entries) == 1 else None
+
+
 def _where(node: ir.Node, depth: int) -> Vector | None:
     """Entries that a constant condition chooses."""
     chosen = constant(node.inputs[0])
@@ -83,7 +104,7 @@ def _where(node: ir.Node, depth: int) -> Vector | None:
 def _unknown(value: ir.Value) -> Vector | None:
     """Symbols for the entries of a computed vector of known length."""
     dims = shape_of(value)
-    if value.dtype != ir.DataType.INT64 or dims is None or len(dims) > 1:
+    if value.dtype not in (ir.DataType.INT64, ir.DataType.INT32) or dims is None or len(dims) > 1:
         return None
     length = dims[0] if dims else 1
     if not isinstance(length, int) or length > _LIMIT:

@@ -10,6 +10,7 @@ import pytest
 from nets import Array, Net, feed, ops, run_reference, same, sentences, shapes, zero_rows
 from onnx import TensorProto, helper
 
+from edgeticket import runtime
 from edgeticket.graph.simplify import simplify
 
 DOUBLE = np.float64
@@ -60,8 +61,7 @@ SPATIAL: dict[str, tuple[Step, int]] = {
 @pytest.mark.parametrize("name", SPATIAL)
 def test_channels_that_are_zero_go_behind(name: str) -> None:
     step, opset = SPATIAL[name]
-    softmax = name.startswith(("softmax", "layer"))  # what they make of zeros is no zero
-    assert behind(step, opset=opset) == ((6, 6) if softmax else (4, 4))
+    assert behind(step, opset=opset) == ((6, 6) if name.startswith("layer") else (4, 4))
 
 
 @pytest.mark.parametrize("name", ["softmax of a column", "layer normalisation of rows"])
@@ -83,7 +83,14 @@ CONSTANTS: dict[str, tuple[Step, bool]] = {
     "pad zeros": (node("Pad", np.array([0, 0, 1, 1, 0, 0, 1, 1])), False),
     "pad the constant": (node("Pad", np.array([0, 0, 1, 1, 0, 0, 1, 1]), np.array(2.5)), True),
     "pad edge": (node("Pad", np.array([0, 0, 1, 1, 0, 0, 1, 1]), mode="edge"), True),
-    "a sum": (node("ReduceSum", np.array([2, 3]), keepdims=1), False),
+    "a sum": (node("ReduceSum", np.array([2, 3]), keepdims=1), True),
+    "a product": (node("ReduceProd", np.array([2, 3]), keepdims=1), True),
+    "a norm": (node("ReduceL2", np.array([2, 3]), keepdims=1), True),
+    "a logarithm": (node("ReduceLogSumExp", np.array([2]), keepdims=1), True),
+    "softmax of a row": (node("Softmax", axis=3), True),
+    "its logarithm": (node("LogSoftmax", axis=3), True),
+    "a pool of squares": (node("LpPool", kernel_shape=[2, 2]), True),
+    "a padded pool of squares": (node("LpPool", kernel_shape=[3, 3], pads=[1, 1, 1, 1]), False),
     "a mean": (node("ReduceMean", np.array([2, 3]), keepdims=1), True),
     "instance normalisation": (node("InstanceNormalization", np.ones(6), np.arange(6.0)), True),
 }  # fmt: skip
@@ -95,6 +102,48 @@ def test_a_constant_goes_only_where_it_stays_one(name: str) -> None:
     step, stays = CONSTANTS[name]
     bias = np.array([1.0, 2.5, 0, -1, 2.5, 3])
     assert behind(step, bias=bias) == ((4, 4) if stays else (6, 6))
+
+
+def test_a_sum_of_as_many_as_come_is_no_constant() -> None:
+    net = Net(("n", 3, "h", 6), DOUBLE)
+    total = net.op("ReduceSum", maps(net, bias=np.full(6, 2.5)), net.const(np.array([2, 3])), keepdims=1)
+    result = same(net.model(net.conv(total, net.normal(2, 6, 1, 1), name="b")))
+    assert shapes(result)["a"][0] == 6
+
+
+DECIDED: dict[str, tuple[Step, bool]] = {
+    "leaky by hand": (lambda net, x: net.op("Where", net.op("Greater", x, net.const(0.0)), x,
+                                            net.op("Mul", x, net.const(0.1))), True),
+    "no": (lambda net, x: net.op("Where", net.op("Not", net.op("Less", x, net.const(2.0))), x, net.const(0.5)), True),
+    "both": (lambda net, x: net.op("Cast", net.op("And", net.op("Less", x, net.const(3.0)),
+                                                  net.op("Greater", x, net.const(1.0))), to=11), True),
+    "a tie": (lambda net, x: net.op("Where", net.op("Greater", x, net.const(2.5)), x, net.const(0.5)), False),
+    "nearly": (lambda net, x: net.op("Where", net.op("Less", x, net.const(2.500001)), x, net.const(0.5)), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DECIDED)
+def test_what_constants_decide_is_constant_unless_rounding_decides(name: str) -> None:
+    """Channels that are 2.5 everywhere."""
+    step, goes = DECIDED[name]
+    assert behind(step, bias=np.array([1.0, 2.5, 0, -1, 2.5, 3])) == ((4, 4) if goes else (6, 6))
+
+
+def test_channels_that_are_zero_decide() -> None:
+    assert behind(lambda net, x: net.op("Where", net.op("Greater", x, net.const(0.0)), x, net.const(-1.0))) == (4, 4)
+
+
+def test_a_group_that_is_constant_becomes_its_bias() -> None:
+    parts = [np.arange(1.0, 7), np.arange(6.0)]
+    net = Net(("n", 3, 6, 6), DOUBLE)
+    weight, bias = zero_rows(net.normal(6, 3, 1, 1), 2, 3), np.arange(6.0)
+    value = net.conv("x", weight, bias, "a")
+    value = net.op("GroupNormalization", value, *map(net.const, parts), num_groups=3, stash_type=TensorProto.DOUBLE)
+    model = net.model(net.conv(value, net.normal(2, 6, 1, 1), name="b"), opset=21)
+    model.graph.output[0].CopyFrom(
+        helper.make_tensor_value_info(model.graph.output[0].name, TensorProto.DOUBLE, (2, 2, 6, 6))
+    )
+    assert shapes(same(model)) == {"a": (4, 3, 1, 1), "b": (2, 4, 1, 1)}
 
 
 @pytest.mark.parametrize("filling", [0.0, 1.5])
@@ -507,3 +556,29 @@ def test_convolutions_may_keep_a_multiple_of_channels(lanes: int, left: int) -> 
     inputs = feed(model)
     np.testing.assert_allclose(run_reference(result.model, inputs)[0], run_reference(model, inputs)[0], atol=1e-12)
     assert shapes(result)["a"][0] == shapes(result)["d"][0] == left
+
+
+FOREIGN: dict[str, tuple[str, dict[str, object]]] = {
+    "Scaler": ("ai.onnx.ml", {"offset": [0.5], "scale": [2.0]}),
+    "Normalizer": ("ai.onnx.ml", {"norm": "L2"}),
+    "Gelu": ("com.microsoft", {}),
+    "QuickGelu": ("com.microsoft", {}),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_layers_behind_an_operator_of_another_domain(kind: str) -> None:
+    """The file says nothing of the operator's result; it has the shape of its input."""
+    domain, attributes = FOREIGN[kind]
+    net = Net(("n", 3))
+    value = net.op(kind, "x", domain=domain, **attributes)
+    hidden = net.op("Add", net.op("MatMul", value, net.const(zero_rows(net.normal(6, 3), 1, 4).T, "a")),
+                    net.const(net.normal(6)))  # fmt: skip
+    model = net.model(net.op("MatMul", net.op("Relu", hidden), net.const(net.normal(6, 2), "b")), extra=domain)
+    result = simplify(model)
+    assert shapes(result) == {"a": (3, 4), "b": (4, 2)}
+    inputs = feed(model)
+    (before,), (after,) = (
+        runtime.run(runtime.cpu_session(which.SerializeToString()), inputs).values() for which in (model, result.model)
+    )
+    np.testing.assert_allclose(after, before, rtol=0, atol=1e-5)

@@ -20,6 +20,15 @@ def test_after_a_convolution(bias: bool, group: int) -> None:
     assert ops(same(net.model(net.batchnorm(maps, 6)))) == ["Conv"]
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("group", [1, 3])
+def test_after_a_transposed_convolution(bias: bool, group: int) -> None:
+    net = Net(dtype=DOUBLE)
+    parts = [net.const(net.normal(3, 4, 3, 3)), *([net.const(net.normal(4 * group))] if bias else [])]
+    maps = net.op("ConvTranspose", "x", *parts, group=group, strides=[2, 2], pads=[1] * 4)
+    assert ops(same(net.model(net.batchnorm(maps, 4 * group)))) == ["ConvTranspose"]
+
+
 @pytest.mark.parametrize("scales", [{}, {"alpha": 0.5, "beta": 3.0}])
 def test_after_a_gemm(scales: dict[str, float]) -> None:
     net = Net(("n", 8), DOUBLE)
@@ -72,7 +81,7 @@ def test_declined_where_the_parameters_are_computed_or_before_a_layer() -> None:
     net = Net(dtype=DOUBLE)
     result = same(net.model(net.conv(net.batchnorm("x", 3), net.normal(4, 3, 3, 3), pads=[1] * 4)))
     assert ops(result) == ["BatchNormalization", "Conv"]
-    assert "no Conv or Gemm comes before it" in sentences(result)
+    assert "no Conv, ConvTranspose or Gemm comes before it" in sentences(result)
 
 
 def test_declined_where_the_result_would_not_be_finite() -> None:

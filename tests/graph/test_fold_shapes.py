@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from nets import Net, ops, same, sentences
-from onnx import numpy_helper
+from nets import Net, ops, same, sentences, shapes, zero_rows
+from onnx import TensorProto, numpy_helper
 
 from edgeticket.graph.simplify import simplify
 
@@ -59,3 +59,28 @@ def test_a_shape_that_is_an_output_stays() -> None:
     known = net.op("Shape", "x", start=1, end=2)
     result = simplify(net.model(net.op("Relu", "x"), known))
     assert "Shape" in ops(result)
+
+
+def test_lengths_as_int32_as_tensorflow_writes_a_dense_layer_of_tokens() -> None:
+    """[n, t, 6] x [6, 5] by way of [n·t, 6], its lengths computed as int32."""
+    net = Net(("n", "t", 8), np.float64)
+    tokens = net.op("MatMul", "x", net.const(zero_rows(net.normal(6, 8), 1, 4).T, "a"))
+    lengths = net.op("Cast", net.op("Shape", tokens), to=TensorProto.INT32)
+    free = net.op("Gather", lengths, net.const(np.array([0, 1])))
+    width = net.op("Gather", lengths, net.const(np.array([2])))
+    places = net.const(np.array([0]))
+    rows, columns = (net.op("Unsqueeze", net.op("ReduceProd", part, keepdims=0), places) for part in (free, width))
+    target = net.op("Cast", net.op("Concat", rows, columns, axis=0), to=TensorProto.INT64)
+    flat = net.op("MatMul", net.op("Reshape", tokens, target), net.const(net.normal(6, 5), "b"))
+    back = net.op("Concat", free, net.const(np.array([5], np.int32)), axis=0)
+    result = same(net.model(net.op("Reshape", flat, net.op("Cast", back, to=TensorProto.INT64))))
+    assert shapes(result) == {"a": (8, 4), "b": (4, 5)}
+
+
+def test_a_length_that_int32_cannot_hold_is_not_evaluated() -> None:
+    net = Net((3, 2), np.float64)
+    length = net.op("Gather", net.op("Shape", "x"), net.const(np.array([0])))
+    large = net.op("Mul", length, net.const(np.array([2**31])))
+    small = net.op("Cast", large, to=TensorProto.INT32)
+    result = same(net.model(net.op("Mul", "x", net.op("Cast", small, to=TensorProto.DOUBLE))))
+    assert [node.op_type for node in result.model.graph.node][-1] == "Mul"

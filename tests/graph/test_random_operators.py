@@ -17,6 +17,7 @@ MAP_STEPS = (
     "pad-channels", "split", "split-again", "slice", "crop", "gather", "side-by-side", "transposed", "grouped",
     "grouped-transposed", "shuffle", "depth-to-space", "space-to-depth", "instance", "group-norm", "softmax", "where",
     "expand", "shared", "channel-sum", "tokens", "attention", "mixer", "as-rows", "norm", "sigmoid", "dead-residual",
+    "decide", "masks", "pool-of-squares",
 )  # fmt: skip
 ENDS = ("flatten", "last", "tokens", "sequence", "mean")
 OPSETS = (11, 12, 13, 15, 17, 18, 20, 21, 22)
@@ -160,8 +161,23 @@ class WideNet(RandomNet):
             total = self.reduced(str(rng.choice(["ReduceSum", "ReduceL2"])), here.name, [1], 1)
             return replace(here, name=op("Mul", here.name, op("Sigmoid", total)))
         if kind == "norm":
-            norm = self.reduced(str(rng.choice(["ReduceL2", "ReduceMax", "ReduceSumSquare"])), here.name, [2, 3], 1)
+            kinds = ["L1", "L2", "Max", "Sum", "SumSquare", "LogSumExp"]
+            norm = self.reduced(f"Reduce{rng.choice(kinds)}", here.name, [2, 3], 1)
             return replace(here, name=op("Sub", here.name, norm))
+        if kind == "decide":
+            above = op(str(rng.choice(["Greater", "Less"])), here.name, net.const(np.array(self.some([0, 1]) / 2)))
+            return replace(here, name=op("Where", above, here.name, op("Mul", here.name, net.const(np.array(0.1)))))
+        if kind == "masks":
+            bounds = [
+                op("Greater", here.name, net.const(np.array(-0.25))),
+                op("Less", here.name, net.const(np.array(1.5))),
+            ]
+            mask = op("Not", op(str(rng.choice(["And", "Or", "Xor"])), *bounds))
+            return replace(here, name=op("Sub", here.name, op("Cast", mask, to=onnx.TensorProto.DOUBLE)))
+        if kind == "pool-of-squares":
+            pads = [1, 1, 0, 0] if rng.random() < 0.5 else [0] * 4
+            name = op("LpPool", here.name, kernel_shape=[2, 2], pads=pads, p=self.some([1, 2]))
+            return replace(here, name=name, size=size - (not any(pads))) if size > 1 else here
         return self._matrices(kind, here)
 
     def _matrices(self, kind: str, here: Here) -> Here:

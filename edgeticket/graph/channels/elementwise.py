@@ -27,6 +27,8 @@ _DECISIONS = (
     "And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Not", "Or", "Where", "Xor",
 )  # fmt: skip
 ELEMENTWISE = _NUMBERS + _DECISIONS
+_COMPARISONS = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+_TIE = 1e-5  # float32 may round two numbers of this relative distance to either order
 _PLAIN: dict[str, Callable[..., Array]] = {
     "Add": np.add,
     "Div": np.divide,
@@ -165,16 +167,21 @@ def length_behind(value: ir.Value, behind: int) -> int | None:
 def _through(
     state: State, node: ir.Node, operands: list[tuple[tuple[int, ...], Floats] | Array | None], rank: int, frame: _Frame
 ) -> Floats:
-    """The output's constants: each channel whose operands are all constant, and 0 times anything."""
+    """The output's constants: each channel whose operands are all constant, and 0 times anything.
+
+    True and False are 1 and 0 here.
+    """
     result = np.full(frame.sizes, np.nan)
-    if node.op_type in _DECISIONS or any(
-        value is not None and value.dtype is not None and value.dtype not in FLOATS for value in node.inputs
+    masks = [value is not None and value.dtype == ir.DataType.BOOL for value in node.inputs]
+    if any(
+        value is not None and value.dtype is not None and value.dtype not in FLOATS and not mask
+        for value, mask in zip(node.inputs, masks, strict=True)
     ):
         return result
     feeds: list[Array | None] = []
     known: Bools = np.ones(frame.sizes, np.bool_)
     zero: Bools = np.zeros(frame.sizes, np.bool_)
-    for operand in operands:
+    for operand, mask in zip(operands, masks, strict=True):
         if isinstance(operand, tuple):
             has, numbers = operand
             shape = [numbers.shape[has.index(place)] if place in has else 1 for place in range(len(frame.sizes))]
@@ -184,16 +191,27 @@ def _through(
             spread = [1] * rank
             for place, size in zip(frame.behind, shape, strict=True):
                 spread[place] = size
-            feeds.append(np.nan_to_num(numbers).reshape(spread))
+            filled = np.nan_to_num(numbers).reshape(spread)
+            feeds.append(filled.astype(np.bool_) if mask else filled)
         else:
             feeds.append(operand)
     if known.any():
+        known &= ~_uniform(_close(node, feeds), rank, frame).astype(np.bool_)
         result = np.where(known, _uniform(_compute(state, node, feeds), rank, frame), np.nan)
-    if node.op_type == "Mul":
+    if node.op_type in ("Mul", "And"):
         result[zero] = 0
     if node.op_type == "Cast" and attribute(node, "to", 0) not in (ir.DataType.FLOAT, ir.DataType.DOUBLE):
         result[result != 0] = np.nan
     return result
+
+
+def _close(node: ir.Node, feeds: list[Array | None]) -> Array:
+    """Where two numbers that are compared differ by so little that rounding decides; 0 and 0 are the same."""
+    first, second = (*feeds, None)[:2]
+    if node.op_type not in _COMPARISONS or first is None or second is None or first.dtype == np.bool_:
+        return np.zeros([1] * max(array.ndim for array in feeds if array is not None))
+    size = np.maximum(np.abs(first), np.abs(second))
+    return np.asarray((size > 0) & (np.abs(first - second) <= _TIE * size))
 
 
 def _compute(state: State, node: ir.Node, feeds: list[Array | None]) -> Array | None:

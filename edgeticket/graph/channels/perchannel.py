@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeticket.graph.channels.records import Bools, Channels, Cut, Fix, Grid, Keep, Needs, Units
+from edgeticket.graph.channels.repeated import count_of, group_normalised, reduced_to, spread_evenly, window
 from edgeticket.graph.channels.state import State, rank_of
 from edgeticket.graph.values import attribute, constant, exact, set_attribute
 
@@ -60,7 +61,7 @@ def group_normalization(state: State, node: ir.Node) -> bool:
     units = rows[:, 0] if scale.shape == (groups,) else source.units
     state.cuts += [Cut(node, index, (0,), units) for index in (1, 2)]
     state.fixes.append(Fix(node, partial(_regroup, node, rows[:, 0])))
-    state.write(node.outputs[0], (1,), source.units)
+    state.write(node.outputs[0], (1,), source.units, group_normalised(node, source.constant, groups))
     _annotate(node)
     return True
 
@@ -110,7 +111,10 @@ def sample(state: State, node: ir.Node) -> bool:
         return False
     for value in node.inputs[1:]:
         state.pin(value)  # the places, which have no channels
-    state.write(node.outputs[0], (1,), source.units, np.where(source.constant == 0, 0.0, np.nan))
+    kept = np.where(source.constant == 0, 0.0, np.nan)
+    if node.op_type in ("GlobalLpPool", "LpPool") and (count := window(node)) is not None:
+        kept = np.abs(source.constant) * count ** (1 / attribute(node, "p", 2))
+    state.write(node.outputs[0], (1,), source.units, kept)
     return True
 
 
@@ -131,9 +135,7 @@ def reduce(state: State, node: ir.Node) -> bool:
     reduced = {axis % rank for axis in axes}
     if reduced & set(source.axes):
         return _sum(state, node, source, reduced)
-    kept = source.constant
-    if node.op_type not in ("ReduceMean", "ReduceMax", "ReduceMin"):
-        kept = np.where((kept == 0) & (node.op_type not in ("ReduceLogSum", "ReduceLogSumExp")), 0.0, np.nan)
+    kept = reduced_to(node.op_type, source.constant, count_of(node, reduced))
     moved = {axis: axis for axis in source.axes}
     if not attribute(node, "keepdims", 1):
         moved = {axis: axis - sum(other < axis for other in reduced) for axis in source.axes}
@@ -189,6 +191,6 @@ def along_other_axes(state: State, node: ir.Node) -> bool:
         array = constant(value)
         if value is not None and (array is None or array.ndim > rank - min(mixed)):
             return False  # a scale that reaches the channels' axes
-    state.write_like(node.outputs[0], source)
+    state.write_like(node.outputs[0], source, spread_evenly(node, source.constant, count_of(node, mixed)))
     _annotate(node)
     return True

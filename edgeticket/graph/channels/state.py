@@ -32,6 +32,7 @@ class State:
     needs: list[Needs] = field(default_factory=list)
     linears: list[Linear] = field(default_factory=list)
     recurrents: list[Recurrent] = field(default_factory=list)
+    hidden: list[tuple[ir.Value, Units]] = field(default_factory=list)  # W of a recurrent layer, its hidden units
     followed: set[ir.Node] = field(default_factory=set)
     declined: dict[str, list[str]] = field(default_factory=dict)
     parents: list[int] = field(default_factory=list)

@@ -35,7 +35,7 @@ class Declined(Exception):  # noqa: N818
 
 
 def fold_batchnorm(model: ir.Model) -> list[Note]:
-    """Fold every BatchNormalization that follows a Conv or Gemm and can be folded exactly."""
+    """Fold every BatchNormalization that follows a Conv, ConvTranspose or Gemm and can be folded exactly."""
     version = opset(model)
     folded: list[str] = []
     declined: dict[str, list[str]] = {}
@@ -54,8 +54,8 @@ def fold_batchnorm(model: ir.Model) -> list[Note]:
 def _fold(graph: ir.Graph, node: ir.Node) -> str:
     scale, shift = _affine(node)
     layer = node.inputs[0].producer() if node.inputs[0] is not None else None
-    if layer is None or layer.op_type not in ("Conv", "Gemm") or layer.domain not in ("", "ai.onnx"):
-        raise Declined("no Conv or Gemm comes before it")
+    if layer is None or layer.op_type not in ("Conv", "ConvTranspose", "Gemm") or layer.domain not in ("", "ai.onnx"):
+        raise Declined("no Conv, ConvTranspose or Gemm comes before it")
     output = layer.outputs[0]
     if len(output.uses()) != 1 or output.is_graph_output():
         raise Declined("the layer's output has other readers")
@@ -67,15 +67,13 @@ def _fold(graph: ir.Graph, node: ir.Node) -> str:
         raise Declined("the layer's weight is shared")
     if values.dtype not in (np.float32, np.float64):
         raise Declined(f"the layer's weight is {values.dtype}")
-    axis = 0 if layer.op_type == "Conv" or attribute(layer, "transB", 0) else 1
-    if values.shape[axis] != scale.size:
+    spread = _spread(layer, values.shape, scale)
+    if spread is None:
         raise Declined("its channels are not the layer's")
     bias = bias_of(layer, scale.size)
     if bias is None:
         raise Declined("the layer's bias is no constant of one number per channel")
-    spread = [1] * values.ndim
-    spread[axis] = -1
-    new_weight = exact(weight) * scale.reshape(spread)
+    new_weight = exact(weight) * spread
     beta = attribute(layer, "beta", 1.0) if layer.op_type == "Gemm" else 1.0
     new_bias = beta * bias * scale + shift
     rounded = to_dtype(new_weight, values.dtype)
@@ -86,6 +84,21 @@ def _fold(graph: ir.Graph, node: ir.Node) -> str:
     stand_in(node.outputs[0], output)
     graph.remove(node, safe=True)
     return weight.name or "?"
+
+
+def _spread(layer: ir.Node, shape: tuple[int, ...], scale: Array) -> Array | None:
+    """A layer's scale [channels] in a form that multiplies its weight; None where it has other channels.
+
+    Conv [M, C, ...], Gemm [M, C] or [C, M], ConvTranspose [G·C, M, ...] with G·M channels.
+    """
+    ones = [1] * (len(shape) - 2)
+    if layer.op_type == "ConvTranspose":
+        groups = attribute(layer, "group", 1)
+        if groups * shape[1] != scale.size or shape[0] % groups:
+            return None
+        return np.repeat(scale.reshape(groups, shape[1], *ones), shape[0] // groups, axis=0)
+    axis = 0 if layer.op_type == "Conv" or attribute(layer, "transB", 0) else 1
+    return scale.reshape([-1, 1, *ones] if axis == 0 else [1, -1, *ones]) if shape[axis] == scale.size else None
 
 
 def _affine(node: ir.Node) -> tuple[Array, Array]:

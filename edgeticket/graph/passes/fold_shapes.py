@@ -56,7 +56,7 @@ def _know_expanded(node: ir.Node) -> None:
 
 
 def _numbers(node: ir.Node) -> Array | None:
-    """What the node computes, int64 of rank 0 or 1; None where an entry or the rank is not known."""
+    """What the node computes, int64 or int32 of rank 0 or 1; None where an entry, the rank or the type is not known."""
     output = node.outputs[0]
     entries = None if output.is_graph_output() else vector(output)
     if entries is None or any(isinstance(entry, Symbol) for entry in entries):
@@ -64,7 +64,10 @@ def _numbers(node: ir.Node) -> Array | None:
     shape = [len(entries)] if node.op_type == "Shape" else shape_of(output)
     if shape not in ([], [len(entries)]) or (shape == [] and len(entries) != 1):
         return None
-    return np.array(entries, np.int64).reshape([len(entries)] if shape else ())
+    wide = output.dtype != ir.DataType.INT32
+    if not wide and any(isinstance(entry, int) and abs(entry) >= 2**31 for entry in entries):
+        return None
+    return np.array(entries, np.int64 if wide else np.int32).reshape([len(entries)] if shape else ())
 
 
 def _infer_last(graph: ir.Graph, node: ir.Node) -> bool:

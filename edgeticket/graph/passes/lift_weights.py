@@ -3,6 +3,8 @@
 The body gets w again by a Reshape to its own shape. ONNX Runtime folds that within the body, whose operators then find
 the weight where it was: some of its rewrites (blocked convolutions) take no weights of an outer graph.
 
+Numbers that were computed come with their unrounded ones, which only the main graph keeps (values.py).
+
 Left alone: what packing would not make smaller, and what is a subgraph's input or output. A name that another value of
 the model bears gets a number behind it.
 """
@@ -16,7 +18,7 @@ import onnx_ir as ir
 
 from edgeticket.graph.passes.note import Note
 from edgeticket.graph.storing.encoding import TYPES, as_it_is
-from edgeticket.graph.values import all_values
+from edgeticket.graph.values import all_values, keep_unrounded, unrounded
 from edgeticket.text import plural
 
 NAME = "lift-weights"
@@ -27,7 +29,7 @@ def lift_weights(model: ir.Model) -> list[Note]:
     """Move the sparse initializers and Constant nodes of all subgraphs to the main graph."""
     graph = model.graph
     inner = list(graph.subgraphs())
-    found = [value for part in inner for value in _constants(part) if _pays(value)]
+    found = [value for part in inner for value in _constants(part) if unrounded(value) is not None or _pays(value)]
     if not found:
         return []
     bearers = Counter(value.name for value in all_values(graph))
@@ -72,6 +74,7 @@ def _lift(
     name, shape = _free(value.name or "weight", bearers), array.shape
     copy = ir.tensor(array, name=name)  # the tensor itself belongs to the model that was read, and renames it
     outer = ir.Value(name=name, shape=ir.Shape(shape), type=ir.TensorType(tensor.dtype), const_value=copy)
+    keep_unrounded(outer, array, unrounded(value))
     graph.register_initializer(outer)
     if shape not in shapes:
         target = ir.tensor(np.array(shape, np.int64), name=_free("shape", bearers))

@@ -30,10 +30,11 @@ def cut_dead_channels(state: State, lanes: int = 1) -> CutChannels:
     """Remove every group of channels that is not needed, or as many as leave convolutions a multiple of `lanes`."""
     liveness = Liveness(state, lanes=lanes)
     lost = {}
-    for linear in state.linears:
-        dead = int(np.count_nonzero(~liveness.keep(linear.result.units)))
-        if dead and linear.weight.name:
-            lost[linear.weight.name] = dead
+    made = [(linear.weight, linear.result.units) for linear in state.linears]
+    for weight, units in (*made, *state.hidden):
+        dead = int(np.count_nonzero(~liveness.keep(units)))
+        if dead and weight.name:
+            lost[weight.name] = dead
     dropped = {node for node in state.followed if node.outputs and liveness.dropped(node)}
     changed = bool(lost)
     masks = [(cut, liveness.keep(cut.units)) for cut in state.cuts if cut.node not in dropped]
