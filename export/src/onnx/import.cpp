@@ -73,7 +73,7 @@ std::vector<Candidate> candidates(const OnnxGraph& graph) {
         Candidate candidate = read_node(context, onnx).candidate;
         const Node& node = candidate.node;
         if (candidate.reason.empty() && (candidate.modes & kImage) != 0)  // dimension 0 goes through
-            context.batch_origin[static_cast<std::size_t>(node.output)] = node.inputs[0];
+            context.batch_origin[static_cast<std::size_t>(node.output)] = context.origin_of_batch(node.inputs[0]);
         for (const auto* list : {&onnx.inputs, &onnx.captured})
             for (const int input : *list) {
                 const auto place = producer.find(input);

@@ -19,13 +19,19 @@ struct Declined : std::runtime_error {
 struct GraphContext {
     const OnnxGraph& graph;
     bool judged;  // the nodes are some of a graph that was read as a whole before: what was proved then holds
-    // For each value: an earlier one that has the same dimension 0, since a node passes it on; -1 where none is known.
+    // For each value: the earliest one known to have the same dimension 0, since nodes pass it on; -1 where none is.
     std::vector<int> batch_origin;
 
     explicit GraphContext(const OnnxGraph& graph, bool judged)
         : graph(graph),
           judged(judged),
           batch_origin(graph.values.size(), -1) {}
+
+    // The value whose dimension 0 says what that of this value is.
+    int origin_of_batch(int value) const {
+        const int origin = batch_origin[static_cast<std::size_t>(value)];
+        return origin >= 0 && graph.value(value).shape[0] < 0 ? origin : value;
+    }
 };
 
 // The values that hold a node's constants, -1 for none.

@@ -17,10 +17,14 @@ std::vector<std::pair<std::size_t, std::size_t>> choose(const Units& units, cons
     std::vector<double> least(count + 1, std::numeric_limits<double>::infinity());
     std::vector<std::size_t> from(count + 1, 0);
     least[0] = 0;
+    Span span(units, 0);
     for (std::size_t i = 0; i < count; ++i) {
         const double left = least[i] + units.units[i].cpu_us;
         if (left <= least[i + 1]) least[i + 1] = left, from[i + 1] = i + 1;
-        Span span(units, i);
+        // Two spans that touch are dearer than one in their place, by what it takes to enter the second.
+        const bool touches = i > 0 && from[i] < i && margin.span_us > 0;
+        if (touches && count - from[i] <= kLongest) continue;
+        span.restart(i);
         bool weighted = false;  // a span without weights gains nothing that is not within the error of the predictions
         for (std::size_t j = i; j < std::min(count, i + kLongest); ++j) {
             span.extend();

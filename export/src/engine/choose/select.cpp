@@ -40,6 +40,7 @@ class UnitSelector {
    public:
     UnitSelector(const std::vector<Candidate>& candidates, const Settings& settings)
         : candidates_(candidates),
+          wiring_(candidates),
           settings_(settings),
           own_(own_machine(candidates, settings)),
           cpu_(cpu_machine(candidates, settings)) {}
@@ -47,7 +48,7 @@ class UnitSelector {
     // Clears `claimed` for the members of a group that are left to the CPU provider, and says why in `reasons`.
     void select_in(const std::vector<int>& group, unsigned mode, Claim claim, std::vector<bool>& claimed,
                    std::vector<std::string>& reasons) const {
-        const Sketch sketch(candidates_, group, mode);
+        const Sketch sketch(candidates_, wiring_, group, mode);
         const std::vector<Fused> fused = fuse(sketch.region);
         const Arrangement arrangement = arrange(sketch.region, fused, map_family_of(settings_.isa));
         const Units units = units_of(sketch.region, fused, arrangement, own_, cpu_, sketch.items, sketch.computed);
@@ -57,28 +58,28 @@ class UnitSelector {
                       kept.begin() + static_cast<std::ptrdiff_t>(span.second), true);
         };
         const std::vector<Stretch> predicted = choose(units, Margin{});
+        Span meter(units, 0);
         if (claim == Claim::Auto) std::for_each(predicted.begin(), predicted.end(), keep);
         if (claim == Claim::Always)
             for (std::size_t u = 0; u < fused.size(); ++u) kept[u] = std::isfinite(units.units[u].own_us);
         if (claim == Claim::Timed)
             for (const Stretch& span : choose(units, kGenerous)) {
-                if (pays(units, span, sketch, fused, mode)) {
+                if (pays(units, meter, span, sketch, fused, mode)) {
                     keep(span);
                     continue;
                 }
-                for (const Stretch& part : predicted)
-                    if (part.first >= span.first && part.second <= span.second && part != span &&
-                        pays(units, part, sketch, fused, mode))
-                        keep(part);
+                auto part = std::lower_bound(predicted.begin(), predicted.end(), Stretch{span.first, 0});
+                for (; part != predicted.end() && part->second <= span.second; ++part)
+                    if (*part != span && pays(units, meter, *part, sketch, fused, mode)) keep(*part);
             }
         for (std::size_t u = 0; u < fused.size(); ++u) {
             if (kept[u]) continue;
-            Span alone(units, u);
-            alone.extend();
+            meter.restart(u);
+            meter.extend();
             for (const int node : nodes_of(fused, {u, u + 1})) {
                 const int member = at(sketch.members, node);
                 at(claimed, member) = false;
-                at(reasons, member) = reason_of(at(candidates_, member), units.units[u].cpu_us, alone.own_us());
+                at(reasons, member) = reason_of(at(candidates_, member), units.units[u].cpu_us, meter.own_us());
             }
         }
     }
@@ -97,9 +98,9 @@ class UnitSelector {
     }
 
     // Whether a span pays. Where its prediction leaves that open, a plan of it is run on made-up data.
-    bool pays(const Units& units, const Stretch& stretch, const Sketch& sketch, const std::vector<Fused>& fused,
-              unsigned mode) const {
-        Span span(units, stretch.first);
+    bool pays(const Units& units, Span& span, const Stretch& stretch, const Sketch& sketch,
+              const std::vector<Fused>& fused, unsigned mode) const {
+        span.restart(stretch.first);
         double cpu_us = 0;
         for (std::size_t u = stretch.first; u < stretch.second; ++u) span.extend(), cpu_us += units.units[u].cpu_us;
         const double own_us = span.own_us();
@@ -109,7 +110,7 @@ class UnitSelector {
         std::vector<int> members;
         for (const int node : nodes_of(fused, stretch)) members.push_back(at(sketch.members, node));
         const std::unique_ptr<Plan> plan =
-            Plan::build(Sketch(candidates_, members, mode).whole(candidates_), settings_);
+            Plan::build(Sketch(candidates_, wiring_, members, mode).whole(candidates_), settings_);
         const Memory workspace(plan->workspace_bytes(1));
         double measured = 0;
         for (const double us : plan->measure(workspace.data())) measured += us;
@@ -130,6 +131,7 @@ class UnitSelector {
     }
 
     const std::vector<Candidate>& candidates_;
+    const Wiring wiring_;
     Settings settings_;
     OwnCost own_;
     CpuCost cpu_;

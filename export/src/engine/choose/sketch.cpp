@@ -1,5 +1,6 @@
 #include "sketch.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/region/index.h"
@@ -15,7 +16,15 @@ std::vector<std::int64_t> shape_of(const std::vector<std::int64_t>& shape, const
 
 }  // namespace
 
-Sketch::Sketch(const std::vector<Candidate>& candidates, const std::vector<int>& group, unsigned mode)
+Wiring::Wiring(const std::vector<Candidate>& candidates) : readers(candidates.size()) {
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+        writer.emplace(candidates[i].node.output, static_cast<int>(i));
+        for (const int producer : candidates[i].producers) at(readers, producer).push_back(static_cast<int>(i));
+    }
+}
+
+Sketch::Sketch(const std::vector<Candidate>& candidates, const Wiring& wiring, const std::vector<int>& group,
+               unsigned mode)
     : members(group) {
     for (const int member : group) {
         const Candidate& candidate = at(candidates, member);
@@ -32,7 +41,7 @@ Sketch::Sketch(const std::vector<Candidate>& candidates, const std::vector<int>&
     items = first.items;
     if (mode == kRow && (first.modes & kImage) != 0)
         for (std::size_t axis = 0; axis + 1 < first.in_shape.size(); ++axis) items *= first.in_shape[axis];
-    find_border(candidates);
+    find_border(candidates, wiring);
 }
 
 int Sketch::value(int id, const std::vector<std::int64_t>& shape) {
@@ -41,17 +50,17 @@ int Sketch::value(int id, const std::vector<std::int64_t>& shape) {
     return place->second;
 }
 
-void Sketch::find_border(const std::vector<Candidate>& candidates) {
-    std::vector<bool> inside(candidates.size(), false), elsewhere(region.values.size(), false),
-        read(region.values.size(), false), leaves(region.values.size(), false);
-    for (const int member : members) at(inside, member) = true;
-    for (std::size_t i = 0; i < candidates.size(); ++i) {
-        const auto output = index_.find(candidates[i].node.output);
-        if (!inside[i] && output != index_.end()) at(elsewhere, output->second) = true;
-        for (const int producer : candidates[i].producers) {
-            const auto value = index_.find(at(candidates, producer).node.output);
-            if (at(inside, producer) && value != index_.end()) at(inside[i] ? read : leaves, value->second) = true;
-        }
+void Sketch::find_border(const std::vector<Candidate>& candidates, const Wiring& wiring) {
+    std::vector<bool> elsewhere(region.values.size(), false), read(region.values.size(), false),
+        leaves(region.values.size(), false);
+    const auto inside = [&](int candidate) { return std::binary_search(members.begin(), members.end(), candidate); };
+    for (const auto& [value, index] : index_) {
+        const auto writer = wiring.writer.find(value);
+        at(elsewhere, index) = writer != wiring.writer.end() && !inside(writer->second);
+    }
+    for (const int member : members) {
+        const int value = index_.at(at(candidates, member).node.output);
+        for (const int reader : at(wiring.readers, member)) at(inside(reader) ? read : leaves, value) = true;
     }
     for (std::size_t v = 0; v < region.values.size(); ++v) {
         if (!written_[v]) region.inputs.push_back(static_cast<int>(v)), computed.push_back(elsewhere[v]);

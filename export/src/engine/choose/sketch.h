@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <unordered_map>
 #include <vector>
 
 #include "candidate.h"
@@ -10,9 +10,18 @@
 
 namespace edgeticket {
 
+// Who reads what a candidate computes, and who computes a value: looked up once for all groups of a graph.
+struct Wiring {
+    explicit Wiring(const std::vector<Candidate>& candidates);
+
+    std::vector<std::vector<int>> readers;  // of each candidate
+    std::unordered_map<int, int> writer;    // of a value of the graph: the candidate that computes it
+};
+
 struct Sketch {
-    // Makes a region whose weights are counted but not there: it can be predicted, not run.
-    Sketch(const std::vector<Candidate>& candidates, const std::vector<int>& group, unsigned mode);
+    // Makes a region whose weights are counted but not there: it can be predicted, not run. Indices in `group` ascend.
+    Sketch(const std::vector<Candidate>& candidates, const Wiring& wiring, const std::vector<int>& group,
+           unsigned mode);
 
     // The region with its weights, and zeros where constants are added, so that it can be timed. Throws
     // std::invalid_argument where it can not be planned.
@@ -25,9 +34,9 @@ struct Sketch {
 
    private:
     int value(int id, const std::vector<std::int64_t>& shape);
-    void find_border(const std::vector<Candidate>& candidates);
+    void find_border(const std::vector<Candidate>& candidates, const Wiring& wiring);
 
-    std::map<int, int> index_;  // of the graph's values
+    std::unordered_map<int, int> index_;  // of the graph's values
     std::vector<bool> written_;
 };
 

@@ -146,8 +146,7 @@ double OwnCost::group_us(const Region& region, const std::vector<Fused>& groups,
         const double written = vectors(out) * static_cast<double>(to[0]);
         double us = window_us(node, in, out, from[0], to[0]) +
                     other_us(curved(written) + (group.residual >= 0 ? kResidual * written : 0), 0);
-        const auto first = std::find(arrangement.read_as.begin(), arrangement.read_as.end(), read_as);
-        const bool copies = read_as >= 0 && first - arrangement.read_as.begin() == static_cast<std::ptrdiff_t>(index);
+        const bool copies = read_as >= 0 && at(arrangement.copies, read_as).reader == index;
         if (copies) us += move_us(in, from[0]);  // counts with the first group that reads it
         return count * us;
     }

@@ -29,15 +29,15 @@ void predict_own(const Region& region, const std::vector<Fused>& groups, const C
     const OwnCost own({isa, peak_gmacs(isa), packed, 1});
     const Units units =
         units_of(region, groups, arrangement, own, cpu, 1, std::vector<bool>(region.inputs.size(), false));
+    std::vector<bool> leaves(region.values.size(), false);
+    for (const int output : region.outputs) at(leaves, output) = true;
     Span span(units, 0);
     for (const Unit& unit : units.units) {  // a move counts with the unit that asks for it
-        const bool leaves =
-            std::find(region.outputs.begin(), region.outputs.end(), unit.output) != region.outputs.end();
         const double before = span.own_us();
         span.extend();
         const UnitValue& output = at(units.values, unit.output);
         // A span charges a move out until the readers of the value are seen.
-        const double still = output.is_map && !leaves ? output.move_us : 0;
+        const double still = output.is_map && !at(leaves, unit.output) ? output.move_us : 0;
         at(found, unit.node).own_us = std::max(unit.own_us, span.own_us() - before - still);
     }
 }

@@ -69,9 +69,18 @@ void Span::charge(int value, double sign) {
     if (!seen.row_major) move_us_ += sign * at(units_.values, value).move_us;
 }
 
+void Span::restart(std::size_t begin) {
+    for (const int value : touched_) at(seen_, value) = {};
+    touched_.clear();
+    begin_ = end_ = begin;
+    own_us_ = move_us_ = reorder_us_ = 0;
+}
+
 void Span::extend() {
     const Unit& unit = units_.units[end_++];
     own_us_ += unit.own_us;
+    for (const Unit::Read& read : unit.reads) touched_.push_back(read.value);
+    touched_.push_back(unit.output);
     for (const Unit::Read& read : unit.reads) {
         const UnitValue& value = at(units_.values, read.value);
         Seen& seen = at(seen_, read.value);

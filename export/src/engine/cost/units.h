@@ -59,6 +59,7 @@ class Span {
           end_(begin),
           seen_(units.values.size()) {}
     void extend();
+    void restart(std::size_t begin);                      // as a span that was made anew, without its memory
     double own_us() const { return own_us_ + move_us_; }  // of this engine, moves included
     double reorder_us() const { return reorder_us_; }     // of the CPU provider, for its neighbours
 
@@ -72,6 +73,7 @@ class Span {
     const Units& units_;
     std::size_t begin_, end_;
     std::vector<Seen> seen_;
+    std::vector<int> touched_;  // values that were seen
     double own_us_ = 0, move_us_ = 0, reorder_us_ = 0;
 };
 

@@ -8,8 +8,17 @@ namespace edgeticket {
 
 std::size_t place(std::vector<Placed>& buffers) {
     std::vector<const Placed*> by_offset;
-    std::size_t total = 0;
-    for (Placed& buffer : buffers) {
+    std::vector<int> begins(buffers.size());  // the first step that this buffer or a later one is needed at
+    for (std::size_t i = buffers.size(), next = i; i-- > 0; next = i)
+        begins[i] = next < buffers.size() ? std::min(buffers[i].first, begins[next]) : buffers[i].first;
+    std::size_t total = 0, tidied = 0;
+    for (std::size_t i = 0; i < buffers.size(); ++i) {
+        Placed& buffer = buffers[i];
+        if (by_offset.size() > 2 * tidied + 16) {  // what no later buffer meets is in nobody's way
+            const auto over = [&](const Placed* other) { return other->last < begins[i]; };
+            by_offset.erase(std::remove_if(by_offset.begin(), by_offset.end(), over), by_offset.end());
+            tidied = by_offset.size();
+        }
         buffer.bytes = whole_bytes(buffer.bytes, kBufferAlignment);
         buffer.offset = 0;
         for (const Placed* other : by_offset) {

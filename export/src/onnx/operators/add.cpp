@@ -7,9 +7,7 @@ namespace {
 // A dimension's identity: two that are equal have the same size in every run. Dimension 0 has that of the value that
 // its batch comes from; elsewhere a number or a name says it.
 std::string identity(const GraphContext& context, int value, std::size_t axis) {
-    const auto open = [&] { return context.graph.value(value).shape[axis] < 0; };
-    const auto origin = [&] { return context.batch_origin[static_cast<std::size_t>(value)]; };
-    while (axis == 0 && open() && origin() >= 0) value = origin();
+    if (axis == 0) value = context.origin_of_batch(value);
     const OnnxValue& here = context.graph.value(value);
     if (here.shape[axis] >= 0) return "#" + std::to_string(here.shape[axis]);
     if (!here.symbols[axis].empty()) return "$" + here.symbols[axis];

@@ -25,8 +25,9 @@ Layout input_layout(const Window& window, const std::int64_t (&size)[2], const G
     return in;
 }
 
-// The value that a window has to find outside the image. A maximum over values that are never negative may read zeros.
-float fill_of(const std::vector<Fused>& groups, const Node& node, const Layout& in, const Layout& out) {
+// The value that a window has to find outside the image. A maximum over values that are never negative may read zeros;
+// `writer` is the group that computes them, or null.
+float fill_of(const Fused* writer, const Node& node, const Layout& in, const Layout& out) {
     if (node.op != Op::MaxPool) return 0;
     const Window& w = node.window;
     bool outside = false;
@@ -35,9 +36,7 @@ float fill_of(const std::vector<Fused>& groups, const Node& node, const Layout& 
         outside = outside || w.pad_begin[d] > 0 || last >= in.size[d];
     }
     if (!outside) return 0;
-    for (const Fused& group : groups)
-        if (group.output == node.inputs[0] && group.epilogue.activation == Activation::Clip && group.epilogue.low >= 0)
-            return 0;
+    if (writer != nullptr && writer->epilogue.activation == Activation::Clip && writer->epilogue.low >= 0) return 0;
     return -std::numeric_limits<float>::infinity();
 }
 
@@ -78,6 +77,9 @@ Arrangement arrange(const Region& region, const std::vector<Fused>& groups, cons
         for (const int value : node.inputs) place(value);
         if (group.residual >= 0) place(group.residual);
     }
+    std::vector<const Fused*> writer(region.values.size(), nullptr);
+    for (const Fused& group : groups) at(writer, group.output) = &group;
+    std::vector<std::vector<int>> copies_of(region.values.size());
     for (std::size_t g = 0; g < groups.size(); ++g) {
         const Node& node = region.node(groups[g].node);
         if (!node.traits().has_window) continue;
@@ -86,15 +88,21 @@ Arrangement arrange(const Region& region, const std::vector<Fused>& groups, cons
         const Layout needed = input_layout(node.window, at(result.home, input).size,
                                            {{out.grid[0], out.grid[1]}, {out.block[0], out.block[1]}});
         Layout* target = &at(result.home, input);
-        const float fill = fill_of(groups, node, needed, out);
+        const float fill = fill_of(at(writer, input), node, needed, out);
         if (!needed.aligned(*target) || fill != 0) {
-            const auto same = [&](const Arrangement::Copy& copy) {
-                return copy.value == input && copy.layout.aligned(needed) && copy.fill == fill;
-            };
-            auto found = std::find_if(result.copies.begin(), result.copies.end(), same);
-            if (found == result.copies.end()) found = result.copies.insert(found, {input, needed, fill});
-            result.read_as[g] = static_cast<int>(found - result.copies.begin());
-            target = &found->layout;
+            std::vector<int>& copies = at(copies_of, input);
+            const auto found = std::find_if(copies.begin(), copies.end(), [&](int index) {
+                const Arrangement::Copy& copy = at(result.copies, index);
+                return copy.layout.aligned(needed) && copy.fill == fill;
+            });
+            if (found == copies.end()) {
+                result.read_as[g] = static_cast<int>(result.copies.size());
+                copies.push_back(result.read_as[g]);
+                result.copies.push_back({input, needed, fill, g});
+            } else {
+                result.read_as[g] = *found;
+            }
+            target = &at(result.copies, result.read_as[g]).layout;
         }
         for (int d = 0; d < 2; ++d) {
             target->before[d] = std::max(target->before[d], needed.before[d]);

@@ -1,6 +1,7 @@
 // Decides which values are maps, and in which layout each lies.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include "engine/region/fuse.h"
@@ -20,7 +21,8 @@ struct Arrangement {
     struct Copy {
         int value;
         Layout layout;
-        float fill;  // outside the image: 0, or minus infinity for the maximum of values of any sign
+        float fill;          // outside the image: 0, or minus infinity for the maximum of values of any sign
+        std::size_t reader;  // the first group that reads it
     };
     std::vector<Copy> copies;
 };

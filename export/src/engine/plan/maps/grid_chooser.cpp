@@ -18,6 +18,7 @@ constexpr double kStore = 7;   // ... to store one vector, with bias and activat
 constexpr double kMostWaste = 4;  // lanes without a pixel, as a multiple of the pixels, where a better grid exists
 constexpr std::size_t kMostStarts = 6;
 constexpr int kPasses = 4;
+constexpr double kRounding = 1e-9;  // of a sum of up to a million costs, more than it can be wrong by
 
 std::int64_t round_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b * b; }
 
@@ -113,22 +114,19 @@ Grid GridChooser::grid(const Value& value) {
 std::size_t GridChooser::class_of(const Value& value) {
     std::int64_t size[2];
     image_size(value.shape, size);
-    const std::pair<std::int64_t, std::int64_t> key{size[0], size[1]};
-    for (std::size_t i = 0; i < classes_.size(); ++i)
-        if (classes_[i].size == key) return i;
-    classes_.emplace_back();
-    classes_.back().size = key;
-    return classes_.size() - 1;
+    const auto [place, fresh] = class_index_.try_emplace({size[0], size[1]}, classes_.size());
+    if (fresh) classes_.emplace_back(), classes_.back().size = place->first;
+    return place->second;
 }
 
 GridChooser::Link& GridChooser::link_between(std::size_t in, std::size_t out, const Window& w) {
-    const auto same = [&](const Link& link) {
-        return link.in == in && link.out == out && link.stride[0] == w.stride[0] && link.stride[1] == w.stride[1];
-    };
-    const auto found = std::find_if(links_.begin(), links_.end(), same);
-    if (found != links_.end()) return *found;
-    links_.push_back({in, out, {w.stride[0], w.stride[1]}});
-    return links_.back();
+    const auto [place, fresh] = link_index_.try_emplace({in, out, w.stride[0], w.stride[1]}, links_.size());
+    if (fresh) {
+        links_.push_back({in, out, {w.stride[0], w.stride[1]}});
+        classes_[in].links.push_back(place->second);
+        if (out != in) classes_[out].links.push_back(place->second);
+    }
+    return links_[place->second];
 }
 
 void GridChooser::add_neighbours_grids(const Link& link) {
@@ -175,32 +173,43 @@ void GridChooser::follow(const Link& link) {
         if (in_line(link.stride, from.candidates[from.chosen], c.candidates[i])) c.chosen = i;
 }
 
+double GridChooser::cost_of(const Link& link) const {
+    const Grid& in = classes_[link.in].candidates[classes_[link.in].chosen];
+    const Grid& out = classes_[link.out].candidates[classes_[link.out].chosen];
+    const double high = static_cast<double>(out.block[0] * link.stride[0]);
+    const double wide = static_cast<double>(out.block[1] * link.stride[1]);
+    if (in_line(link.stride, in, out)) return link.haloed * kHalo * (2 * high + 2 * wide + 4);
+    return link.channels * kMove * (high + 2) * (wide + 2);
+}
+
 double GridChooser::cost() const {
     double total = 0;
     for (const SizeClass& c : classes_) total += c.costs[c.chosen];
-    for (const Link& link : links_) {
-        const Grid& in = classes_[link.in].candidates[classes_[link.in].chosen];
-        const Grid& out = classes_[link.out].candidates[classes_[link.out].chosen];
-        const double high = static_cast<double>(out.block[0] * link.stride[0]);
-        const double wide = static_cast<double>(out.block[1] * link.stride[1]);
-        if (in_line(link.stride, in, out)) total += link.haloed * kHalo * (2 * high + 2 * wide + 4);
-        else total += link.channels * kMove * (high + 2) * (wide + 2);
-    }
+    for (const Link& link : links_) total += cost_of(link);
+    return total;
+}
+
+double GridChooser::cost_at(const SizeClass& size) const {
+    double total = size.costs[size.chosen];
+    for (const std::size_t link : size.links) total += cost_of(links_[link]);
     return total;
 }
 
 // Each size takes the candidate that makes the whole cheapest while the others stay, until none changes. Returns the
-// cost.
+// cost. The whole is summed only for a candidate whose own part is not dearer by more than the sums' rounding.
 double GridChooser::improve() {
     double least = cost();
     for (int pass = 0; pass < kPasses; ++pass) {
         const double before = least;
         for (SizeClass& c : classes_) {
             std::size_t better = c.chosen;
+            double part = cost_at(c);
             for (std::size_t i = 0; i < c.candidates.size(); ++i) {
                 c.chosen = i;
+                const double here = cost_at(c);
+                if (here - part > kRounding * (least + here)) continue;
                 const double changed = cost();
-                if (changed < least) least = changed, better = i;
+                if (changed < least) least = changed, better = i, part = here;
             }
             c.chosen = better;
         }

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -34,6 +36,7 @@ class GridChooser {
     // One size of map, and what is done at that size.
     struct SizeClass {
         std::pair<std::int64_t, std::int64_t> size;
+        std::vector<std::size_t> links;  // to and from it
         std::vector<Grid> candidates;
         std::size_t chosen = 0;
         double channels = 0;  // written at this size
@@ -54,11 +57,16 @@ class GridChooser {
     void follow(const Link& link);
     double improve();
     double cost() const;
+    double cost_at(const SizeClass& size) const;  // the part of it that changes with this size's choice
+    double cost_of(const Link& link) const;
     void choose();
 
     const MapFamily kernels_;
     std::vector<SizeClass> classes_;
     std::vector<Link> links_;
+    std::map<std::pair<std::int64_t, std::int64_t>, std::size_t> class_index_;  // by size
+    std::map<std::tuple<std::size_t, std::size_t, std::int64_t, std::int64_t>, std::size_t>
+        link_index_;  // in, out, stride
 };
 
 }  // namespace edgeticket

@@ -33,8 +33,10 @@ class MapPlanner {
           arrangement_(arrange(region_, groups_, family_)),
           row_major_(region_.values.size(), -1),
           home_(region_.values.size(), -1),
-          copy_(arrangement_.copies.size(), -1) {
+          copy_(arrangement_.copies.size(), -1),
+          output_(region_.values.size(), -1) {
         program_.threads = std::max(1, settings.threads);
+        for (std::size_t i = region_.outputs.size(); i-- > 0;) at(output_, region_.outputs[i]) = static_cast<int>(i);
     }
 
     MapProgram plan() {
@@ -89,6 +91,7 @@ class MapPlanner {
     const std::vector<Fused> groups_;
     const Arrangement arrangement_;
     std::vector<int> row_major_, home_, copy_;  // buffers of values and of copies; -1 where there is none yet
+    std::vector<int> output_;                   // of the region, the first that each value is; -1 where it is none
     MapProgram program_;
 };
 
@@ -116,11 +119,9 @@ void MapPlanner::move(int node, int in, int out, int value, std::vector<std::int
 
 // A buffer for the value to be written into, row-major.
 int MapPlanner::new_row_major(int value) {
-    const auto output = std::find(region_.outputs.begin(), region_.outputs.end(), value);
-    const bool leaves = output != region_.outputs.end();
-    const int index = leaves ? static_cast<int>(output - region_.outputs.begin()) : 0;
-    return at(row_major_, value) =
-               add_buffer(value, elements_of(value), leaves ? Buffer::Where::Output : Buffer::Where::Workspace, index);
+    const int output = at(output_, value);
+    const Buffer::Where where = output >= 0 ? Buffer::Where::Output : Buffer::Where::Workspace;
+    return at(row_major_, value) = add_buffer(value, elements_of(value), where, std::max(0, output));
 }
 
 // A buffer for the value to be written into, in its home layout.
@@ -147,7 +148,7 @@ int MapPlanner::home(int value) {
 // The buffer of a copy of the arrangement; moved there by the first node that asks for it.
 int MapPlanner::copy(int index, int node) {
     if (at(copy_, index) >= 0) return at(copy_, index);
-    const auto& [value, layout, fill] = at(arrangement_.copies, index);
+    const auto& [value, layout, fill, reader] = at(arrangement_.copies, index);
     const bool at_home = at(home_, value) >= 0;
     const Layout& from_layout = layout_of(value);
     const int from = at_home ? at(home_, value) : row_major(value);

@@ -101,6 +101,9 @@ void RowPlanner::name_ends() {
 
 void RowPlanner::find_loads_and_stores() {
     std::vector<bool> there(program_.values.size(), false);
+    std::vector<std::vector<int>> outputs(program_.values.size());  // that each value is
+    for (std::size_t o = 0; o < program_.outputs.size(); ++o)
+        at(outputs, program_.outputs[o]).push_back(static_cast<int>(o));
     for (RowStep& step : program_.steps) {
         for (const int read : {step.a, step.b}) {
             if (read < 0 || at(there, read)) continue;
@@ -110,8 +113,7 @@ void RowPlanner::find_loads_and_stores() {
             step.loads.push_back(input);
         }
         at(there, step.out) = true;
-        for (std::size_t o = 0; o < program_.outputs.size(); ++o)
-            if (program_.outputs[o] == step.out) step.stores.push_back(static_cast<int>(o));
+        step.stores = at(outputs, step.out);
     }
 }
 
