@@ -57,7 +57,8 @@ class UnitSelector {
             std::fill(kept.begin() + static_cast<std::ptrdiff_t>(span.first),
                       kept.begin() + static_cast<std::ptrdiff_t>(span.second), true);
         };
-        const std::vector<Stretch> predicted = choose(units, Margin{});
+        const std::vector<Stretch> predicted =
+            claim == Claim::Always ? std::vector<Stretch>() : choose(units, Margin{});
         Span meter(units, 0);
         if (claim == Claim::Auto) std::for_each(predicted.begin(), predicted.end(), keep);
         if (claim == Claim::Always)
