@@ -3,96 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
-import onnx
+from model_draft import CHANNELS, Draft
 from model_trial import Case
-from model_types import Array, model, node, value
+from model_types import node
 from onnx import TensorProto
-
-CHANNELS, DEAD, CONSTANT = 6, (1, 4), 1.5  # the dead channels are 1.5 whatever the input is
-Nodes = list[onnx.NodeProto]
-
-
-class Draft:
-    """A convolution or a Gemm whose channels 1 and 4 are constant, what follows, and a layer that reads the result."""
-
-    def __init__(self, rank: int = 4) -> None:
-        self.rng = np.random.default_rng(0)
-        self.nodes: Nodes = []
-        self.constants: dict[str, Array] = {}
-        self.rank = rank
-        self.h = self.first()
-
-    def const(self, array: Any) -> str:
-        """An initializer; floats are float32."""
-        array = np.asarray(array)
-        name = f"w{len(self.constants)}"
-        self.constants[name] = array.astype(np.float32) if array.dtype.kind == "f" else array
-        return name
-
-    def op(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
-        """A node; the name of its output, or their names."""
-        names = [f"v{len(self.nodes)}_{index}" for index in range(outputs)]
-        self.nodes.append(node(kind, list(inputs), names, **attributes))
-        return names[0] if outputs == 1 else names
-
-    def near(self, *shape: int) -> Array:
-        """Small numbers: what a layer adds to its bias of 1.5 leaves the result positive."""
-        return self.rng.uniform(-0.1, 0.1, shape)
-
-    def first(self) -> str:
-        """[2, 6, 8, 8] of a convolution, or [2, 6] or [2, 5, 6] of a matrix product with the channels last."""
-        if self.rank == 4:
-            weight = self.near(CHANNELS, 3, 3, 3)
-            weight[list(DEAD)] = 0
-            return str(self.op("Conv", "x", self.const(weight), self.const(np.full(CHANNELS, CONSTANT)), pads=[1] * 4))
-        weight = self.near(3, CHANNELS)
-        weight[:, list(DEAD)] = 0
-        return str(self.op("Add", self.op("MatMul", "x", self.const(weight)), self.const(np.full(CHANNELS, CONSTANT))))
-
-    def read(self, h: str, channels: int = CHANNELS) -> str:
-        """The layer that reads: a convolution of 1 by 1, or a matrix product."""
-        if self.rank == 4:
-            return str(self.op("Conv", h, self.const(self.rng.standard_normal((2, channels, 1, 1)))))
-        return str(self.op("MatMul", h, self.const(self.rng.standard_normal((channels, 2)))))
-
-    def flat(self, h: str, width: int) -> str:
-        """A Gemm that reads a vector."""
-        return str(self.op("Gemm", h, self.const(self.rng.standard_normal((2, width))), transB=1))
-
-    def case(self, name: str, y: str) -> Case:
-        """The model, of whatever shape `y` has."""
-        shapes: dict[int, tuple[int, ...]] = {2: (2, 3), 3: (2, 5, 3), 4: (2, 3, 8, 8)}
-        self.nodes.append(node("Identity", [y], ["y"]))
-        return Case(
-            name, model(self.nodes, self.constants, [value("x", shapes[self.rank])], [value("y", None)], self.version())
-        )
-
-    def version(self) -> tuple[int, int]:
-        """An operator set that has all operators, 20 unless one is younger, and its format."""
-        own = {each.op_type for each in self.nodes if not each.domain}
-        opset = next(opset for opset in range(20, 99) if all(onnx.defs.has(kind, opset, "") for kind in own))
-        return opset, 9 if opset == 20 else 10
-
 
 Build = Callable[[Draft], str]
 PLAIN = (
-    "Abs", "Ceil", "Celu", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu",
-    "Log", "Mish", "Neg", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Softplus", "Softsign", "Sqrt",
-    "Swish", "Tanh", "ThresholdedRelu", "Dropout",
+    "Abs", "Acosh", "Asinh", "Atan", "Ceil", "Celu", "Cos", "Cosh", "Dropout", "Elu", "Erf", "Exp", "Floor", "Gelu",
+    "HardSigmoid", "HardSwish", "Hardmax", "Identity", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization",
+    "MeanVarianceNormalization", "Mish", "Neg", "Reciprocal", "Relu", "Round", "Selu", "Shrink", "Sigmoid", "Sign",
+    "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu",
 )  # fmt: skip
+WITHIN_ONE = ("Acos", "Asin", "Atanh")  # what they take lies between -1 and 1
+COMPARED = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+BOOLEAN = ("And", "Or", "Xor")
 TWO = ("Add", "Div", "Max", "Mean", "Min", "Mul", "Sub", "Sum")
 MAPS = ("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
 WINDOWS = ("AveragePool", "MaxPool", "LpPool")
-REDUCED = ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceL2")
+REDUCED = (
+    "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
+    "ReduceSum", "ReduceSumSquare",
+)  # fmt: skip
 
 
 def followed() -> Iterator[Case]:
     """A model for each operator through which dead channels may be looked for."""
     for kind in PLAIN:
         yield built(kind, lambda d, kind=kind: d.read(d.op(kind, d.h)))
+    for kind in WITHIN_ONE:
+        yield built(kind, lambda d, kind=kind: d.read(d.op(kind, d.op("Sigmoid", d.h))))
+    for kind in COMPARED:
+        yield built(kind, lambda d, kind=kind: d.read(chosen(d, d.op(kind, d.h, d.const(1.4)))))
+    for kind in BOOLEAN:
+        yield built(kind, lambda d, kind=kind: d.read(chosen(d, d.op(kind, *bounds(d)))))
     for kind in TWO:
         yield built(kind, lambda d, kind=kind: d.read(d.op(kind, d.h, d.const(1 + d.rng.random((1, CHANNELS, 1, 1))))))
     for kind in MAPS:
@@ -109,6 +55,16 @@ def built(name: str, build: Build, rank: int = 4) -> Case:
     """The case of one operator."""
     draft = Draft(rank)
     return draft.case(name, build(draft))
+
+
+def chosen(d: Draft, mask: str) -> str:
+    """The maps where the mask is true, else 0."""
+    return str(d.op("Where", mask, d.h, d.const(0.0)))
+
+
+def bounds(d: Draft) -> tuple[str, str]:
+    """Two masks."""
+    return d.op("Greater", d.h, d.const(1.0)), d.op("Less", d.h, d.const(1.6))
 
 
 def reduced(d: Draft, kind: str) -> str:
@@ -190,16 +146,21 @@ def recurrent(kind: str, gates: int) -> Build:
     return build
 
 
+ROI = np.array([[0.0, 0, 6, 6]])  # a box of the maps
 OTHERS: dict[str, tuple[int, Build]] = {
     "Cast": (4, lambda d: d.read(d.op("Cast", d.op("Cast", d.h, to=TensorProto.DOUBLE), to=TensorProto.FLOAT))),
     "Clip": (4, lambda d: d.read(d.op("Clip", d.h, d.const(0.0), d.const(6.0)))),
     "PRelu": (4, lambda d: d.read(d.op("PRelu", d.h, d.const(d.rng.random((CHANNELS, 1, 1)))))),
     "Pow": (4, lambda d: d.read(d.op("Pow", d.h, d.const(2.0)))),
-    "Where": (4, lambda d: d.read(d.op("Where", d.op("Greater", d.h, d.const(1.0)), d.h, d.const(0.0)))),
+    "Where": (4, lambda d: d.read(chosen(d, d.op("Greater", d.h, d.const(1.0))))),
+    "Not": (4, lambda d: d.read(chosen(d, d.op("Not", d.op("Greater", d.h, d.const(1.6)))))),
+    "IsNaN": (4, lambda d: d.read(chosen(d, d.op("Not", d.op("IsNaN", d.h))))),
+    "IsInf": (4, lambda d: d.read(chosen(d, d.op("Not", d.op("IsInf", d.h))))),
     "BatchNormalization": (4, batchnorm),
     "InstanceNormalization": (4, normalised("InstanceNormalization")),
     "GroupNormalization": (4, normalised("GroupNormalization")),
     "LayerNormalization": (3, normalised("LayerNormalization")),
+    "RMSNormalization": (3, lambda d: d.read(d.op("RMSNormalization", d.h, d.const(1 + d.rng.random(CHANNELS))))),
     "LRN": (4, lambda d: d.read(d.op("LRN", d.h, size=3))),
     "Conv": (4, lambda d: d.read(d.h)),
     "Conv (depthwise)": (4, depthwise),
@@ -216,6 +177,21 @@ OTHERS: dict[str, tuple[int, Build]] = {
     "Gather": (4, lambda d: d.read(d.op("Gather", d.h, d.const(np.arange(CHANNELS)[::-1].copy()), axis=1))),
     "Pad": (4, lambda d: d.read(d.op("Pad", d.h, d.const(np.array([0, 0, 1, 1, 0, 0, 1, 1])), mode="reflect"))),
     "Resize": (4, lambda d: d.read(d.op("Resize", d.h, "", d.const(np.array([1.0, 1, 2, 2])), mode="nearest"))),
+    "Upsample": (4, lambda d: d.read(d.op("Upsample", d.h, d.const(np.array([1.0, 1, 2, 2]))))),
+    "GridSample": (4, lambda d: d.read(d.op("GridSample", d.h, d.const(d.near(2, 4, 4, 2))))),
+    "RoiAlign": (
+        4,
+        lambda d: d.read(d.op("RoiAlign", d.h, d.const(ROI), d.const(np.array([0])), output_height=2, output_width=2)),
+    ),
+    "MaxRoiPool": (
+        4,
+        lambda d: d.read(d.op("MaxRoiPool", d.h, d.const(np.hstack([[[0.0]], ROI])), pooled_shape=[2, 2])),
+    ),
+    "SpaceToDepth": (4, lambda d: d.read(d.op("SpaceToDepth", d.h, blocksize=2), 4 * CHANNELS)),
+    "DepthToSpace": (
+        4,
+        lambda d: d.read(d.op("DepthToSpace", d.op("Concat", d.h, d.h, axis=1), blocksize=2), CHANNELS // 2),
+    ),
     "Expand": (4, lambda d: d.read(d.op("Expand", d.op("GlobalAveragePool", d.h), d.const(np.array([1, 1, 2, 2]))))),
     "Flatten": (4, lambda d: d.flat(d.op("Flatten", d.h), 8 * 8 * CHANNELS)),
     "Transpose, then Flatten": (4, nhwc_flatten),
@@ -230,4 +206,5 @@ OTHERS: dict[str, tuple[int, Build]] = {
     "Softmax": (3, lambda d: d.read(d.op("Softmax", d.h, axis=-1))),
     "LSTM": (3, recurrent("LSTM", 4)),
     "GRU": (3, recurrent("GRU", 3)),
+    "RNN": (3, recurrent("RNN", 1)),
 }

@@ -25,7 +25,7 @@ from edgeticket.graph.passes.fold_shapes import fold_shapes
 from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.passes.lift_weights import lift_weights
 from edgeticket.graph.passes.note import NO_ZEROS, Note
-from edgeticket.graph.passes.remove_dead import remove_dead
+from edgeticket.graph.passes.remove_dead import BLOCK, remove_dead
 from edgeticket.graph.passes.remove_unused import remove_unused
 from edgeticket.graph.shapes import infer_shapes, name_dimensions, unname_dimensions
 from edgeticket.graph.upgrade import upgrade
@@ -71,7 +71,12 @@ class Simplified:
 
 
 def simplify(
-    model: onnx.ModelProto, *, upgrade_opset: bool = False, inline: bool = True, removal: bool = True, lanes: int = 1
+    model: onnx.ModelProto,
+    *,
+    upgrade_opset: bool = False,
+    inline: bool = True,
+    removal: bool = True,
+    lanes: int = BLOCK,
 ) -> Simplified:
     """Fold, flush and remove what is dead. The argument is not changed; the same model gives the same bytes.
 
@@ -79,7 +84,7 @@ def simplify(
     axes from which channels were removed.
     `upgrade_opset` converts an operator set below 11 also where operators may come to mean another thing. Without
     `inline`, model-local functions stay, and nobody looks into them. Without `removal` dead units stay: what a network
-    gains without any pruning. Convolutions keep a multiple of `lanes` channels, 4 where ONNX Runtime is to be quick.
+    gains without any pruning. Convolutions keep a multiple of `lanes` channels where they have as many.
 
     Raises:
         ModelError: the graph cannot be read into an intermediate representation.

@@ -487,6 +487,16 @@ def test_what_keeps_dead_channels_is_said() -> None:
     assert "kept channels that are constant: 2 before LRN" in sentences(result)
 
 
+def test_what_stays_for_blocks_is_said() -> None:
+    """Of 10 channels 9 are alive, and there are no 12; of 13 with 9 alive, 12 stay."""
+    for count, dead, left in ((10, (3,), 9), (13, (0, 3, 4, 7), 12)):
+        net = Net(("n", 3, 6, 6), DOUBLE)
+        value = net.op("Relu", maps(net, count, dead))
+        result = same(net.model(net.conv(value, net.normal(2, count, 1, 1))))
+        assert shapes(result)["a"][0] == left
+        assert ("kept 3 dead channels: ONNX Runtime computes" in sentences(result)) == (left == 12)
+
+
 @pytest.mark.parametrize(("lanes", "left"), [(1, 10), (4, 12)])
 def test_convolutions_may_keep_a_multiple_of_channels(lanes: int, left: int) -> None:
     """ONNX Runtime blocks convolutions that read a multiple of 4."""

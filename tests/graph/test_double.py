@@ -240,6 +240,19 @@ def test_nodes_run_in_any_order() -> None:
     assert Network(model).run({"x": _x(2, 3)}).outputs[model.graph.output[0].name].shape == (2, 3)
 
 
+def test_a_value_that_waits_beside_another_is_no_circle() -> None:
+    """Backwards, the last node waits for two, of which one waits for the other."""
+    net = Net((2, 3))
+    first = net.op("Exp", "x")
+    second = net.op("Neg", first)
+    model = net.model(net.op("Add", second, net.op("Mul", first, second)))
+    expected = Network(model).run({"x": _x(2, 3)}).outputs
+    nodes = list(model.graph.node)[::-1]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    assert Network(model).run({"x": _x(2, 3)}).outputs.keys() == expected.keys()
+
+
 def test_denormal_weights_and_inputs_are_zeros() -> None:
     net = Net((1, 2))
     model = net.model(net.op("Mul", "x", net.const(np.array([1e-40, 1e30]))))

@@ -14,7 +14,8 @@ class Liveness:
     """The units that stay, so that every remaining channel keeps its value and no tensor becomes empty.
 
     `boxed` is False while the question is what anybody needs, whether or not the rest can be taken out of a grid.
-    With `lanes` above 1 convolutions keep a multiple of it, where they had one: see _align.
+    With `lanes` above 1 convolutions keep a multiple of it, where they had as many: see _align. `aligned` counts the
+    dead channels that stay for that.
     """
 
     def __init__(self, state: State, *, boxed: bool = True, lanes: int = 1) -> None:
@@ -22,6 +23,7 @@ class Liveness:
         self._roots = _representatives(state)
         self._live = np.zeros(len(state.parents), np.bool_)
         self._boxed = boxed
+        self.aligned = 0
         if state.pinned:
             self._live[self._roots[list(state.pinned)]] = True
         self._spread()
@@ -101,16 +103,17 @@ class Liveness:
         ONNX Runtime computes a convolution in blocks of channels only where it reads a multiple of 4, or reads less
         than a block; a depthwise one where it makes a multiple of 4 (nchwc_transformer.cc). Otherwise it is far slower.
         """
+        before = self.aligned
         for linear in self._state.linears:
             if linear.node.op_type != "Conv":
                 continue
             units = (linear.source if linear.groups == 1 else linear.result).units
             kept = self.keep(units)
             missing = -int(kept.sum()) % lanes
-            if kept.sum() >= 2 * lanes and units.size % lanes == 0 and missing:
+            if kept.sum() >= 2 * lanes and 0 < missing <= int((~kept).sum()):
                 self._live[self._roots[units[~kept][:missing]]] = True
-                return True
-        return False
+                self.aligned += missing
+        return self.aligned > before
 
     def _an_empty_value(self) -> ir.Value | None:
         """The first value that would have no channel left although something still reads it."""

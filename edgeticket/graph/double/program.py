@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -84,22 +85,26 @@ def _captured(graph: onnx.GraphProto) -> Iterator[str]:
 
 
 def _ordered(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes so that each comes after what it reads: the runtime takes them in any order."""
+    """The nodes so that each comes after what it reads (Kahn 1962): the runtime takes them in any order.
+
+    Of those that can be run, the first in the file is; what waits for itself comes last.
+    """
     made_by = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
-    done: set[int] = set()
-    ordered: list[onnx.NodeProto] = []
-    for start in range(len(graph.node)):
-        stack = [start]
-        while stack:
-            index = stack[-1]
-            node = graph.node[index]
-            inner = [name for attribute in node.attribute if attribute.HasField("g") for name in _captured(attribute.g)]
-            needed = {made_by[name] for name in (*node.input, *inner) if name in made_by} - done - {index}
-            if index in done or not needed or not needed.isdisjoint(stack):
-                stack.pop()
-                if index not in done:
-                    done.add(index)
-                    ordered.append(node)
-            else:
-                stack.extend(sorted(needed))
-    return ordered
+    waits: list[set[int]] = []
+    readers: dict[int, list[int]] = {}
+    for index, node in enumerate(graph.node):
+        inner = [name for attribute in node.attribute if attribute.HasField("g") for name in _captured(attribute.g)]
+        waits.append({made_by[name] for name in (*node.input, *inner) if name in made_by})
+        for maker in waits[-1]:
+            readers.setdefault(maker, []).append(index)
+    ready = [index for index, makers in enumerate(waits) if not makers]
+    order: list[int] = []
+    while ready:
+        index = heapq.heappop(ready)
+        order.append(index)
+        for reader in readers.get(index, ()):
+            waits[reader].discard(index)
+            if not waits[reader]:
+                heapq.heappush(ready, reader)
+    done = set(order)
+    return [graph.node[index] for index in (*order, *(i for i in range(len(graph.node)) if i not in done))]

@@ -29,12 +29,13 @@ from edgeticket.graph.shapes import infer_shapes
 from edgeticket.text import listing, plural
 
 NAME = "remove-dead"
+BLOCK = 4  # channels: ONNX Runtime computes convolutions in blocks only where they read a multiple of it
 
 
 def remove_dead(model: ir.Model, lanes: int = 1) -> list[Note]:
     """Fold and cut until nothing changes. Convolutions keep a multiple of `lanes` channels: see liveness.py."""
     lost: Counter[str] = Counter()
-    folded = branches = 0
+    folded = branches = aligned = 0
     declined: dict[str, list[str]] = {}
     kept: dict[str, int] = {}
     infer_shapes(model)  # what the rounds change, they write into the shapes
@@ -49,10 +50,10 @@ def remove_dead(model: ir.Model, lanes: int = 1) -> list[Note]:
             cut = cut_dead_channels(state, lanes)
             lost.update(cut.lost)
             if not cut.changed and not replace_shuffles(state) and not replace_lengths(state):
-                kept = barriers(state)
+                kept, aligned = barriers(state), cut.aligned
                 break
         remove_unused(model)
-    return _notes(lost, folded, branches, declined) + _kept(kept)
+    return [*_notes(lost, folded, branches, declined), *_kept(kept), *_aligned(aligned, lanes)]
 
 
 def _notes(lost: Counter[str], folded: int, branches: int, declined: dict[str, list[str]]) -> list[Note]:
@@ -72,3 +73,13 @@ def _kept(kept: dict[str, int]) -> list[Note]:
     """One sentence for the dead channels that operators need, by operator; an output's own channels are no matter."""
     found = [f"{count} before {reader}" for reader, count in sorted(kept.items()) if reader != OUTPUT]
     return [Note(NAME, 0, f"kept channels that are constant: {listing(found)}")] if found else []
+
+
+def _aligned(count: int, lanes: int) -> list[Note]:
+    if not count:
+        return []
+    sentence = (
+        f"kept {plural(count, 'dead channel')}: ONNX Runtime computes convolutions in blocks where they read a "
+        f"multiple of {lanes} channels, and far slower otherwise"
+    )
+    return [Note(NAME, 0, sentence)]

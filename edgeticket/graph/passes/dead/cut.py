@@ -16,10 +16,14 @@ from edgeticket.graph.values import Array, change_constant, owned, shape_of
 
 @dataclass(frozen=True)
 class CutChannels:
-    """Whether the graph changed, and how many output channels each weight lost, by its name."""
+    """Whether the graph changed, how many output channels each weight lost, by its name, and how many dead ones stay.
+
+    They stay so that convolutions keep a multiple of channels: see liveness.py.
+    """
 
     changed: bool
     lost: dict[str, int]
+    aligned: int
 
 
 def cut_dead_channels(state: State, lanes: int = 1) -> CutChannels:
@@ -44,7 +48,7 @@ def cut_dead_channels(state: State, lanes: int = 1) -> CutChannels:
         for fix in state.fixes:
             if fix.node not in dropped:
                 fix.change(liveness.keep)
-    return CutChannels(changed, lost)
+    return CutChannels(changed, lost, liveness.aligned)
 
 
 def _note_lengths(state: State, liveness: Liveness) -> None:
