@@ -163,6 +163,22 @@ void decisions() {
     expect(claimed(always) == dense.all.size(), "claim=always takes what can be computed");
 }
 
+// Where more groups pay than may be claimed, those that save most are.
+void fewer_groups() {
+    const Settings settings;
+    Graph many({64, 28, 28});
+    int x = 0;
+    for (int i = 0; i < 6; ++i) x = many.unknown(many.conv(x, 64, 3, i < 3 ? 0.03 : 0.01));
+    const Selection all = select(many.all, settings, Claim::Auto), two = select(many.all, settings, Claim::Auto, 2);
+    expect(all.groups.size() == 6, "six groups pay");
+    expect(select(many.all, settings, Claim::Auto, 6).groups == all.groups, "six of six groups are all of them");
+    expect(two.groups.size() == 2 && two.modes.size() == 2, "two groups are claimed where two may be");
+    for (const auto& group : two.groups) expect(group[0] >= 6, "the groups with fewer weights save most");
+    expect(two.reasons[0].find("of 6 regions that pay, the 2 that save most are taken") == 0,
+           "the reason says how many pay: " + two.reasons[0]);
+    expect(select(many.all, settings, Claim::Always, 2).groups.size() == 6, "claim=always takes what can be computed");
+}
+
 // No path leaves a group and comes back; every group's nodes are claimable and hang together.
 void check_groups(const std::vector<Candidate>& candidates, const Selection& selection, const std::string& name) {
     std::vector<int> group_of(candidates.size(), -1);
@@ -209,6 +225,7 @@ void random_graphs(int count, unsigned seed) {
         }
         const std::string name = "graph " + std::to_string(i) + " of seed " + std::to_string(seed);
         for (const Claim claim : {Claim::Auto, Claim::Always}) check_groups(g.all, select(g.all, {}, claim), name);
+        check_groups(g.all, select(g.all, {}, Claim::Auto, 1), name);
         std::vector<bool> some;
         for (std::size_t c = 0; c < g.all.size(); ++c) some.push_back(g.all[c].reason.empty() && number(0, 2) > 0);
         const Selection parts = partition(g.all, some);
@@ -339,6 +356,7 @@ int main(int count, char** arguments) {
     expect(peak_gmacs(best_isa()) > 0.01 && peak_gmacs(best_isa()) == peak_gmacs(best_isa()),
            "the peak is measured once");
     decisions();
+    fewer_groups();
     random_graphs(graphs, seed);
     least(graphs, seed);
     model();

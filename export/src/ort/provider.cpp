@@ -1,6 +1,7 @@
 #include "provider.h"
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "compute.h"
@@ -12,6 +13,18 @@
 namespace edgeticket {
 
 using namespace abi;
+
+namespace {
+
+// For each region that it fuses, ONNX Runtime sorts the whole graph, and for each node then walks along a list of all
+// regions: their square times the nodes, in steps of some 5 ns. These are two seconds.
+constexpr double kMostSteps = 3e8;
+
+std::size_t most_regions(std::size_t nodes) {
+    return static_cast<std::size_t>(std::sqrt(kMostSteps / static_cast<double>(std::max<std::size_t>(nodes, 1))));
+}
+
+}  // namespace
 
 Provider::Provider(const OrtApi& api, Options options)
     : OrtEp{},
@@ -55,7 +68,7 @@ void Provider::judge(const OrtGraph* handle, OrtEpGraphSupportInfo* support) {
     constants_.fold(read.graph);
     for (const int input : read.graph.inputs) session_inputs_.insert(read.graph.value(input).name);
     const std::vector<Candidate> found = candidates(read.graph);
-    const Selection selection = select(found, options_.settings, options_.claim);
+    const Selection selection = select(found, options_.settings, options_.claim, most_regions(found.size()));
     report_.judged(read.graph, found, selection);
     report_.write();
     const OrtNodeFusionOptions fusion{kVersion, true};  // the plan holds its own copy of the weights

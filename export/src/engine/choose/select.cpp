@@ -12,6 +12,7 @@
 #include "engine/run/plan.h"
 #include "isa/isa.h"
 #include "isa/machine.h"
+#include "limit.h"
 #include "partition.h"
 #include "sketch.h"
 
@@ -45,9 +46,10 @@ class UnitSelector {
           own_(own_machine(candidates, settings)),
           cpu_(cpu_machine(candidates, settings)) {}
 
-    // Clears `claimed` for the members of a group that are left to the CPU provider, and says why in `reasons`.
+    // Clears `claimed` for the members of a group that are left to the CPU provider, and says why in `reasons`; says of
+    // the others in `saved_us` what they save.
     void select_in(const std::vector<int>& group, unsigned mode, Claim claim, std::vector<bool>& claimed,
-                   std::vector<std::string>& reasons) const {
+                   std::vector<std::string>& reasons, std::vector<double>& saved_us) const {
         const Sketch sketch(candidates_, wiring_, group, mode);
         const std::vector<Fused> fused = fuse(sketch.region);
         const Arrangement arrangement = arrange(sketch.region, fused, map_family_of(settings_.isa));
@@ -57,7 +59,8 @@ class UnitSelector {
             std::fill(kept.begin() + static_cast<std::ptrdiff_t>(span.first),
                       kept.begin() + static_cast<std::ptrdiff_t>(span.second), true);
         };
-        const std::vector<Stretch> predicted = choose(units, Margin{});
+        const std::vector<Stretch> predicted =
+            claim == Claim::Always ? std::vector<Stretch>() : choose(units, Margin{});
         Span meter(units, 0);
         if (claim == Claim::Auto) std::for_each(predicted.begin(), predicted.end(), keep);
         if (claim == Claim::Always)
@@ -73,7 +76,10 @@ class UnitSelector {
                     if (*part != span && pays(units, meter, *part, sketch, fused, mode)) keep(*part);
             }
         for (std::size_t u = 0; u < fused.size(); ++u) {
-            if (kept[u]) continue;
+            if (kept[u]) {
+                at(saved_us, at(sketch.members, fused[u].node)) = units.units[u].cpu_us - units.units[u].own_us;
+                continue;
+            }
             meter.restart(u);
             meter.extend();
             for (const int node : nodes_of(fused, {u, u + 1})) {
@@ -139,17 +145,19 @@ class UnitSelector {
 
 }  // namespace
 
-Selection select(const std::vector<Candidate>& candidates, const Settings& settings, Claim claim) {
+Selection select(const std::vector<Candidate>& candidates, const Settings& settings, Claim claim, std::size_t most) {
     std::vector<bool> claimed;
     for (const Candidate& candidate : candidates) claimed.push_back(candidate.reason.empty());
     const Selection all = partition(candidates, claimed);
     const UnitSelector selector(candidates, settings);
     std::vector<std::string> reasons(candidates.size());
+    std::vector<double> saved_us(candidates.size(), 0);
     for (std::size_t g = 0; g < all.groups.size(); ++g)
-        selector.select_in(all.groups[g], all.modes[g], claim, claimed, reasons);
+        selector.select_in(all.groups[g], all.modes[g], claim, claimed, reasons, saved_us);
     Selection selection = partition(candidates, claimed);
     for (std::size_t i = 0; i < candidates.size(); ++i)
         if (!claimed[i] && selection.reasons[i].empty()) selection.reasons[i] = reasons[i];
+    if (claim != Claim::Always) keep_best(saved_us, most, selection);
     return selection;
 }
 
