@@ -293,3 +293,36 @@ def test_a_rounded_file_carries_the_proof_of_its_graph() -> None:
     assert f"moved by up to {rounded.max_abs_delta:.3g}" in found.reason
     broken = prove(lenet(), b"no model", images, exact=False)
     assert proof.of_rounded(graph, broken).verdict == "refuted"
+
+
+def _boxes(scale: float, threshold: float) -> onnx.ModelProto:
+    """[n, 8] -> the places of scores above a threshold: as many as there are."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Mul", ["x", "scale"], ["score"]),
+            helper.make_node("Greater", ["score", "threshold"], ["above"]),
+            helper.make_node("NonZero", ["above"], ["places"]),
+        ],
+        "boxes",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 8])],
+        [
+            helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n", 8]),
+            helper.make_tensor_value_info("places", TensorProto.INT64, [2, "k"]),
+        ],
+        [
+            numpy_helper.from_array(np.array(scale, np.float32), "scale"),
+            numpy_helper.from_array(np.array(threshold, np.float32), "threshold"),
+        ],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def test_how_many_are_found_may_change_at_a_threshold_only() -> None:
+    """Scores that lie at the threshold are above it or not by rounding; those elsewhere are not."""
+    scores = RNG.uniform(0, 1, (4, 8)).astype(np.float32)
+    scores[1] = 0.5
+    close = float(np.nextafter(np.float32(1), np.float32(2)))
+    assert prove_feeds(_boxes(1.0, 0.5), serialize(_boxes(close, 0.5)), [{"x": scores}]).proved
+    found = prove_feeds(_boxes(1.0, 0.5), serialize(_boxes(1.0, 0.9)), [{"x": scores}])
+    assert found.verdict == "refuted"
+    assert "'places'" in found.reason

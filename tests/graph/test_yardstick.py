@@ -112,3 +112,16 @@ def test_an_extreme_feed_neither_refutes_nor_proves_where_float32_fails() -> Non
     assert not tally.judge({"y": before}, {"y": after}, yardstick, exact={"y": exact}, usual=False)
     assert "y" not in tally.testified
     assert tally.mute == ["y"]
+
+
+def test_what_is_chosen_on_an_extreme_feed_says_nothing() -> None:
+    """All rows nearly tie where the input is 1e-6 and the bias is 1: ArgMax may take another."""
+    yardstick = _yardstick(np.linspace(-1, 1, 9), 1e-7)
+    before, after = np.array([0, 1, 2]), np.array([0, 1, 1])
+    assert not Tally().judge({"y": before}, {"y": after}, yardstick, exact=None, usual=False)
+    assert "changed in 1 of 3" in Tally().judge({"y": before}, {"y": after}, yardstick, exact=None, usual=True)
+    assert not Tally().judge({"y": before}, {"y": after[:2]}, yardstick, exact=None, usual=False)
+    assert "not int64(3,)" in Tally().judge({"y": before}, {"y": after[:2]}, yardstick, exact=None, usual=True)
+    tally = Tally()
+    assert tally.judge({"y": before}, {"y": after[None]}, yardstick, exact=None, usual=False)
+    assert tally.refutation  # another rank is another output

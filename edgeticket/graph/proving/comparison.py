@@ -71,11 +71,12 @@ class Tally:
     ) -> str:
         """Count one feed; `exact` is the original in float64 where that was run. Returns what speaks against it, or ''.
 
-        `usual` feeds are held to the errors seen on feeds of their kind. Others (extreme ones) have only their own.
+        `usual` feeds are held to the errors seen on feeds of their kind. Others (extreme ones) have only their own, and
+        what is chosen on them says nothing: there, all candidates may be alike but for rounding.
         Without `counted` the feed's samples come again in another one, and are counted there.
         """
         book = self if counted else Tally()
-        against = book._structure(expected, found, judged=True)
+        against = book._structure(expected, found, judged=usual)
         self.refutation = self.refutation or book.refutation
         for name, before in expected.items():
             after = found[name]
@@ -91,8 +92,11 @@ class Tally:
         for name, before in expected.items():
             after = found.get(name)
             self.compared.setdefault(name, 0)
-            if after is None or before.shape != after.shape or not _same_type(before, after):
+            if after is None or before.ndim != after.ndim or not _same_type(before, after):
                 self.refutation = against = f"output {name!r} is {_form(after)}, not {_form(before)}"
+            elif before.shape != after.shape:  # as many as were chosen: boxes, say
+                self.compared[name] += before.size
+                against = f"output {name!r} is {_form(after)}, not {_form(before)}" if judged else against
             elif not is_float(before):
                 differ = int(np.sum(before != after))
                 self.compared[name] += before.size
