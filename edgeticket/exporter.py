@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import importlib.metadata
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from edgeticket.graph.short_names import with_short_names
 from edgeticket.graph.simplify import Simplified, simplify
 from edgeticket.graph.smallest import functions_left_where_smaller
 from edgeticket.graph.storing import storage
+from edgeticket.graph.storing.archives import Archives
 from edgeticket.graph.storing.encoding import WEIGHTS, Weights
 from edgeticket.measure import sides
 from edgeticket.report import Content, Score, view
@@ -248,13 +248,15 @@ def _content(source: Source, converted: Converted, sealed: Sealed, manifest: Man
 
 def _sizes(converted: Converted) -> dict[str, int]:
     """The bytes of every file the report compares: the dense network first, this artifact last."""
-    dense = converted.dense
-    found = _with_gzip("original", dense.smallest)
+    dense, archives = converted.dense, Archives()
+    archives.add("original", dense.smallest)
     if dense.given is not None and dense.given != dense.smallest:
-        found |= _with_gzip("given", dense.given)
+        archives.add("given", dense.given)
     if converted.masked is not None:
-        found |= _with_gzip("masked", converted.masked)
-    return {**found, **storage.sizes(converted.simplified.model), **_with_gzip("exported", converted.model)}
+        archives.add("masked", converted.masked)
+    storage.add_storages(archives, converted.simplified.model)
+    archives.add("exported", converted.model)
+    return archives.sizes()
 
 
 def _baseline(source: Source, converted: Converted, bench: sides.Sides | None) -> Iterator[str]:
@@ -266,10 +268,6 @@ def _baseline(source: Source, converted: Converted, bench: sides.Sides | None) -
         yield f"The {name} stands here at its best: {bench.best}.{also}"
     if converted.dense.caveat:
         yield converted.dense.caveat
-
-
-def _with_gzip(name: str, data: bytes) -> dict[str, int]:
-    return {name: len(data), f"{name}.gz": len(gzip.compress(data, 9, mtime=0))}
 
 
 def _scores(source: Source, cut: Slice | None) -> tuple[Score, ...]:

@@ -8,7 +8,6 @@ Same model and options, same bytes.
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +19,7 @@ from edgeticket.artifact.manifest import TensorInfo
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.storing import layout as layouts
 from edgeticket.graph.storing import rebuild, runtime_folds
+from edgeticket.graph.storing.archives import Archives
 from edgeticket.graph.storing.encoding import Encoded, Weights
 from edgeticket.graph.storing.layout import Layout, dense_bytes, groups, pays, sparse_bytes
 from edgeticket.graph.storing.reasons import REFUSED, left_alone
@@ -116,8 +116,8 @@ def store(
     return Stored(written.model, written.tensors, tuple(notes))
 
 
-def sizes(model: onnx.ModelProto) -> dict[str, int]:
-    """Bytes of the whole file for each storage, and of the file in gzip -9 under the same name with '.gz'."""
+def add_storages(archives: Archives, model: onnx.ModelProto) -> None:
+    """The whole file for each storage, under the names that a report has for them."""
     variants: dict[str, tuple[Storage, Weights]] = {
         "dense": ("dense", "fp32"),
         "sparse-initializer": ("sparse-initializer", "fp32"),
@@ -126,15 +126,18 @@ def sizes(model: onnx.ModelProto) -> dict[str, int]:
         "gaps-int8": ("gaps", "int8"),
     }
     read = TensorReader(model)
-    found: dict[str, int] = {}
     for name, (storage, weights) in variants.items():
         stored = store(
             model, storage=storage, weights=weights, unfolded=lambda *_: frozenset(), alike=lambda *_: True, read=read
         )
-        data = stored.serialized()
-        found[name] = len(data)
-        found[name + ".gz"] = len(gzip.compress(data, 9, mtime=0))
-    return found
+        archives.add(name, stored.serialized())
+
+
+def sizes(model: onnx.ModelProto) -> dict[str, int]:
+    """Bytes of the whole file for each storage, and of the file in gzip -9 under the same name with '.gz'."""
+    archives = Archives()
+    add_storages(archives, model)
+    return archives.sizes()
 
 
 def _hindering(model: onnx.ModelProto, written: _Written, alike: Alike) -> list[str]:
