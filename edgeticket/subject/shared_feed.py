@@ -14,6 +14,7 @@ from edgeticket.measure.hosts.host import Host, NoAnswerError
 from edgeticket.measure.hosts.local import LOCAL
 from edgeticket.measure.protocol import Arm, TryRequest
 from edgeticket.subject.subject import PROCESS_S, Subject
+from edgeticket.text import listing
 
 
 def shared_feed(
@@ -33,6 +34,12 @@ def shared_feed(
     """
     feed = _golden(subjects.values()) if not shapes else None
     first = next(iter(subjects.values()))
+    inputs = [port.name for port in first.inputs]
+    for name in shapes:
+        if name not in inputs:
+            raise InputError(
+                f"{first.path}: there is no input {name!r} to give a shape; the inputs are {listing(inputs)}"
+            )
     if feed is None:
         feed = _drawn_here(first, shapes)
     if feed is not None:
