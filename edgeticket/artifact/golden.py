@@ -159,7 +159,7 @@ def nudged(feed: Mapping[str, Array], seed: int = 0) -> checks.Feed:
     """The feed with every float moved by one unit in the last place, up or down."""
     rng = np.random.default_rng(seed)
     return {
-        name: np.nextafter(array, rng.choice([-np.inf, np.inf], array.shape).astype(array.dtype))
+        name: np.asarray(np.nextafter(array, rng.choice([-np.inf, np.inf], array.shape).astype(array.dtype)))
         if array.dtype in (np.float32, np.float64)
         else array
         for name, array in feed.items()
