@@ -30,8 +30,8 @@ _PLACES = ((1, 3), (0, 2), (0, 2))  # the axes of directions and hidden units in
 
 def recurrent(state: State, node: ir.Node) -> bool:
     """Columns of W that are 0, or that read constants, let their inputs go."""
-    weight, value = own_weight(state, node), node.inputs[0]
-    if weight is None or weight.ndim != 3 or value is None or len(node.inputs[1].uses()) != 1:  # type: ignore[union-attr]
+    weight, value, stored = own_weight(state, node), node.inputs[0], node.inputs[1]
+    if weight is None or stored is None or weight.ndim != 3 or value is None or len(stored.uses()) != 1:
         return False
     source = state.read(value, (2,), (weight.shape[2],))
     for other in node.inputs[1:]:

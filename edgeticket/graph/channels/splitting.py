@@ -164,10 +164,11 @@ def gather(state: State, node: ir.Node) -> bool:
 
 def _embedding(state: State, node: ir.Node) -> bool:
     """Rows [V, E] of a table that indices choose: the channels are its columns."""
-    given, rank = constant(node.inputs[0]), rank_of(node.inputs[1])
-    if given is None or given.ndim != 2 or given.dtype.kind in "iub":
+    stored, rank = node.inputs[0], rank_of(node.inputs[1])
+    given = constant(stored)
+    if stored is None or given is None or given.ndim != 2 or given.dtype.kind in "iub":
         return False
-    if len(node.inputs[0].uses()) != 1:  # type: ignore[union-attr]
+    if len(stored.uses()) != 1:
         return False
     table = own_weight(state, node, 0)
     if table is None or table.ndim != 2 or rank is None or attribute(node, "axis", 0) % 2 != 0:

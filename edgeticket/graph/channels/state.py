@@ -176,9 +176,3 @@ def rank_of(value: ir.Value | None) -> int | None:
     """The number of dimensions, None if unknown."""
     dims = shape_of(value) if value is not None else None
     return None if dims is None else len(dims)
-
-
-def static(dims: list[int | str | None]) -> list[int] | None:
-    """The dimensions as numbers, None if one is not known."""
-    numbers = [dim for dim in dims if isinstance(dim, int)]
-    return numbers if len(numbers) == len(dims) else None
