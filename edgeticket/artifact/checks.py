@@ -1,7 +1,8 @@
-"""The checks of an artifact: hashes, golden outputs, accuracy on the shipped slice, bytes, latency against the budget.
+"""The checks of an artifact, whole in one file on purpose: every artifact carries a copy of it, which stands alone.
 
-They live once, here: `edgeticket check` calls this file, `runtime_tests/` wraps it for pytest, and every artifact
-carries a copy as check.py. So it stands alone: Python, numpy and onnxruntime, and nothing of edgeticket. As a script:
+They are of hashes, bytes, golden outputs, accuracy on the shipped slice, and latency against the budget. They live
+once, here: `edgeticket check` calls this file, `runtime_tests/` wraps it for pytest, and the copy is named check.py. So
+it needs Python, numpy and onnxruntime, and nothing of edgeticket. As a script:
 
     python check.py [DIR] [--json FILE|-] [--threads N]    exits 0 yes, 1 no, 2 usage, 3 inconclusive, 4 integrity,
                                                          141 where whoever read its output has gone

@@ -30,13 +30,6 @@ ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = f"{tiny_task.__file__}:tiny"
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-
-
 def request(folder: Path, **others: Any) -> FindRequest:
     return api.request(others.pop("task", tiny), **{"out": folder, "rounds": 1, "threads": 1, **others})
 
