@@ -162,7 +162,7 @@ def _write(
             if best is not None and _least_bytes(sparse) >= best.size_bytes():
                 continue
             for together in _groupings(sparse, storage):
-                layout = Layout(writer.fresh(), dense)
+                layout = Layout(writer.fresh(), dense, read.trials)
                 if storage in _SPARSE:
                     layout.write_sparse_initializers(sparse)
                 for group in together:

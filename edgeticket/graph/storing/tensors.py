@@ -23,7 +23,7 @@ from edgeticket.graph.storing.encoding import (
     encodings,
     narrowed,
 )
-from edgeticket.graph.storing.layout import Twin
+from edgeticket.graph.storing.layout import Trials, Twin
 from edgeticket.graph.storing.writer import Writer, all_names, entry_bytes
 
 Array = NDArray[np.generic]
@@ -48,6 +48,7 @@ class TensorReader:
     def __init__(self, model: onnx.ModelProto) -> None:
         graph = model.graph
         self.opset = opset(model)
+        self.trials = Trials()
         self.taken = all_names(graph)
         self._axes = readers.channel_axes(graph)
         self._points = readers.zero_points(graph)
