@@ -115,7 +115,7 @@ def store(
     return Stored(written.model, written.tensors, tuple(notes))
 
 
-def add_storages(archives: Archives, model: onnx.ModelProto) -> None:
+def add_storages(archives: Archives, read: TensorReader) -> None:
     """The whole file for each storage, under the names that a report has for them."""
     variants: dict[str, tuple[Storage, Weights]] = {
         "dense": ("dense", "fp32"),
@@ -124,10 +124,9 @@ def add_storages(archives: Archives, model: onnx.ModelProto) -> None:
         "gaps-fp16": ("gaps", "fp16"),
         "gaps-int8": ("gaps", "int8"),
     }
-    read = TensorReader(model)
     for name, (storage, weights) in variants.items():
         stored = store(
-            model, storage=storage, weights=weights, unfolded=lambda *_: frozenset(), alike=lambda *_: True, read=read
+            read.model, storage=storage, weights=weights, unfolded=lambda *_: frozenset(), alike=lambda *_: True, read=read
         )
         archives.add(name, stored.serialized())
 
@@ -135,7 +134,7 @@ def add_storages(archives: Archives, model: onnx.ModelProto) -> None:
 def sizes(model: onnx.ModelProto) -> dict[str, int]:
     """Bytes of the whole file for each storage, and of the file in gzip -9 under the same name with '.gz'."""
     archives = Archives()
-    add_storages(archives, model)
+    add_storages(archives, TensorReader(model))
     return archives.sizes()
 
 

@@ -47,6 +47,7 @@ class TensorReader:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         graph = model.graph
+        self.model = model
         self.opset = opset(model)
         self.trials = Trials()
         self.taken = all_names(graph)
