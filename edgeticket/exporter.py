@@ -20,6 +20,7 @@ from edgeticket.artifact.labelled_slice import Slice, labelled_slice
 from edgeticket.artifact.manifest import GOLDEN, MANIFEST, MODEL, SLICE, Budget, GoldenInfo, Manifest, ProofInfo
 from edgeticket.errors import Exit, InputError, ProofError
 from edgeticket.graph.baseline import Baseline, dense_baseline, plainly, with_fixed_axes
+from edgeticket.graph.garbage import collect, rarely_collected
 from edgeticket.graph.proving.source_proof import SourceProof, prove_source
 from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.reading.naming import parameter_names
@@ -117,12 +118,18 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
 
     Raises: see api.export.
     """
+    with rarely_collected():
+        return _run(path, out, options)
+
+
+def _run(path: Path, out: Path | None, options: Options) -> Exported:
     kind = _known("storage", options.storage, storage.STORAGES)
     weights = _known("weights", options.weights, get_args(Weights))
     source = read_source(path, options.round, options.input_shapes if options.fix_shape else None)
     folder = out or source.default_out
     require_free(folder)
     converted = _convert(source, kind, weights, upgrade_opset=options.upgrade_opset, timed=options.bench)
+    collect()
     proved = prove_source(source, converted.simplified, converted.model, converted.fp32, options.input_shapes)
     proof = proved.info
     if proof.verdict == "refuted":
