@@ -124,11 +124,20 @@ def add_storages(archives: Archives, read: TensorReader) -> None:
         "gaps-fp16": ("gaps", "fp16"),
         "gaps-int8": ("gaps", "int8"),
     }
+    made: dict[tuple[Storage, bool, tuple[str, ...]], bytes] = {}
     for name, (storage, weights) in variants.items():
-        stored = store(
-            read.model, storage=storage, weights=weights, unfolded=lambda *_: frozenset(), alike=lambda *_: True, read=read
-        )
-        archives.add(name, stored.serialized())
+        key = storage, weights == "fp32", read.types(weights)  # where no tensor suits int8, it is the file of fp16
+        if key not in made:
+            stored = store(
+                read.model,
+                storage=storage,
+                weights=weights,
+                unfolded=lambda *_: frozenset(),
+                alike=lambda *_: True,
+                read=read,
+            )
+            made[key] = stored.serialized()
+        archives.add(name, made[key])
 
 
 def sizes(model: onnx.ModelProto) -> dict[str, int]:
