@@ -76,12 +76,36 @@ class Twin:
     times: str = ""
 
 
+class Trials:
+    """How many bytes a group takes in each coding, tried once however many layouts of one model have that group."""
+
+    def __init__(self) -> None:
+        self._tried: dict[tuple[tuple[str, str], ...], tuple[Coding, int]] = {}
+
+    def smallest(self, writer: Writer, group: Sequence[Encoded]) -> tuple[Coding, int]:
+        """The coding that takes the fewest bytes, and the bytes: what a name and `weights` stand for never changes."""
+        key = tuple((tensor.name, tensor.weights) for tensor in group)
+        found = self._tried.get(key)
+        if found is None:
+            sizes = {coding: _trial_bytes(writer, group, coding) for coding in CODINGS}
+            coding = min(CODINGS, key=sizes.__getitem__)
+            found = self._tried[key] = coding, sizes[coding]
+        return found
+
+
+def _trial_bytes(writer: Writer, group: Sequence[Encoded], coding: Coding) -> int:
+    trial = writer.fresh()
+    rebuild.write_group(trial, group, coding)
+    return trial.size_bytes()
+
+
 class Layout:
     """One way to write all tensors down, as it grows. `dense` holds each tensor's encoding where it is dense."""
 
-    def __init__(self, writer: Writer, dense: Mapping[str, Encoded]) -> None:
+    def __init__(self, writer: Writer, dense: Mapping[str, Encoded], trials: Trials) -> None:
         self.writer = writer
         self.dense = dense
+        self.trials = trials
         self.stored: dict[str, TensorInfo] = {}
         self.made_by: dict[str, frozenset[str]] = {}  # a tensor -> every value its rebuilding computes
         self.replaced: set[str] = set()  # initializers that leave the model
@@ -94,14 +118,9 @@ class Layout:
     def write_group(self, group: Sequence[Encoded], *, may_be_dense: bool) -> None:
         """In the coding that takes the fewest bytes; not at all where `may_be_dense` and dense takes fewer."""
         filled = [tensor for tensor in group if tensor.nonzeros]
-        ways: list[tuple[int, Coding, Writer]] = []
-        for coding in CODINGS:
-            trial = self.writer.fresh()
-            if filled:
-                rebuild.write_group(trial, filled, coding)
-            ways.append((trial.size_bytes(), coding, trial))
-        size_bytes, coding, trial = min(ways, key=lambda way: way[0])
-        alone = len(filled) == len(group) and self.writer.empty  # then the trial is what would be written
+        coding, size_bytes = CODINGS[0], 0
+        if filled:
+            coding, size_bytes = self.trials.smallest(self.writer, filled)
         if may_be_dense and filled and size_bytes >= sum(self._dense_bytes(tensor) for tensor in filled):
             filled = []
         for tensor in group:
@@ -110,8 +129,7 @@ class Layout:
                 self._record([tensor], "gaps", partial(rebuild.write_fill, self.writer, tensor), note)
         if filled:
             note = "positions as uint8 gaps" if coding == "uint8" else "packed positions (Golomb-Rice)"
-            write = partial(rebuild.write_group, self.writer, filled, coding)
-            self._record(filled, "gaps", partial(setattr, self, "writer", trial) if alone else write, note)
+            self._record(filled, "gaps", partial(rebuild.write_group, self.writer, filled, coding), note)
 
     def write_sparse_initializers(self, tensors: Sequence[Encoded]) -> None:
         """The standard's own form, each tensor by itself."""
