@@ -64,8 +64,14 @@ def test_a_dequantised_network_takes_a_byte_a_weight_and_gives_the_same_bits(ops
 
 def test_numbers_that_are_all_different_have_no_table() -> None:
     rng = np.random.default_rng(0)
-    stored = store(_network(pruned(rng, (200, 300), 6000), pruned(rng, (300, 100), 3000)))
-    assert "Gather" not in [each.op_type for each in stored.model.graph.node]
+    weights = pruned(rng, (200, 300), 6000), pruned(rng, (300, 100), 3000)
+    stored = store(_network(*weights))
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in stored.model.graph.initializer}
+    tables = [constants[each.input[0]] for each in stored.model.graph.node if each.op_type == "Gather"]
+    for table in tables:  # powers of two, where values rest by their exponents
+        assert len(table) < 64
+        assert np.all(np.frexp(table)[0] == 0.5)
+    assert len(stored.model.SerializeToString()) > 3 * 9000  # sign and mantissa of each number
 
 
 @settings(deadline=None, max_examples=60)

@@ -94,13 +94,12 @@ class Layout:
     def write_group(self, group: Sequence[Encoded], *, may_be_dense: bool) -> None:
         """In the coding that takes the fewest bytes; not at all where `may_be_dense` and dense takes fewer."""
         filled = [tensor for tensor in group if tensor.nonzeros]
-        ways: list[tuple[int, Coding, Writer]] = []
+        ways: list[tuple[int, Coding, Writer, bool]] = []
         for coding in CODINGS:
             trial = self.writer.fresh()
-            if filled:
-                rebuild.write_group(trial, filled, coding)
-            ways.append((trial.size_bytes(), coding, trial))
-        size_bytes, coding, trial = min(ways, key=lambda way: way[0])
+            by_rank = bool(filled) and rebuild.write_group(trial, filled, coding)
+            ways.append((trial.size_bytes(), coding, trial, by_rank))
+        size_bytes, coding, trial, by_rank = min(ways, key=lambda way: way[0])
         alone = len(filled) == len(group) and self.writer.empty  # then the trial is what would be written
         if may_be_dense and filled and size_bytes >= sum(self._dense_bytes(tensor) for tensor in filled):
             filled = []
@@ -110,6 +109,7 @@ class Layout:
                 self._record([tensor], "gaps", partial(rebuild.write_fill, self.writer, tensor), note)
         if filled:
             note = "positions as uint8 gaps" if coding == "uint8" else "packed positions (Golomb-Rice)"
+            note += ", values by rank" if by_rank else ""
             write = partial(rebuild.write_group, self.writer, filled, coding)
             self._record(filled, "gaps", partial(setattr, self, "writer", trial) if alone else write, note)
 
@@ -142,7 +142,7 @@ class Layout:
     def _dense_bytes(self, tensor: Encoded) -> int:
         return dense_bytes(self.writer, self.dense[tensor.name])
 
-    def _record(self, tensors: Sequence[Encoded], storage: str, write: Callable[[], None], note: str) -> None:
+    def _record(self, tensors: Sequence[Encoded], storage: str, write: Callable[[], object], note: str) -> None:
         nodes, size_bytes = len(self.writer.nodes), self.writer.size_bytes()
         write()
         values = frozenset(value for node in self.writer.nodes[nodes:] for value in node.output)
