@@ -30,13 +30,14 @@ _SPREAD = 1 / 2  # bits by which unary ranks may exceed the entropy of exponents
 @st.composite
 def _numbers(draw: st.DrawFn) -> Array:
     """Numbers of each type that may be ranked, of any spread; zeros of both signs among the floats."""
-    dtype = draw(st.sampled_from([np.float32, BFLOAT16, np.int8, np.uint8]))
+    dtype = draw(st.sampled_from([np.float32, BFLOAT16, np.float16, np.int8, np.uint8]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     size = draw(st.integers(1, 400))
     if np.dtype(dtype).kind in "iu":
         spread = draw(st.integers(1, 127))
         return np.clip(np.rint(rng.normal(0, spread, size)), np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype)
-    powers = np.ldexp(1.0, rng.integers(-draw(st.integers(0, 103)), draw(st.integers(1, 127)), size))
+    least, most = (14, 15) if dtype == np.float16 else (103, 127)
+    powers = np.ldexp(1.0, rng.integers(-draw(st.integers(0, least)), draw(st.integers(1, most)), size))
     numbers = (rng.choice([-1, 1], size) * rng.choice([rng.uniform(1, 1.99, size), np.ones(size)]) * powers).astype(
         dtype
     )

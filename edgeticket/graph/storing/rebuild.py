@@ -86,7 +86,7 @@ def write_group(writer: Writer, tensors: Sequence[Encoded], coding: Coding) -> b
             packed, ranked = with_ranks
             positions, rank = _positions_of_packed(writer, packed)
             values = ranks.write_ranked(writer, ranked, rank)
-    kind = TensorProto.FLOAT if ranked and ranked.high is not None else helper.np_dtype_to_tensor_dtype(joint.dtype)
+    kind = TensorProto.FLOAT if ranked and ranked.format is not None else helper.np_dtype_to_tensor_dtype(joint.dtype)
     if kind != tensors[0].data_type:
         values = writer.node("Cast", [values], to=tensors[0].data_type)
     zeros = _base(writer, tensors)
