@@ -67,7 +67,7 @@ def test_onnx_runtime_makes_them_of_one_stream(values: Array, seed: int, density
     assert gaps.ranks_of(packed).tolist() == found.ranks.tolist()
     assert gaps.from_packed(packed).tobytes() == vector.tobytes()
     writer = Writer(set(), 18)
-    made = ranks.write_ranked(writer, found, writer.constant(found.ranks))
+    made = found.write(writer, writer.constant(found.ranks))
     kind = TensorProto.FLOAT if values.dtype.kind not in "iu" else onnx.helper.np_dtype_to_tensor_dtype(values.dtype)
     output = onnx.helper.make_tensor_value_info(made, kind, ["n"])
     graph = onnx.helper.make_graph(writer.nodes, "g", [], [output], writer.initializers)

@@ -88,6 +88,30 @@ class Ranked:
         nodes = _NODES_BYTES["exponents in a row" if self.in_a_row > 1 else way]
         return nodes + sum(each.nbytes for each in (self.table, self.high, self.low) if each is not None)
 
+    def write(self, writer: Writer, ranks: str) -> str:
+        """The nodes and constants that make the values, as float32 where they are floats; `ranks` is their name."""
+        row = self.in_a_row
+        entries = ranks
+        if row > 1:
+            entries = writer.node("Add", [ranks, writer.integers(row - 1)])
+            entries = writer.node("Div", [entries, writer.integers(row)])
+        factors = writer.node("Gather", [writer.constant(self.table), entries])
+        if self.format is None or self.high is None:
+            return factors
+        y = writer.node("Cast", [writer.constant(self.high, writer.name())], to=TensorProto.FLOAT)
+        if self.low is not None or row > 1:
+            if self.low is None:
+                below = writer.node("Mod", [ranks, writer.integers(row)])
+            else:
+                below = writer.constant(self.low, writer.name())
+            y = writer.node("Mul", [y, writer.constant(np.array(1 << self.format.below, np.float32))])
+            y = writer.node("Add", [y, writer.node("Cast", [below], to=TensorProto.FLOAT)])
+        middle = writer.constant(np.array(self.format.middle, np.float32))
+        y = writer.node("Sub", [y, middle])
+        sign = writer.node("Sign", [y])
+        y = writer.node("Add", [y, writer.node("Mul", [sign, middle])])
+        return writer.node("Mul", [y, factors])
+
 
 def suits(dtype: np.dtype[np.generic], count: int) -> bool:
     """Whether `count` values of this type may be ranked at all."""
@@ -152,28 +176,3 @@ def values_of(stored: Ranked, dtype: np.dtype[np.generic]) -> Array:
     signed = y - middle
     numbers: Array = (factors.astype(np.float32) * (signed + np.sign(signed) * middle)).astype(dtype)
     return numbers
-
-
-def write_ranked(writer: Writer, stored: Ranked, ranks: str) -> str:
-    """The nodes and constants that make the values, as float32 where they are floats; `ranks` is their name."""
-    row = stored.in_a_row
-    entries = ranks
-    if row > 1:
-        entries = writer.node("Add", [ranks, writer.integers(row - 1)])
-        entries = writer.node("Div", [entries, writer.integers(row)])
-    factors = writer.node("Gather", [writer.constant(stored.table), entries])
-    if stored.format is None or stored.high is None:
-        return factors
-    y = writer.node("Cast", [writer.constant(stored.high, writer.name())], to=TensorProto.FLOAT)
-    if stored.low is not None or row > 1:
-        if stored.low is None:
-            below = writer.node("Mod", [ranks, writer.integers(row)])
-        else:
-            below = writer.constant(stored.low, writer.name())
-        y = writer.node("Mul", [y, writer.constant(np.array(1 << stored.format.below, np.float32))])
-        y = writer.node("Add", [y, writer.node("Cast", [below], to=TensorProto.FLOAT)])
-    middle = writer.constant(np.array(stored.format.middle, np.float32))
-    y = writer.node("Sub", [y, middle])
-    sign = writer.node("Sign", [y])
-    y = writer.node("Add", [y, writer.node("Mul", [sign, middle])])
-    return writer.node("Mul", [y, factors])

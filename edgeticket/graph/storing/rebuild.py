@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeticket.graph.storing import codebook, gaps, ranks
+from edgeticket.graph.storing.codebook import Coded
 from edgeticket.graph.storing.encoding import DTYPES, Encoded, ZeroPoints
 from edgeticket.graph.storing.ranks import Ranked
 from edgeticket.graph.storing.writer import Writer
@@ -69,24 +70,19 @@ def write_group(writer: Writer, tensors: Sequence[Encoded], coding: Coding) -> b
     joint = np.concatenate([tensor.codes for tensor in tensors])
     starts = [0, *np.cumsum([tensor.codes.size for tensor in tensors])[:-1].tolist()]
     stored = np.concatenate([tensor.positions + start for tensor, start in zip(tensors, starts, strict=True)])
-    ranked: Ranked | None = None
+    by_rank: Ranked | Coded | None = None
     if coding == "uint8":
         stored_gaps = gaps.to_gaps(joint, stored)
         ends = np.searchsorted(np.cumsum(stored_gaps.gaps, dtype=np.int64), [*starts[1:], len(joint)]).tolist()
         positions = _positions_of_gaps(writer, stored_gaps)
         values = codebook.write_values(writer, stored_gaps.values, ends)
     else:
-        packed = gaps.to_packed(joint, positions=stored)
         ends = np.searchsorted(stored, [*starts[1:], len(joint)]).tolist()
-        with_ranks = _with_ranks(writer, packed, stored, ends)
-        if with_ranks is None:
-            positions, _ = _positions_of_packed(writer, packed)
-            values = codebook.write_values(writer, packed.values, ends)
-        else:
-            packed, ranked = with_ranks
-            positions, rank = _positions_of_packed(writer, packed)
-            values = ranks.write_ranked(writer, ranked, rank)
-    kind = TensorProto.FLOAT if ranked and ranked.format is not None else helper.np_dtype_to_tensor_dtype(joint.dtype)
+        packed, by_rank = _with_ranks(writer, gaps.to_packed(joint, positions=stored), stored, ends)
+        positions, rank = _positions_of_packed(writer, packed)
+        values = by_rank.write(writer, rank) if by_rank else codebook.write_values(writer, packed.values, ends)
+    wide = isinstance(by_rank, Ranked) and by_rank.format is not None
+    kind = TensorProto.FLOAT if wide else helper.np_dtype_to_tensor_dtype(joint.dtype)
     if kind != tensors[0].data_type:
         values = writer.node("Cast", [values], to=tensors[0].data_type)
     zeros = _base(writer, tensors)
@@ -101,23 +97,27 @@ def write_group(writer: Writer, tensors: Sequence[Encoded], coding: Coding) -> b
             shaped = writer.node("Reshape", [piece, writer.integers(*tensor.shape)], shaped)
             if tensor.scale is not None:
                 _scaled(writer, tensor, shaped)
-    return ranked is not None
+    return by_rank is not None
 
 
 def _with_ranks(
     writer: Writer, packed: gaps.Packed, positions: gaps.Positions, ends: Sequence[int]
-) -> tuple[gaps.Packed, Ranked] | None:
+) -> tuple[gaps.Packed, Ranked | Coded | None]:
     """The same with the values' ranks in the stream, and what they stand for, where both take fewer bytes."""
-    if not ranks.suits(packed.values.dtype, len(packed.values)):
-        return None
-    ranked = ranks.ranked(packed.values)
-    if ranked is None:
-        return None
+    values = packed.values
+    if not ranks.suits(values.dtype, len(values)):
+        return packed, None
     plain = writer.fresh()
-    codebook.write_values(plain, packed.values, ends)
-    both = gaps.with_ranks(packed, positions, ranked.ranks)
-    smaller = ranked.size_bytes + both.stream.nbytes < plain.size_bytes() + packed.stream.nbytes
-    return (both, ranked) if smaller else None
+    codebook.write_values(plain, values, ends)
+    best: tuple[gaps.Packed, Ranked | Coded | None] = packed, None
+    least = plain.size_bytes() + packed.stream.nbytes
+    for found in (ranks.ranked(values), codebook.coded(values, ends)):
+        if found is None or found.size_bytes >= least:
+            continue
+        both = gaps.with_ranks(packed, positions, found.ranks)
+        if found.size_bytes + both.stream.nbytes < least:
+            best, least = (both, found), found.size_bytes + both.stream.nbytes
+    return best
 
 
 def write_fill(writer: Writer, tensor: Encoded) -> None:
