@@ -21,6 +21,8 @@ _MEMBER_BYTES = 55  # Split's output and size, Reshape and its shape: what one m
 
 def pays(tensor: Encoded) -> bool:
     """Whether stored sparsely the tensor takes fewer bytes, once there is a chain to join."""
+    if tensor.whole:
+        return tensor.original_bytes > tensor.codes.nbytes + _MEMBER_BYTES
     zeros = tensor.codes.size - tensor.nonzeros
     if not zeros:
         return False
@@ -32,7 +34,7 @@ def groups(tensors: Sequence[Encoded], by_density: bool) -> list[list[Encoded]]:
     groups: dict[tuple[str, int, int], list[Encoded]] = {}
     filled: dict[tuple[str, int], tuple[int, int]] = {}
     for tensor in tensors:
-        kind = (f"{tensor.data_type} {tensor.weights}", tensor.low_bits if by_density else 0)
+        kind = (f"{tensor.data_type} {tensor.weights} {tensor.whole}", tensor.low_bits if by_density else 0)
         number, elements = filled.get(kind, (0, 0))
         if elements and elements + tensor.codes.size > GROUP_ELEMENTS:
             number, elements = number + 1, 0
@@ -110,8 +112,11 @@ class Layout:
         if filled:
             note = "positions as uint8 gaps" if coding == "uint8" else "packed positions (Golomb-Rice)"
             note += ", values by rank" if by_rank else ""
+            storage = "gaps"
+            if filled[0].whole:
+                storage, note = "dense", ""
             write = partial(rebuild.write_group, self.writer, filled, coding)
-            self._record(filled, "gaps", partial(setattr, self, "writer", trial) if alone else write, note)
+            self._record(filled, storage, partial(setattr, self, "writer", trial) if alone else write, note)
 
     def write_sparse_initializers(self, tensors: Sequence[Encoded]) -> None:
         """The standard's own form, each tensor by itself."""
@@ -152,7 +157,8 @@ class Layout:
             if values:
                 self.made_by[tensor.name] = values
             text = "; ".join(part for part in (note, tensor.note) if part)
-            self.stored[tensor.name] = _info(tensor, tensor.nonzeros, storage, share_bytes, text)
+            nonzeros = tensor.original_nonzeros if tensor.whole else tensor.nonzeros
+            self.stored[tensor.name] = _info(tensor, nonzeros, storage, share_bytes, text)
 
 
 def _info(tensor: Encoded, nonzeros: int, storage: str, size_bytes: int, note: str) -> TensorInfo:

@@ -68,6 +68,12 @@ def write_group(writer: Writer, tensors: Sequence[Encoded], coding: Coding) -> b
     Returns whether values rest by their ranks: with packed positions, where that takes fewer bytes.
     """
     joint = np.concatenate([tensor.codes for tensor in tensors])
+    if tensors[0].whole:
+        pieces = _pieces(writer, tensors)
+        output = pieces[0] if len(tensors) == 1 else None
+        flat = writer.node("Cast", [writer.constant(joint, writer.name())], output, to=tensors[0].data_type)
+        _cut(writer, flat, tensors, pieces)
+        return False
     starts = [0, *np.cumsum([tensor.codes.size for tensor in tensors])[:-1].tolist()]
     stored = np.concatenate([tensor.positions + start for tensor, start in zip(tensors, starts, strict=True)])
     by_rank: Ranked | Coded | None = None
@@ -86,10 +92,20 @@ def write_group(writer: Writer, tensors: Sequence[Encoded], coding: Coding) -> b
     if kind != tensors[0].data_type:
         values = writer.node("Cast", [values], to=tensors[0].data_type)
     zeros = _base(writer, tensors)
-    alone = len(tensors) == 1
-    pieces: Sequence[str] = [tensor.name if len(tensor.shape) == 1 else writer.name() for tensor in tensors]
-    flat = writer.node("ScatterElements", [zeros, positions, values], pieces[0] if alone else None)
-    if not alone:
+    pieces = _pieces(writer, tensors)
+    flat = writer.node("ScatterElements", [zeros, positions, values], pieces[0] if len(tensors) == 1 else None)
+    _cut(writer, flat, tensors, pieces)
+    return by_rank is not None
+
+
+def _pieces(writer: Writer, tensors: Sequence[Encoded]) -> list[str]:
+    """What each tensor is called before it has its shape."""
+    return [tensor.name if len(tensor.shape) == 1 else writer.name() for tensor in tensors]
+
+
+def _cut(writer: Writer, flat: str, tensors: Sequence[Encoded], pieces: Sequence[str]) -> None:
+    """The vector `flat`, cut into `pieces` where there are several, as tensors of their shapes."""
+    if len(tensors) > 1:
         writer.split(flat, [tensor.codes.size for tensor in tensors], pieces)
     for piece, tensor in zip(pieces, tensors, strict=True):
         if piece != tensor.name:
@@ -97,7 +113,6 @@ def write_group(writer: Writer, tensors: Sequence[Encoded], coding: Coding) -> b
             shaped = writer.node("Reshape", [piece, writer.integers(*tensor.shape)], shaped)
             if tensor.scale is not None:
                 _scaled(writer, tensor, shaped)
-    return by_rank is not None
 
 
 def _with_ranks(
@@ -105,13 +120,14 @@ def _with_ranks(
 ) -> tuple[gaps.Packed, Ranked | Coded | None]:
     """The same with the values' ranks in the stream, and what they stand for, where both take fewer bytes."""
     values = packed.values
-    if not ranks.suits(values.dtype, len(values)):
+    if len(values) < ranks.LEAST:
         return packed, None
     plain = writer.fresh()
     codebook.write_values(plain, values, ends)
     best: tuple[gaps.Packed, Ranked | Coded | None] = packed, None
     least = plain.size_bytes() + packed.stream.nbytes
-    for found in (ranks.ranked(values), codebook.coded(values, ends)):
+    known = ranks.ranked(values) if ranks.suits(values.dtype, len(values)) else None
+    for found in (known, codebook.coded(values, ends)):
         if found is None or found.size_bytes >= least:
             continue
         both = gaps.with_ranks(packed, positions, found.ranks)
@@ -170,9 +186,9 @@ def _spread(writer: Writer, points: ZeroPoints, shape: Sequence[int], output: st
 
 
 def _scaled(writer: Writer, tensor: Encoded, codes: str, *, cast: bool = False) -> None:
-    """codes -> float32 -> times the scale, under the tensor's own name."""
+    """codes -> the tensor's type -> times the scale, under the tensor's own name."""
     if cast:
-        codes = writer.node("Cast", [codes], tensor.name if tensor.scale is None else None, to=TensorProto.FLOAT)
+        codes = writer.node("Cast", [codes], tensor.name if tensor.scale is None else None, to=tensor.data_type)
     if tensor.scale is None:
         return
     scale = writer.constant(tensor.scale)
