@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, get_args
 
-from edgeticket import report, text
+from edgeticket import report
 from edgeticket.artifact import checks, parity
 from edgeticket.artifact.carried import carried_checks
 from edgeticket.artifact.folder import require_free, write_artifact
@@ -29,13 +29,10 @@ from edgeticket.graph.short_names import with_short_names
 from edgeticket.graph.simplify import Simplified, simplify
 from edgeticket.graph.smallest import functions_left_where_smaller
 from edgeticket.graph.storing import storage
-from edgeticket.graph.storing.archives import Archives
 from edgeticket.graph.storing.encoding import WEIGHTS, Weights
 from edgeticket.measure import sides
-from edgeticket.report import Content, Score, view
+from edgeticket.report import Content, facts, view
 from edgeticket.tables import ShowsTable, Table
-from edgeticket.text import listing
-from edgeticket.ticket.kinds import At
 from edgeticket.version import __version__
 
 Known = TypeVar("Known", bound=str)
@@ -233,72 +230,17 @@ def _content(source: Source, converted: Converted, sealed: Sealed, manifest: Man
         manifest=manifest,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         passes=tuple(asdict(note) for note in converted.simplified.notes),
-        sizes=_sizes(converted),
-        scores=_scores(source, sealed.slice),
+        sizes=facts.sizes(converted.dense, converted.masked, converted.simplified, converted.model),
+        scores=facts.scores(source.ticket, sealed.slice),
         measurements=bench.measurements if bench else (),
         failures=bench.failures if bench else (),
         host=bench.host if bench else None,
-        remarks=(*converted.stored.notes, *_remarks(source, sealed.slice, converted.unchecked)),
+        remarks=(*converted.stored.notes, *facts.remarks(source.ticket, sealed.slice, converted.unchecked)),
         storage_notes=converted.stored.notes,
         engine=asdict(sealed.engine) if sealed.engine else None,
         names=parameter_names(source.masked, converted.simplified.model),
-        baseline=tuple(_baseline(source, converted, sealed.bench)),
+        baseline=tuple(facts.baseline(source.ticket, converted.dense, sealed.bench)),
     )
-
-
-def _sizes(converted: Converted) -> dict[str, int]:
-    """The bytes of every file the report compares: the dense network first, this artifact last."""
-    dense, archives = converted.dense, Archives()
-    archives.add("original", dense.smallest)
-    if dense.given is not None and dense.given != dense.smallest:
-        archives.add("given", dense.given)
-    if converted.masked is not None:
-        archives.add("masked", converted.masked)
-    storage.add_storages(archives, converted.simplified.model)
-    archives.add("exported", converted.model)
-    return archives.sizes()
-
-
-def _baseline(source: Source, converted: Converted, bench: sides.Sides | None) -> Iterator[str]:
-    """What the times of the exported file stand beside, and what was tried for it."""
-    if bench is not None and bench.forms:
-        name = "dense network" if source.ticket else "source"
-        tried = [f"{words}: {text.latency(ms)}" for words, ms in bench.forms.items() if words != bench.best]
-        also = f" It is the fastest of its forms on one thread ({'; '.join(tried)})." if tried else ""
-        yield f"The {name} stands here at its best: {bench.best}.{also}"
-    if converted.dense.caveat:
-        yield converted.dense.caveat
-
-
-def _scores(source: Source, cut: Slice | None) -> tuple[Score, ...]:
-    """Dense and ticket as `find` measured them at both iterations, and the exported file over the test set."""
-    if source.ticket is None or cut is None:
-        return ()
-    record, chosen = source.ticket.record, source.ticket.round
-    scores = []
-    for at in At:
-        for network, numbers in (("dense", record.dense()), ("ticket", chosen)):
-            point = numbers.at(at)
-            metrics = (point.validation_metric, point.test_metric)
-            scores.append(Score(network, at.label, at == record.choice.at, *metrics, source.ticket.test.of))
-    scores.sort(key=lambda score: not score.compared)
-    whole = cut.metric
-    if whole.builtin and whole.whole_value is not None and whole.whole_samples is not None:
-        scores.append(Score("exported file", "ONNX Runtime", True, None, whole.whole_value, whole.whole_samples))
-    return tuple(scores)
-
-
-def _remarks(source: Source, cut: Slice | None, unchecked: Sequence[str]) -> Iterator[str]:
-    test = source.ticket.test if source.ticket else None
-    if test is not None and len(test.inputs) != test.of:
-        yield f"The ticket holds {len(test.inputs):,} of {test.of:,} test samples (--keep-test); export used these."
-    if cut is not None and cut.remark:
-        yield cut.remark
-    if unchecked:
-        yield (
-            f"Too large to be rebuilt outside the runtime: {listing(list(unchecked))}. That the file holds the planned "
-            "shapes and nonzeros there was not checked; the proof ran them."
-        )
 
 
 def _versions() -> dict[str, str]:
