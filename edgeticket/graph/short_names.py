@@ -22,6 +22,7 @@ from edgeticket.graph.simplify import Simplified
 from edgeticket.graph.storing.readers import nodes_of
 from edgeticket.graph.storing.tensors import SMALLEST
 from edgeticket.graph.storing.writer import all_names, short_names
+from edgeticket.graph.varints import write_varints
 
 _QUANTISED = ("QuantizeLinear", "DequantizeLinear")
 
@@ -55,6 +56,7 @@ def _shortened(
     _share(model.graph, kept | apart)
     names = _shorter(model.graph, kept)
     _rename(model.graph, names)
+    write_varints(model.graph)
     return model, names
 
 

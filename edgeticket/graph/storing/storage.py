@@ -18,7 +18,7 @@ import onnx
 from edgeticket.artifact.manifest import TensorInfo
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.storing import layout as layouts
-from edgeticket.graph.storing import runtime_folds
+from edgeticket.graph.storing import ranks, runtime_folds
 from edgeticket.graph.storing.allowed import SMALLER_SPARSE, within_opset
 from edgeticket.graph.storing.archives import Archives
 from edgeticket.graph.storing.encoding import Encoded, Weights
@@ -211,7 +211,7 @@ def _smallest(found: Sequence[Encoded], size_bytes: Callable[[Encoded], int]) ->
 
 def _least_bytes(sparse: Sequence[Encoded]) -> int:
     """The values themselves, however their positions are written; only those of few numbers take less (codebook.py)."""
-    return sum(tensor.nonzeros * tensor.codes.itemsize for tensor in sparse)
+    return sum(ranks.least_bytes(tensor.codes.dtype, tensor.nonzeros) for tensor in sparse)
 
 
 def _choices(tensors: Sequence[Encoded], storage: str) -> list[list[Encoded]]:

@@ -23,6 +23,7 @@ from edgeticket.graph.storing.encoding import (
     encode,
     encodings,
     narrowed,
+    narrowed_integers,
 )
 from edgeticket.graph.storing.layout import Trials, Twin
 from edgeticket.graph.storing.writer import Writer, all_names, entry_bytes
@@ -101,7 +102,12 @@ class TensorReader:
 
     def _encodings(self, tensor: onnx.TensorProto, weights: Weights, *, packed: bool) -> list[Encoded]:
         if tensor.data_type != TensorProto.FLOAT:
-            return [self._encode(tensor, TYPES[tensor.data_type])]
+            exact = self._encode(tensor, TYPES[tensor.data_type])
+            if not packed or tensor.data_type not in (TensorProto.INT32, TensorProto.INT64):
+                return [exact]
+            if tensor.name not in self._narrowed:
+                self._narrowed[tensor.name] = narrowed_integers(exact)
+            return [*self._narrowed[tensor.name], exact]
         found = encodings(partial(self._encode, tensor), weights)
         if weights != "fp32" or not packed:
             return found
