@@ -582,3 +582,42 @@ def test_layers_behind_an_operator_of_another_domain(kind: str) -> None:
         runtime.run(runtime.cpu_session(which.SerializeToString()), inputs).values() for which in (model, result.model)
     )
     np.testing.assert_allclose(after, before, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [{"classes_strings": ["", "a", "b"]}, {"keys_strings": ["", "a", "b"], "values_int64s": [0, 1, 2]}],
+    ids=["first version", "second version"],
+)
+def test_layers_behind_an_encoder_of_texts(encoding: dict[str, object]) -> None:
+    """A LabelEncoder returns the shape of its input, which onnx does not infer for the first version."""
+    net = Net(("n", 5))
+    first = "classes_strings" in encoding
+    rows = net.op("Gather", net.const(net.normal(3, 3)), net.op("LabelEncoder", "x", domain="ai.onnx.ml", **encoding))
+    hidden = net.op("Add", net.op("MatMul", rows, net.const(zero_rows(net.normal(6, 3), 1, 4).T, "a")),
+                    net.const(net.normal(6)))  # fmt: skip
+    model = net.model(net.op("MatMul", net.op("Relu", hidden), net.const(net.normal(6, 2), "b")), extra="ai.onnx.ml")
+    model.opset_import[1].version = 1 if first else 2
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
+    result = simplify(model)
+    assert shapes(result) == {"a": (3, 4), "b": (4, 2)}
+    inputs = {"x": np.array([["a", "b", "", "b", "a"]], object)}
+    (before,), (after,) = (
+        runtime.run(runtime.cpu_session(which.SerializeToString()), inputs).values() for which in (model, result.model)
+    )
+    np.testing.assert_allclose(after, before, rtol=0, atol=1e-5)
+
+
+def test_layers_behind_a_reshape_to_a_computed_shape() -> None:
+    """How many entries the target has says the rank; onnx infers none up to opset 13."""
+    net = Net(("n", 4, 4), DOUBLE)
+    batch = net.op("Gather", net.op("Shape", "x"), net.const(np.array([0])))
+    twice = net.op("Mul", net.op("Cast", batch, to=TensorProto.DOUBLE), net.const(np.array([2.0])))
+    target = net.op("Cast", net.op("Concat", twice, net.const(np.array([-1.0, 8.0])), axis=0), to=TensorProto.INT64)
+    rows = net.op("MatMul", net.op("Reshape", "x", target), net.const(net.normal(8, 4), "first"))
+    hidden = net.op("MatMul", rows, net.const(zero_rows(net.normal(6, 4), 1, 4).T, "a"))
+    model = net.model(net.op("MatMul", net.op("Relu", hidden), net.const(net.normal(6, 2), "b")), opset=12)
+    for axis in ("a", "b", "c"):
+        model.graph.output[0].type.tensor_type.shape.dim.add().dim_param = axis
+    result = same(model)
+    assert shapes(result) == {"first": (8, 4), "a": (4, 4), "b": (4, 2)}
