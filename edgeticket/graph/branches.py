@@ -79,9 +79,14 @@ def _simplified(part: onnx.ModelProto | None, simplify: Callable[[onnx.ModelProt
         smaller = simplify(part) if part is not None else None
     except ModelError:  # weights of a type that is not known, which nobody but the runtime needs to read
         return None
-    if part is None or smaller is None or list(smaller.model.opset_import) != list(part.opset_import):
+    if part is None or smaller is None or _imports(smaller.model) != _imports(part):
         return None
     return smaller if any(note.changed for note in smaller.notes if note.pass_name in _REMOVED) else None
+
+
+def _imports(model: onnx.ModelProto) -> dict[str, int]:
+    """The version of each domain; that of the standard's own may be written or left out."""
+    return {entry.domain: entry.version for entry in model.opset_import}
 
 
 def _bodies(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:

@@ -38,7 +38,11 @@ _STANDARD: dict[tuple[str, str], tuple[str, int]] = {  # -> the operator of the 
     (_CONTRIB, "FusedGemm"): ("Gemm", 3),
     (_CONTRIB, "FusedMatMul"): ("MatMul", 2),
 }  # fmt: skip
-_LABELS = {
+_TURNED_BACK: dict[int, int] = {
+    onnx.TensorProto.STRING: onnx.TensorProto.INT64,
+    onnx.TensorProto.INT64: onnx.TensorProto.STRING,
+}
+_LABELS: dict[str, int] = {
     "values_floats": onnx.TensorProto.FLOAT,
     "values_int64s": onnx.TensorProto.INT64,
     "values_strings": onnx.TensorProto.STRING,
@@ -125,11 +129,9 @@ def _label_type(node: onnx.NodeProto, types: Mapping[str, int]) -> int | None:
         if attribute.name in _LABELS:
             return _LABELS[attribute.name]
         if attribute.name == "values_tensor":
-            return attribute.t.data_type
-    if all(attribute.name != "classes_strings" for attribute in node.attribute):
-        return None
-    back = {onnx.TensorProto.STRING: onnx.TensorProto.INT64, onnx.TensorProto.INT64: onnx.TensorProto.STRING}
-    return back.get(types.get(node.input[0], 0))
+            return int(attribute.t.data_type)
+    first = any(attribute.name == "classes_strings" for attribute in node.attribute)
+    return _TURNED_BACK.get(types.get(node.input[0], 0)) if first else None
 
 
 def _foreign(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

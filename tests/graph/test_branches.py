@@ -83,6 +83,15 @@ def test_dead_channels_of_both_branches_go(value: float, inner: bool) -> None:
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
+def test_the_standard_may_be_imported_without_its_name() -> None:
+    """PyTorch's older exporter leaves the empty domain out of the file, where others write it."""
+    model = switch(0.0, inner=True)
+    del model.opset_import[:]
+    model.opset_import.add().version = 18
+    assert not model.opset_import[0].HasField("domain")
+    assert channels(simplify(model).model) == [4, 4]
+
+
 def test_numbers_that_were_computed_keep_what_was_not_rounded() -> None:
     result = simplify(switch(1.5, True))
     kept = [name for name in result.unrounded if "bias" in name or ".b" in name]
