@@ -74,6 +74,10 @@ def test_dead_channels_of_both_branches_go(value: float, inner: bool) -> None:
     assert model.SerializeToString() == before
     assert channels(result.model) == [4, 4]
     assert "removed 2 dead channels" in sentences(result)
+    plan = {layer.name.removesuffix("_2"): (layer.shape_before, layer.shape_after) for layer in result.layers}
+    for branch in ("yes", "no"):
+        assert plan[f"{branch}.a"] == ((6, 3, 1, 1), (4, 3, 1, 1))
+        assert plan[f"{branch}.b"] == ((2, 6, 1, 1), (2, 4, 1, 1))
     onnx.checker.check_model(result.model, full_check=True)
     image = np.random.default_rng(0).normal(size=(2, 3, 6, 6)).astype(np.float32)
     for flag in (True, False):
