@@ -38,6 +38,10 @@ class Liveness:
         kept: Bools = self._live[self._roots[units]]
         return kept
 
+    def roots(self, units: Units) -> Units:
+        """The representative of each unit, in the units' shape."""
+        return np.asarray(self._roots[units])
+
     def needs(self, unit: int) -> bool:
         """Whether one unit stays."""
         return bool(self._live[self._roots[unit]])
