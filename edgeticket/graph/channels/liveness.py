@@ -23,6 +23,7 @@ class Liveness:
         self._roots = _representatives(state)
         self._live = np.zeros(len(state.parents), np.bool_)
         self._boxed = boxed
+        self._rows: dict[int, dict[int, list[Units]]] | None = None
         self.aligned = 0
         if state.pinned:
             self._live[self._roots[list(state.pinned)]] = True
@@ -96,10 +97,40 @@ class Liveness:
         if grid.ragged is None:
             filled = box(sides)
         else:
-            filled = evened(mask, box([side for axis, side in enumerate(sides) if axis != grid.ragged]), grid.ragged)
+            rows = box([side for axis, side in enumerate(sides) if axis != grid.ragged])
+            crossed = self._crossed(grid)
+            filled = self._levelled(grid, mask, rows, crossed) if crossed else evened(mask, rows, grid.ragged)
         self._live[self._roots[grid.units[filled]]] = True
         for axis, units in grid.sides.items():
             self._live[self._roots[units[sides[axis]]]] = True
+
+    def _crossed(self, grid: Grid) -> dict[int, list[Units]]:
+        """The rows of other ragged grids that each representative of this grid lies in."""
+        if self._rows is None:
+            self._rows = _rows_of(self._state.grids, self._roots)
+        return self._rows.get(id(grid), {})
+
+    def _levelled(self, grid: Grid, mask: Bools, rows: Bools, crossed: dict[int, list[Units]]) -> Bools:
+        """As grid.evened, but of the dead ones those return first whose rows of other grids have most dead ones.
+
+        A shuffle between two layers in groups makes such grids: each group of the one goes to all groups of the other.
+        """
+        assert grid.ragged is not None
+        last = np.moveaxis(mask, grid.ragged, -1)
+        units = np.moveaxis(self._roots[grid.units], grid.ragged, -1)
+        wanted = max(1, int(last.sum(axis=-1)[rows].max(initial=0)))
+        dead = {id(row): int(np.count_nonzero(~self._live[row])) for beside in crossed.values() for row in beside}
+        for place in zip(*np.nonzero(rows), strict=True):
+            here = units[place]
+            while int(self._live[here].sum()) < wanted:
+                candidates = here[~self._live[here]].tolist()
+                chosen = max(
+                    candidates, key=lambda unit: max((dead[id(row)] for row in crossed.get(unit, ())), default=0)
+                )
+                self._live[chosen] = True
+                for row in crossed.get(chosen, ()):
+                    dead[id(row)] -= 1
+        return np.moveaxis(self._live[units] & rows[..., None], -1, grid.ragged)
 
     def _align(self, lanes: int) -> bool:
         """Let dead channels stay where a convolution is left with an odd number of them; whether there were any.
@@ -134,6 +165,27 @@ class Liveness:
         if not made:
             return False
         return all(droppable[output] for output in made) or (node.op_type == "Concat" and not self.empty(made[0]))
+
+
+def _rows_of(grids: list[Grid], roots: Units) -> dict[int, dict[int, list[Units]]]:
+    """For each ragged grid, by id, the rows of others that cross it: representative -> rows."""
+    ragged = [grid for grid in grids if grid.ragged is not None and grid.units.ndim > 1]
+    rows: dict[int, list[tuple[int, Units]]] = {}
+    for number, grid in enumerate(ragged):
+        assert grid.ragged is not None
+        for row in np.moveaxis(roots[grid.units], grid.ragged, -1).reshape(-1, grid.units.shape[grid.ragged]):
+            for unit in row.tolist():
+                rows.setdefault(unit, []).append((number, row))
+    found: dict[int, dict[int, list[Units]]] = {}
+    for number, grid in enumerate(ragged):
+        beside = {
+            unit: others
+            for unit in np.unique(roots[grid.units]).tolist()
+            if (others := [row for other, row in rows[unit] if other != number])
+        }
+        if beside:
+            found[id(grid)] = beside
+    return found
 
 
 def _representatives(state: State) -> Units:
