@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from edgeticket.graph.channels.crossing import crossings, evenly
 from edgeticket.graph.channels.grid import along, box, evened
 from edgeticket.graph.channels.records import Bools, Grid, Linear, Units
 from edgeticket.graph.channels.state import State
@@ -23,7 +24,7 @@ class Liveness:
         self._roots = _representatives(state)
         self._live = np.zeros(len(state.parents), np.bool_)
         self._boxed = boxed
-        self._rows: dict[int, dict[int, list[Units]]] | None = None
+        self._crossings: dict[int, tuple[Units, Units, Units]] | None = None
         self.aligned = 0
         if state.pinned:
             self._live[self._roots[list(state.pinned)]] = True
@@ -98,49 +99,37 @@ class Liveness:
             filled = box(sides)
         else:
             rows = box([side for axis, side in enumerate(sides) if axis != grid.ragged])
-            crossed = self._crossed(grid)
-            filled = self._levelled(grid, mask, rows, crossed) if crossed else evened(mask, rows, grid.ragged)
+            filled = evened(self._crossed(grid, mask) if rows.all() else mask, rows, grid.ragged)
         self._live[self._roots[grid.units[filled]]] = True
         for axis, units in grid.sides.items():
             self._live[self._roots[units[sides[axis]]]] = True
 
-    def _crossed(self, grid: Grid) -> dict[int, list[Units]]:
-        """The rows of other ragged grids that each representative of this grid lies in."""
-        if self._rows is None:
-            self._rows = _rows_of(self._state.grids, self._roots)
-        return self._rows.get(id(grid), {})
-
-    def _levelled(self, grid: Grid, mask: Bools, rows: Bools, crossed: dict[int, list[Units]]) -> Bools:
-        """As grid.evened, but of the dead ones those return first whose rows of other grids have most dead ones.
-
-        A shuffle between two layers in groups makes such grids: each group of the one goes to all groups of the other.
-        """
-        assert grid.ragged is not None
-        last = np.moveaxis(mask, grid.ragged, -1)
-        units = np.moveaxis(self._roots[grid.units], grid.ragged, -1)
-        wanted = max(1, int(last.sum(axis=-1)[rows].max(initial=0)))
-        dead = {id(row): int(np.count_nonzero(~self._live[row])) for beside in crossed.values() for row in beside}
-        for place in zip(*np.nonzero(rows), strict=True):
-            here = units[place]
-            while int(self._live[here].sum()) < wanted:
-                candidates = here[~self._live[here]].tolist()
-                chosen = max(
-                    candidates, key=lambda unit: max((dead[id(row)] for row in crossed.get(unit, ())), default=0)
-                )
-                self._live[chosen] = True
-                for row in crossed.get(chosen, ()):
-                    dead[id(row)] -= 1
-        return np.moveaxis(self._live[units] & rows[..., None], -1, grid.ragged)
+    def _crossed(self, grid: Grid, mask: Bools) -> Bools:
+        """Where the units lie in rows in another way too, keep those that would unbalance either; the mask is then."""
+        if self._crossings is None:
+            self._crossings = crossings(self._state.grids, self._roots)
+        if id(grid) not in self._crossings:
+            return mask
+        units, here, there = self._crossings[id(grid)]
+        dead = ~self._live[units]
+        counts = np.zeros((here.max() + 1, there.max() + 1), np.int64)
+        np.add.at(counts, (here[dead], there[dead]), 1)
+        left = evenly(counts, len(units) // len(counts) - 1)
+        for row, column in np.argwhere(counts > left).tolist():
+            both = units[dead & (here == row) & (there == column)]
+            self._live[both[: counts[row, column] - left[row, column]]] = True
+        return self.keep(grid.units)
 
     def _align(self, lanes: int) -> bool:
         """Let dead channels stay where a convolution is left with an odd number of them; whether there were any.
 
         ONNX Runtime computes a convolution in blocks of channels only where it reads a multiple of 4, or reads less
         than a block; a depthwise one where it makes a multiple of 4 (nchwc_transformer.cc). Otherwise it is far slower.
+        Groups of several channels would have to be multiples of a whole block each, so a multiple of 4 gains nothing.
         """
         before = self.aligned
         for linear in self._state.linears:
-            if linear.node.op_type != "Conv":
+            if linear.node.op_type != "Conv" or 1 < linear.groups < linear.source.count:
                 continue
             units = (linear.source if linear.groups == 1 else linear.result).units
             kept = self.keep(units)
@@ -165,27 +154,6 @@ class Liveness:
         if not made:
             return False
         return all(droppable[output] for output in made) or (node.op_type == "Concat" and not self.empty(made[0]))
-
-
-def _rows_of(grids: list[Grid], roots: Units) -> dict[int, dict[int, list[Units]]]:
-    """For each ragged grid, by id, the rows of others that cross it: representative -> rows."""
-    ragged = [grid for grid in grids if grid.ragged is not None and grid.units.ndim > 1]
-    rows: dict[int, list[tuple[int, Units]]] = {}
-    for number, grid in enumerate(ragged):
-        assert grid.ragged is not None
-        for row in np.moveaxis(roots[grid.units], grid.ragged, -1).reshape(-1, grid.units.shape[grid.ragged]):
-            for unit in row.tolist():
-                rows.setdefault(unit, []).append((number, row))
-    found: dict[int, dict[int, list[Units]]] = {}
-    for number, grid in enumerate(ragged):
-        beside = {
-            unit: others
-            for unit in np.unique(roots[grid.units]).tolist()
-            if (others := [row for other, row in rows[unit] if other != number])
-        }
-        if beside:
-            found[id(grid)] = beside
-    return found
 
 
 def _representatives(state: State) -> Units:
