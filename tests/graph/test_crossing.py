@@ -1,4 +1,4 @@
-"""The largest table below given numbers of which all rows have one sum, and all columns: against all tables there are."""
+"""The largest table of which all rows have one sum, and all columns: against all tables there are."""
 
 from __future__ import annotations
 
