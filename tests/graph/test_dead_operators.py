@@ -588,6 +588,19 @@ def test_convolutions_may_keep_a_multiple_of_channels(lanes: int, left: int) -> 
     assert shapes(result)["a"][0] == shapes(result)["d"][0] == left
 
 
+def test_what_stays_for_one_convolution_unbalances_no_other() -> None:
+    """Of 8 and 13 channels, which one convolution reads together, the 13 become 16: another one reads the 8 alone."""
+    net = Net(("n", 3, 6, 6), DOUBLE)
+    first = net.op("Relu", maps(net, 16, tuple(range(0, 16, 2))))
+    second = net.op("Relu", net.conv("x", zero_rows(net.normal(16, 3, 1, 1), 2, 5, 9), None, "b"))
+    alone = net.conv(first, net.normal(2, 16, 1, 1), None, "alone")
+    together = net.conv(net.op("Concat", first, second, axis=1), net.normal(2, 32, 1, 1), None, "together")
+    result = same(net.model(net.op("Add", alone, together)))
+    assert {name: shape[:2] for name, shape in shapes(result).items()} == {
+        "a": (8, 3), "b": (16, 3), "alone": (2, 8), "together": (2, 24),
+    }  # fmt: skip
+
+
 FOREIGN: dict[str, tuple[str, dict[str, object]]] = {
     "Scaler": ("ai.onnx.ml", {"offset": [0.5], "scale": [2.0]}),
     "Normalizer": ("ai.onnx.ml", {"norm": "L2"}),

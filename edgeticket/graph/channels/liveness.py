@@ -128,14 +128,21 @@ class Liveness:
         Groups of several channels would have to be multiples of a whole block each, so a multiple of 4 gains nothing.
         """
         before = self.aligned
-        for linear in self._state.linears:
-            if linear.node.op_type != "Conv" or 1 < linear.groups < linear.source.count:
-                continue
-            units = (linear.source if linear.groups == 1 else linear.result).units
-            kept = self.keep(units)
-            missing = -int(kept.sum()) % lanes
-            if kept.sum() >= 2 * lanes and 0 < missing <= int((~kept).sum()):
-                self._live[self._roots[units[~kept][:missing]]] = True
+        read = [
+            self._roots[(linear.source if linear.groups == 1 else linear.result).units]
+            for linear in self._state.linears
+            if linear.node.op_type == "Conv" and not 1 < linear.groups < linear.source.count
+        ]
+        readers = np.zeros(len(self._live), np.int64)
+        for units in read:
+            readers[np.unique(units)] += 1
+        for units in read:
+            dead = np.unique(units[~self._live[units]])
+            left = int(np.count_nonzero(self._live[units]))
+            missing = -left % lanes
+            if left >= 2 * lanes and 0 < missing <= len(dead):
+                # What other convolutions read too would unbalance them, and they this one, until nothing is dead.
+                self._live[dead[np.argsort(readers[dead], kind="stable")[:missing]]] = True
                 self.aligned += missing
         return self.aligned > before
 
