@@ -601,6 +601,19 @@ def test_what_stays_for_one_convolution_unbalances_no_other() -> None:
     }  # fmt: skip
 
 
+def test_convolutions_that_share_what_they_read_do_not_keep_all_of_it() -> None:
+    """Each two of three layers with 9 of 32 channels alive: of each, 12 stay, and any two of them are 24."""
+    net = Net(("n", 3, 6, 6), DOUBLE)
+    made = [net.op("Relu", maps(net, 32, tuple(range(9, 32)))) if index == 0 else
+            net.op("Relu", net.conv("x", zero_rows(net.normal(32, 3, 1, 1), *range(9, 32)), None, "bc"[index - 1]))
+            for index in range(3)]  # fmt: skip
+    pairs = [net.op("Concat", made[i], made[j], axis=1) for i, j in ((0, 1), (1, 2), (0, 2))]
+    read = [net.conv(pair, net.normal(2, 64, 1, 1), None, f"pair{index}") for index, pair in enumerate(pairs)]
+    result = same(net.model(net.op("Sum", *read)))
+    left = {name: shape[:2] for name, shape in shapes(result).items()}
+    assert left == {**dict.fromkeys("abc", (12, 3)), **dict.fromkeys(("pair0", "pair1", "pair2"), (2, 24))}
+
+
 FOREIGN: dict[str, tuple[str, dict[str, object]]] = {
     "Scaler": ("ai.onnx.ml", {"offset": [0.5], "scale": [2.0]}),
     "Normalizer": ("ai.onnx.ml", {"norm": "L2"}),
