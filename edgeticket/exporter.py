@@ -21,7 +21,7 @@ from edgeticket.artifact.manifest import GOLDEN, MANIFEST, MODEL, SLICE, Budget,
 from edgeticket.errors import Exit, InputError, ProofError
 from edgeticket.graph.baseline import Baseline, dense_baseline, plainly, with_fixed_axes
 from edgeticket.graph.proving.source_proof import SourceProof, prove_source
-from edgeticket.graph.proving.stored_weights import check_stored_weights
+from edgeticket.graph.proving.stored_file import check_stored_file
 from edgeticket.graph.reading.naming import parameter_names
 from edgeticket.graph.reading.source import Source, ports, read_source, stamp
 from edgeticket.graph.serialize import serialize
@@ -174,7 +174,7 @@ def _convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade
     model = stored.serialized()
     rounded = any(tensor.rounded for tensor in stored.tensors)
     encoded = {t.name: kind for t in stored.tensors if t.rounded for kind in WEIGHTS if t.weights == kind}
-    unchecked = check_stored_weights(model, simplified.layers, planned=simplified.model, encoded=encoded, lossy=rounded)
+    unchecked = check_stored_file(model, simplified.layers, simplified.model, encoded, lossy=rounded)
     fp32 = serialize(simplified.model) if rounded else None
     masked = plainly(source, source.masked, removal=False) if source.ticket else None
     return Converted(simplified, stored, model, fp32, dense_baseline(source, unpruned), masked, unchecked)
