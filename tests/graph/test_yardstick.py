@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from storage_models import lenet, node, product, pruned
 
-from edgeticket.artifact.golden import NEGLIGIBLE
+from edgeticket.artifact.numbers import NEGLIGIBLE
 from edgeticket.graph.proving import reference
 from edgeticket.graph.proving.comparison import Tally
 from edgeticket.graph.proving.proof import Proof, proof

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeticket.artifact.numbers import is_float
 from edgeticket.graph.proving.yardstick import Yardstick, largest, span
 
 Array = NDArray[Any]
@@ -176,11 +177,6 @@ def _same_type(before: Array, after: Array) -> bool:
 
 def _form(array: Array | None) -> str:
     return "missing" if array is None else f"{array.dtype}{array.shape}"
-
-
-def is_float(array: object) -> bool:
-    """Is it a tensor of floats? The runtime returns lists and maps as well."""
-    return isinstance(array, np.ndarray) and bool(np.issubdtype(array.dtype, np.floating))
 
 
 def same(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:

@@ -19,11 +19,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeticket.artifact.golden import NEGLIGIBLE
 from edgeticket.artifact.manifest import GraphProof
+from edgeticket.artifact.numbers import NEGLIGIBLE, is_float
 from edgeticket.graph.double.operation import Signature
 from edgeticket.graph.proving import chosen, reference
-from edgeticket.graph.proving.comparison import is_float
 from edgeticket.graph.proving.yardstick import Yardstick, largest, span
 from edgeticket.graph.simplify import Simplified
 from edgeticket.graph.values import to_dtype

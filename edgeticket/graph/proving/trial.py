@@ -14,12 +14,12 @@ from edgeticket import runtime
 from edgeticket.artifact import outputs
 from edgeticket.artifact.golden import nudged
 from edgeticket.artifact.manifest import GraphProof
+from edgeticket.artifact.numbers import flushed, is_float
 from edgeticket.errors import InputError
 from edgeticket.graph.double.operation import Signature
 from edgeticket.graph.double.suspects import suspects
-from edgeticket.graph.double.widen import flushed
 from edgeticket.graph.proving import reference as float64
-from edgeticket.graph.proving.comparison import is_float, same
+from edgeticket.graph.proving.comparison import same
 from edgeticket.graph.proving.graph_proof import Sample, prove_graph
 from edgeticket.graph.proving.yardstick import SINGLE, Yardstick, largest, measured, span
 from edgeticket.graph.serialize import serialize
@@ -59,7 +59,7 @@ class Trial:
         Raises:
             InputError: it does not take the feed.
         """
-        clean = {name: flushed(array) if is_float(array) else array for name, array in feed.items()}
+        clean = {name: flushed(array, half=False) for name, array in feed.items()}
         return Run(clean, usual, outputs.run(self.before, clean))
 
     def run(self, feeds: Sequence[Feed], *, usual: bool) -> None:
