@@ -22,6 +22,7 @@ from edgeticket.errors import Exit, InputError, ProofError
 from edgeticket.graph.baseline import Baseline, dense_baseline, plainly, with_fixed_axes
 from edgeticket.graph.proving.source_proof import SourceProof, prove_source
 from edgeticket.graph.proving.stored_file import check_stored_file
+from edgeticket.graph.proving.verdict import with_unchecked
 from edgeticket.graph.reading.naming import parameter_names
 from edgeticket.graph.reading.source import Source, ports, read_source, stamp
 from edgeticket.graph.serialize import serialize
@@ -126,7 +127,7 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
     require_free(folder)
     converted = _convert(source, kind, weights, upgrade_opset=options.upgrade_opset)
     proved = prove_source(source, converted.simplified, converted.model, converted.fp32, options.input_shapes)
-    proof = proved.info
+    proof = with_unchecked(proved.info, converted.unchecked)
     if proof.verdict == "refuted":
         way_out = "Please report this model"
         if options.upgrade_opset:

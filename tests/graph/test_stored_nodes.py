@@ -11,13 +11,13 @@ import onnx
 import pytest
 from nets import Net, zero_rows
 from onnx import TensorProto, helper, numpy_helper
+from proofs import prove_feeds
 from quantized_models import qdq_network, qoperator_network
 from storage_models import convnet, lenet
 
 from edgeticket import api
 from edgeticket.errors import ProofError
 from edgeticket.graph.proving.probes import probes
-from edgeticket.graph.proving.proof import prove_feeds
 from edgeticket.graph.proving.stored_file import check_stored_file
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.short_names import with_short_names

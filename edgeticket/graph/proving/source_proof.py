@@ -12,6 +12,7 @@ from edgeticket.artifact.golden import inputs_from_feeds, inputs_from_ticket
 from edgeticket.artifact.manifest import ProofInfo
 from edgeticket.errors import ModelError
 from edgeticket.graph.proving import kinds, probes, proof, reference
+from edgeticket.graph.proving.samples import ProofInputs, whole_set
 from edgeticket.graph.proving.yardstick import Yardstick
 from edgeticket.graph.reading.source import Source, ports
 from edgeticket.graph.reading.validity import fault_of
@@ -61,11 +62,9 @@ def prove_source(
             reason = f"the model does not run with the shapes given, {given}; give others that suit it"
         reason = kinds.unmade(source.masked.graph) or reason
         return SourceProof(ProofInfo("not proved", reason), [], Yardstick())
-    feeds = [dict(probe.feed) for probe in made]
-    usual = [feed for feed, probe in zip(feeds, made, strict=True) if probe.usual]
+    usual, extreme = ([probe.feed for probe in made if probe.usual is wanted] for wanted in (True, False))
     compare = partial(
-        proof.proof, source.masked, feeds=feeds, samples=usual, simplified=simplified, threads=checks.cores(),
-        before=before,
+        proof.proof, source.masked, samples=ProofInputs(usual, extreme), simplified=simplified, before=before
     )  # fmt: skip
     found = _compared(compare, exported, fp32)
     golden = inputs_from_feeds([dict(feed) for feed in found.witnesses])
@@ -77,10 +76,9 @@ def _over_test_set(
 ) -> SourceProof:
     name = ports(source.masked)[0][0].name
     golden = inputs_from_ticket(ticket, name, reference.rows_within_budget(source.masked))
-    feeds, samples, count = proof.batches(source.masked, {name: ticket.test.inputs})
+    samples = whole_set(source.masked, {name: ticket.test.inputs})
     compare = partial(
-        proof.proof, source.masked, feeds=feeds, samples=samples, simplified=simplified, count=count,
-        threads=checks.cores(),
+        proof.proof, source.masked, samples=samples, simplified=simplified
     )  # fmt: skip
     found = _compared(compare, exported, fp32)
     return SourceProof(found.info, golden, found.yardstick, found.after)

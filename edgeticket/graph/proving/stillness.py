@@ -8,7 +8,7 @@ scales of the inputs, and if it stays still, it is not called proved. What the g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,30 +16,35 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeticket.artifact.numbers import NEGLIGIBLE, is_float
-from edgeticket.graph.proving.yardstick import CONSTANT_ULPS, SHARE, largest
+from edgeticket.graph.proving.yardstick import CONSTANT_ULPS, SHARE, SINGLE, largest
 
 Array = NDArray[Any]
 Feed = Mapping[str, Array]
 
 LEAST = NEGLIGIBLE / SHARE  # below, what is allowed to any output is more than a share of its range
+_IN_DOUBLE = 1e5 * 2.0**-52  # of the magnitude: a hundred times what graph_proof.py allows at least
 SCALES = (1e1, 1e-1, 1e2, -1e2, 1e-2, 1e4, -1e4, 1e-4, 1e8, -1e8, 1e16, 1e24, 1e32)
+_PRODUCTS = frozenset(["Conv", "ConvTranspose", "Gemm", "MatMul", "Mul"])
 _OF_SHAPES = frozenset(["Shape", "Size"])
 
 
 class Movement:
-    """What was seen of each output, feed by feed. `unit` is that of the coarsest floats, see yardstick.py."""
+    """What was seen of each output, feed by feed. `unit` is that of the coarsest floats, see yardstick.py.
 
-    def __init__(self, unit: float) -> None:
-        self.unit = unit
-        self._first: dict[tuple[str, tuple[int, ...]], Array] = {}
+    With `rows`, each row of a feed and of an output is a sample, as in a test set.
+    """
+
+    def __init__(self, unit: float = SINGLE, *, rows: bool = False) -> None:
+        self.unit, self.rows = unit, rows
+        self._first: dict[tuple[str, tuple[int, ...]], tuple[Array, Feed]] = {}
         self._highest: dict[str, float] = {}
         self._entries: dict[str, int] = {}
         self._finite: dict[str, int] = {}
         self._compared: set[str] = set()
         self._moved: set[str] = set()
 
-    def see(self, name: str, array: Array, feed: Feed, *, rows: bool = False) -> None:
-        """Take note of one output in one feed. With `rows`, each row of inputs and outputs is a sample."""
+    def see(self, name: str, array: Array, feed: Feed) -> None:
+        """Take note of one output in one feed."""
         floats = is_float(array)
         self._entries[name] = self._entries.get(name, 0) + array.size
         finite = array[np.isfinite(array)] if floats else array
@@ -48,12 +53,11 @@ class Movement:
             self._highest[name] = max(self._highest.get(name, 0.0), largest(finite.astype(np.float64)))
         if name in self._moved:
             return
-        first = self._first.setdefault((name, array.shape), array)
-        if first is not array:
+        first, fed = self._first.setdefault((name, array.shape), (array, feed))
+        if first is not array and not _equal(fed, feed):
             self._compare(name, first, array)
-        varied = {len(each) for each in feed.values() if each.ndim and len(each) > 1 and np.any(each[1:] != each[:1])}
-        if rows and array.ndim and len(array) in varied:
-            self._compare(name, np.broadcast_to(array[:1], array.shape), array)
+        if self.rows and array.ndim and any(_varied(each, len(array)) for each in feed.values()):
+            self._compare(name, np.broadcast_to(array[:1], array[1:].shape), array[1:])
 
     def _compare(self, name: str, first: Array, other: Array) -> None:
         if not is_float(other):
@@ -66,7 +70,8 @@ class Movement:
             return
         self._compared.add(name)
         before, after = first[finite].astype(np.float64), other[finite].astype(np.float64)
-        same = max(LEAST, CONSTANT_ULPS * self.unit * max(largest(before), largest(after)))
+        unit = _IN_DOUBLE if other.dtype == np.float64 else CONSTANT_ULPS * self.unit
+        same = max(LEAST, unit * max(largest(before), largest(after)))
         if largest(after - before) > same:
             self._moved.add(name)
 
@@ -85,16 +90,47 @@ class Movement:
             return "it was 0 on every input" if highest == 0 else f"it was below {highest:.1g} on every input"
         return "it was the same on every input" if name in self._compared else ""
 
+    def all_still(self, names: Iterable[str]) -> dict[str, str]:
+        """Those of `names` that say nothing, and why."""
+        return {name: why for name in sorted(names) if (why := self.still(name))}
+
+
+def _equal(first: Feed, other: Feed) -> bool:
+    return all(np.array_equal(array, other[name]) for name, array in first.items())
+
+
+def _varied(array: Array, rows: int) -> bool:
+    return array.ndim > 0 and len(array) == rows > 1 and bool(np.any(array[1:] != array[:1]))
+
 
 def reading(model: onnx.ModelProto) -> frozenset[str]:
-    """The outputs that depend on the numbers of an input, not on its shape alone."""
+    """The outputs that depend on the numbers of an input, not on its shape alone. What is times 0 does not."""
     graph = model.graph
-    stored = {tensor.name for tensor in graph.initializer}
+    stored = {tensor.name: tensor for tensor in graph.initializer}
     found = {value.name for value in graph.input if value.name not in stored}
+    zeros = {name for name, tensor in stored.items() if _is_zero(tensor)}
     for node in graph.node:
-        if node.op_type not in _OF_SHAPES and not found.isdisjoint(_reads(node)):
+        reads = set(_reads(node))
+        if node.op_type == "DequantizeLinear" and _all_at_zero(node, stored):
+            zeros.update(node.output)
+        elif node.op_type in _PRODUCTS and not zeros.isdisjoint(node.input[:2]):
+            reads -= set(node.input[:2])
+        if node.op_type not in _OF_SHAPES and not found.isdisjoint(reads):
             found.update(node.output)
     return frozenset(value.name for value in graph.output if value.name in found)
+
+
+def _is_zero(tensor: onnx.TensorProto) -> bool:
+    return tensor.data_type != onnx.TensorProto.STRING and not np.any(onnx.numpy_helper.to_array(tensor))
+
+
+def _all_at_zero(node: onnx.NodeProto, stored: Mapping[str, onnx.TensorProto]) -> bool:
+    """Are all codes the one that stands for 0?"""
+    codes, points = stored.get(node.input[0]), stored.get(node.input[2]) if len(node.input) > 2 else None
+    if codes is None or (points is None and len(node.input) > 2):
+        return False
+    zero = 0 if points is None else onnx.numpy_helper.to_array(points)
+    return bool(np.size(zero) == 1 and np.all(onnx.numpy_helper.to_array(codes) == zero))
 
 
 def _reads(node: onnx.NodeProto) -> Iterator[str]:
