@@ -25,6 +25,7 @@ from edgeticket.graph.proving.stored_file import check_stored_file
 from edgeticket.graph.proving.verdict import with_unchecked
 from edgeticket.graph.reading.naming import parameter_names
 from edgeticket.graph.reading.source import Source, ports, read_source, stamp
+from edgeticket.graph.reading.validity import blamed_on_faults
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.short_names import with_short_names
 from edgeticket.graph.simplify import Simplified, simplify
@@ -125,8 +126,9 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
     source = read_source(path, options.round, options.input_shapes if options.fix_shape else None)
     folder = out or source.default_out
     require_free(folder)
-    converted = _convert(source, kind, weights, upgrade_opset=options.upgrade_opset)
-    proved = prove_source(source, converted.simplified, converted.model, converted.fp32, options.input_shapes)
+    with blamed_on_faults(source.masked, str(path)):
+        converted = _convert(source, kind, weights, upgrade_opset=options.upgrade_opset)
+        proved = prove_source(source, converted.simplified, converted.model, converted.fp32, options.input_shapes)
     proof = with_unchecked(proved.info, converted.unchecked)
     if proof.verdict == "refuted":
         way_out = "Please report this model"
@@ -136,7 +138,8 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
     if proof.verdict == "not proved":
         sealed = Sealed({}, GoldenInfo.none())
     else:
-        sealed = _seal(source, converted, proved, bench=options.bench)
+        with blamed_on_faults(source.masked, str(path)):
+            sealed = _seal(source, converted, proved, bench=options.bench)
     content = _content(source, converted, sealed, _manifest(source, converted, sealed, proof, options))
     files = {
         **sealed.files,

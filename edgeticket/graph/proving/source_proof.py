@@ -15,7 +15,7 @@ from edgeticket.graph.proving import kinds, probes, proof, reference
 from edgeticket.graph.proving.samples import ProofInputs, whole_set
 from edgeticket.graph.proving.yardstick import Yardstick
 from edgeticket.graph.reading.source import Source, ports
-from edgeticket.graph.reading.validity import fault_of
+from edgeticket.graph.reading.validity import fault_of, invalid
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified
 from edgeticket.ticket.record import Ticket
@@ -53,7 +53,7 @@ def prove_source(
         made = probes.probes(source.masked, shapes, before)
     except ModelError as error:  # operators that the runtime does not know: passed through, and said
         if fault := fault_of(source.masked):
-            raise ModelError(f"{source.name}: no valid ONNX model: {fault}. Export it again.") from error
+            raise ModelError(invalid(fault)) from error
         return SourceProof(ProofInfo("not proved", str(error)), [], Yardstick())
     if not made:
         reason = "no inputs could be made up for its free axes or types; give shapes with --input-shape NAME=1x3x32x32"

@@ -54,6 +54,8 @@ def evaluated(file: onnx.ModelProto) -> Rebuilt:
     """The constants of a model that was read; the argument is not changed."""
     proto, _ = inline_functions(file)
     model = to_ir(proto)
+    unread = [value for node in model.graph for value in node.outputs if value.name and not value.uses()]
+    model.graph.outputs.extend(value for value in unread if not value.is_graph_output())  # or they would not be kept
     fold_constants(model, outputs=True)
     constants = {
         name: value.const_value.numpy()
