@@ -11,7 +11,7 @@ from edgeticket.artifact import checks
 from edgeticket.artifact.golden import inputs_from_feeds, inputs_from_ticket
 from edgeticket.artifact.manifest import ProofInfo
 from edgeticket.errors import ModelError
-from edgeticket.graph.proving import kinds, probes, proof, reference
+from edgeticket.graph.proving import declared, kinds, probes, proof, reference
 from edgeticket.graph.proving.samples import ProofInputs, whole_set
 from edgeticket.graph.proving.yardstick import Yardstick
 from edgeticket.graph.reading.source import Source, ports
@@ -47,7 +47,7 @@ def prove_source(
     """
     if source.ticket is not None:
         return _over_test_set(source, source.ticket, simplified, exported, fp32)
-    probes.require_possible(source.masked, shapes or {})
+    declared.require_possible(source.masked, shapes or {})
     try:
         before = runtime.cpu_session(serialize(source.masked), threads=checks.cores())
         made = probes.probes(source.masked, shapes, before)

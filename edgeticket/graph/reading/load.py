@@ -67,8 +67,22 @@ def parse_model(data: bytes, where: str, path: Path | None = None) -> onnx.Model
     _densify(model.graph, where)
     put_in_order(model.graph)
     _check_graph(model.graph, where)
+    _check_functions(model, where)
     _agree(model.graph)
     return model
+
+
+def _check_functions(model: onnx.ModelProto, where: str) -> None:
+    """What a function reads is computed in it, in whatever order."""
+    for function in model.functions:
+        known = {"", *function.input, *(name for node in function.node for name in node.output)}
+        for node in function.node:
+            for name in node.input:
+                if name not in known:
+                    raise ModelError(
+                        f"{where}: node {node.name or node.op_type!r} of the function {function.name!r} reads "
+                        f"{name!r}, which nothing in it computes. Check it with onnx.checker.check_model."
+                    )
 
 
 def _agree(graph: onnx.GraphProto) -> None:
