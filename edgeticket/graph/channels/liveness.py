@@ -105,7 +105,7 @@ class Liveness:
         """
         before = self.aligned
         for linear in self._state.linears:
-            if linear.node.op_type != "Conv":
+            if linear.node.op_type != "Conv" or linear.stored.quantised:
                 continue
             units = (linear.source if linear.groups == 1 else linear.result).units
             kept = self.keep(units)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
-from edgeticket.graph.channels import joining, perchannel, reshaping, spatial, splitting
+from edgeticket.graph.channels import codes, joining, perchannel, reshaping, spatial, splitting
 from edgeticket.graph.channels.elementwise import ELEMENTWISE, elementwise
 from edgeticket.graph.channels.layers import conv, gemm
 from edgeticket.graph.channels.products import product
@@ -38,6 +38,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("Resize", "Upsample"), spatial.resize),
     "BatchNormalization": perchannel.batch_normalization,
     "Concat": joining.concat,
+    "DequantizeLinear": codes.dequantize,
     "DepthToSpace": spatial.depth_to_space,
     "Expand": spatial.expand,
     "Flatten": reshaping.flatten,
@@ -47,6 +48,7 @@ RULES: dict[str, Rule] = {
     "InstanceNormalization": perchannel.instance_normalization,
     "MatMul": product,
     "Pad": spatial.pad,
+    "QuantizeLinear": codes.quantize,
     "Reshape": reshaping.reshape,
     "Shape": reshaping.shape,
     "Slice": splitting.slice_,
