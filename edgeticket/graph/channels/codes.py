@@ -1,6 +1,7 @@
-"""Rules for what makes codes of numbers and numbers of codes: QuantizeLinear and DequantizeLinear.
+"""Rules for what makes codes of numbers and numbers of codes: QuantizeLinear, DequantizeLinear and the dynamic one.
 
-The constant of a channel of codes is its code. Where rounding decides about it, nothing is known.
+The constant of a channel of codes is its code. Where rounding decides about it, nothing is known. Behind a
+DynamicQuantizeLinear, whose zero point is not known before, it is the code less the zero point.
 """
 
 from __future__ import annotations
@@ -26,6 +27,37 @@ def dequantize(state: State, node: ir.Node) -> bool:
     return rests(node.outputs[0]) or _turn(state, node)
 
 
+def quantize_dynamically(state: State, node: ir.Node) -> bool:
+    """DynamicQuantizeLinear: channels that are 0 may go, because its range always holds 0. All others make the range.
+
+    Their codes are followed where all readers subtract the zero point: ConvInteger and MatMulInteger.
+    """
+    source = state.followed_input(node.inputs[0])
+    output, zero = node.outputs[0], node.outputs[2]
+    if (
+        source is None
+        or output.is_graph_output()
+        or not all(_subtracts(use.node, use.idx, zero) for use in output.uses())
+    ):
+        return False
+    state.pin_units(source.units[source.constant != 0])
+    _shaped(node)
+    state.write_like(output, source, np.where(source.constant == 0, 0.0, np.nan))
+    return True
+
+
+def _subtracts(node: ir.Node, place: int, zero: ir.Value) -> bool:
+    integers = node.op_type in ("ConvInteger", "MatMulInteger") and node.domain in ("", "ai.onnx")
+    return integers and place == 0 and len(node.inputs) > 2 and node.inputs[2] is zero
+
+
+def _shaped(node: ir.Node) -> None:
+    """Codes have the shape of their numbers, where inference does not know it."""
+    value, output = node.inputs[0], node.outputs[0]
+    if output.shape is None and value is not None:
+        output.shape = value.shape
+
+
 def _turn(state: State, node: ir.Node) -> bool:
     source = state.followed_input(node.inputs[0])
     scale, zero = (constant(value) for value in (*node.inputs[1:3], None)[:2])
@@ -41,6 +73,7 @@ def _turn(state: State, node: ir.Node) -> bool:
         numbers = np.full(source.units.shape, np.nan)
     else:
         numbers = rounded(source.constant, scale, np.zeros(1, np.uint8) if zero is None else zero)
+    _shaped(node)
     state.write_like(node.outputs[0], source, numbers)
     return True
 

@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from edgeticket.graph.channels.grid import compact, kept_shape
 from edgeticket.graph.channels.linear import blocks, constant_flow, may_round, used_weights
-from edgeticket.graph.channels.records import Channels, Cut, Fix, Floats, Grid, Keep, Linear, LayerWeight, Units
+from edgeticket.graph.channels.records import Channels, Cut, Fix, Floats, Grid, Keep, LayerWeight, Linear, Units
 from edgeticket.graph.channels.state import State, rank_of
 from edgeticket.graph.channels.stored import cut_bias, layer_bias, layer_weight, rests
 from edgeticket.graph.values import Array, attribute, change_constant, constant, owned, set_attribute
@@ -36,7 +36,7 @@ def conv(state: State, node: ir.Node) -> bool:
     groups = attribute(node, "group", 1)
     out_first = node.op_type == "Conv"
     image = node.inputs[0]
-    if stored is None or image is None or not _splits(stored, groups, out_first):
+    if stored is None or image is None or not splits(stored, groups, out_first):
         return False
     shape = stored.array.shape
     inputs, outputs = (groups * shape[1], shape[0])[:: 1 if out_first else -1]
@@ -53,7 +53,7 @@ def conv(state: State, node: ir.Node) -> bool:
     return finish(state, draft, bias)
 
 
-def _splits(stored: LayerWeight, groups: int, out_first: bool) -> bool:
+def splits(stored: LayerWeight, groups: int, out_first: bool) -> bool:
     """Is it the weight of a convolution in that many groups, with scales for each output if for anything?"""
     shape = stored.array.shape
     if len(shape) < 3 or groups < 1 or shape[0] % groups:
@@ -145,7 +145,7 @@ def finish(
         output.shape = ir.Shape([result.count if axis == result.axes[0] else None for axis in range(rank)])
     if output.dtype is None and draft.weight.dtype is not None and not draft.stored.quantised:
         output.dtype = draft.weight.dtype
-    layer = replace(draft, result=result, used=flow.used)
+    layer = replace(draft, result=result, used=flow.used, bias=bias)
     state.linears.append(layer)
     if len(layer.weight.uses()) > 1:
         first = state.shared.setdefault(layer.weight, layer)

@@ -122,6 +122,7 @@ class Linear:
     scale: float = 1.0
     bias_scale: float = 1.0
     used: Bools | None = None  # [G, M, C] which weights are not zero
+    bias: Floats | None = None  # [G·M]
 
     @property
     def weight(self) -> ir.Value:

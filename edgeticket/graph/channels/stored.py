@@ -29,7 +29,7 @@ def rests(value: ir.Value | None) -> bool:
 def _dequantiser(value: ir.Value | None) -> ir.Node | None:
     """The node that makes numbers of a constant's codes."""
     node = None if value is None else value.producer()
-    if node is None or node.op_type != "DequantizeLinear" or node.domain not in ("", "ai.onnx"):
+    if node is None or node.op_type != "DequantizeLinear" or node.domain not in ("", "ai.onnx", "com.microsoft"):
         return None
     return node if all(entry is None or constant(entry) is not None for entry in node.inputs) else None
 

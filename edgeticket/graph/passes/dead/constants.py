@@ -15,7 +15,6 @@ import onnx_ir as ir
 from edgeticket.graph.channels.linear import ConstantFlow, blocks, constant_flow, may_round, set_bias
 from edgeticket.graph.channels.records import Bools, Floats, Linear, Recurrent
 from edgeticket.graph.channels.state import State
-from edgeticket.graph.channels.stored import layer_bias
 from edgeticket.graph.values import (
     Array,
     change_constant,
@@ -93,10 +92,8 @@ def _fold(state: State, linears: list[Linear]) -> int:
 
 
 def _bias(linear: Linear) -> Floats:
-    count = linear.result.count
-    bias = np.zeros(count) if linear.node.op_type == "MatMul" else layer_bias(linear.node, 2, count)
-    assert bias is not None
-    return bias
+    assert linear.bias is not None
+    return linear.bias
 
 
 def _without(weight: Array, linear: Linear, gone: Bools) -> Array:
