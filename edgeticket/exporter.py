@@ -130,7 +130,7 @@ def _run(path: Path, out: Path | None, options: Options) -> Exported:
     source = read_source(path, options.round, options.input_shapes if options.fix_shape else None)
     folder = out or source.default_out
     require_free(folder)
-    with blamed_on_faults(source.masked, str(path)):
+    with blamed_on_faults(source.masked):
         converted = _convert(source, kind, weights, upgrade_opset=options.upgrade_opset, timed=options.bench)
         collect()
         proved = prove_source(source, converted.simplified, converted.model, converted.fp32, options.input_shapes)
@@ -143,7 +143,7 @@ def _run(path: Path, out: Path | None, options: Options) -> Exported:
     if proof.verdict == "not proved":
         sealed = Sealed({}, GoldenInfo.none())
     else:
-        with blamed_on_faults(source.masked, str(path)):
+        with blamed_on_faults(source.masked):
             sealed = _seal(source, converted, proved, bench=options.bench)
     content = _content(source, converted, sealed, _manifest(source, converted, sealed, proof, options))
     files = {

@@ -107,14 +107,12 @@ def test_only_a_model_that_breaks_the_standard_is_blamed() -> None:
     broken = _network()
     del broken.graph.node[0].input[:]
     for error in (ProofError("weights differ"), IndexError("tuple index out of range")):
-        with pytest.raises(ModelError, match=r"^a\.onnx: no valid ONNX model"), blamed_on_faults(broken, "a.onnx"):
+        with pytest.raises(ModelError, match=r"^no valid ONNX model"), blamed_on_faults(broken):
             raise error
-        with pytest.raises(type(error), match=str(error)), blamed_on_faults(_network(), "a.onnx"):
+        with pytest.raises(type(error), match=str(error)), blamed_on_faults(_network()):
             raise error
-    with pytest.raises(InputError, match=r"^a\.onnx: no such shape"), blamed_on_faults(_network(), "a.onnx"):
+    with pytest.raises(InputError, match=r"^no such shape$"), blamed_on_faults(broken):
         raise InputError("no such shape")
-    with pytest.raises(ModelError, match=r"^a\.onnx: bad$"), blamed_on_faults(broken, "a.onnx"):
-        raise ModelError("a.onnx: bad")
 
 
 _TEXTS = ("", "é", "x", "Conv", "a" * 300, "\x00b", "ai.onnx", "com.microsoft", " ")

@@ -40,22 +40,19 @@ def fault_of(model: onnx.ModelProto) -> str:
 
 
 @contextmanager
-def blamed_on_faults(model: onnx.ModelProto, where: str) -> Iterator[None]:
-    """What fails on a model that breaks the standard is the model's fault; `where` names it in the message.
+def blamed_on_faults(model: onnx.ModelProto) -> Iterator[None]:
+    """What fails on a model that breaks the standard is the model's fault.
 
     Raises:
-        InputError: one that did not name the model.
-        ModelError: likewise, and in place of other errors where the model breaks the standard.
+        ModelError: in place of an error that is no InputError, where the model breaks the standard.
     """
     try:
         yield
-    except InputError as error:
-        if type(error) in (InputError, ModelError) and where not in str(error):
-            raise type(error)(f"{where}: {error}") from error
+    except InputError:
         raise
     except Exception as error:
         if fault := fault_of(model):
-            raise ModelError(f"{where}: {invalid(fault)}") from error
+            raise ModelError(invalid(fault)) from error
         raise
 
 
