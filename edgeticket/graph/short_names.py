@@ -35,7 +35,7 @@ def with_short_names(simplified: Simplified) -> Simplified:
     unpruned = simplified.unpruned
     if unpruned is not None:
         unpruned, _ = _shortened(unpruned, weights, set(simplified.unrounded))
-    return replace(simplified, model=model, unrounded=unrounded, unpruned=unpruned)
+    return replace(simplified, model=model, unrounded=unrounded, unpruned=unpruned, shortened=names)
 
 
 def _shortened(

@@ -73,7 +73,8 @@ class Simplified:
     """The smaller model, what each pass did or declined, and the plan for each weight.
 
     `unrounded` holds, by name, the float64 numbers of which the model's constants are the rounding, where they differ.
-    `unpruned` is the model without removal where that was asked for, and could be had on the way.
+    `unpruned` is the model without removal where that was asked for, and could be had on the way. `shortened` has the
+    names that values bear in `model`, by those that the passes left them, where short_names.py gave others.
     """
 
     model: onnx.ModelProto
@@ -81,6 +82,7 @@ class Simplified:
     layers: tuple[LayerInfo, ...]
     unrounded: Mapping[str, Array] = field(default_factory=dict)
     unpruned: onnx.ModelProto | None = None
+    shortened: Mapping[str, str] = field(default_factory=dict)
 
 
 def simplify(

@@ -81,6 +81,7 @@ class Network:
         self._graph = Graph(inlined.graph, self._opsets, unrounded or {})
         self._by_runtime = by_runtime
         self.in_single: set[str] = set()  # operators that were computed in float32, as far as it ran
+        self.entered: set[tuple[str, str]] = set()  # bodies that ran: the node's first output, the attribute
         self.cost_ns = 0.0  # about what was run, by its shapes alone: the same on every machine
 
     def run(self, feed: Feed) -> Result:
@@ -143,8 +144,9 @@ class Network:
         by_runtime = bool(self._by_runtime) and operation.signature in self._by_runtime
         try:
             if operation.domain == "" and node.op_type == "If" and not by_runtime:
-                branch = operation.graphs["then_branch" if bool(np.all(inputs[0])) else "else_branch"]
-                outputs, single = self._run(branch, {}, scope)
+                taken = "then_branch" if bool(np.all(inputs[0])) else "else_branch"
+                self.entered.add((node.output[0], taken))
+                outputs, single = self._run(operation.graphs[taken], {}, scope)
                 return Computed(outputs, any(single))
             if operation.domain == "" and node.op_type == "Loop" and not by_runtime:
                 return self._loop(operation, inputs, scope)
@@ -167,6 +169,7 @@ class Network:
         carried, turn, single = list(inputs[2:]), 0, False
         collected: list[list[Any]] = [[] for _ in body.proto.output[1 + len(carried) :]]
         while going and (most is None or turn < most):
+            self.entered.add((operation.node.output[0], "body"))
             given = [np.array(turn, np.int64), np.array(True), *carried]
             outputs, coarse = self._run(body, dict(zip(names, given, strict=True)), scope)
             single |= any(coarse)
@@ -190,6 +193,7 @@ class Network:
         collected: list[list[Any]] = [[] for _ in range(made)]
         single = False
         for parts in zip(*sequences, strict=True):
+            self.entered.add((operation.node.output[0], "body"))
             outputs, coarse = self._run(body, dict(zip(names, [*states, *parts], strict=True)), scope)
             single |= any(coarse)
             states = outputs[: len(states)]

@@ -28,7 +28,7 @@ class Graph:
         }
         self._unrounded = {name: array for name, array in unrounded.items() if name in self.constants}
         evaluators: dict[Any, Any] = {}
-        self.operations = [_operation(node, opsets, self.constants, evaluators) for node in _ordered(proto)]
+        self.operations = [_operation(node, opsets, self.constants, evaluators) for node in ordered(proto)]
         self._readers = Counter(name for operation in self.operations for name in operation.reads)
         self._kept: dict[str, Array] = {}
         kept = {output.name for output in proto.output} | set(self.constants)
@@ -87,7 +87,7 @@ def _captured(graph: onnx.GraphProto) -> Iterator[str]:
     yield from (output.name for output in graph.output if output.name not in own)
 
 
-def _ordered(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+def ordered(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """The nodes so that each comes after what it reads (Kahn 1962): the runtime takes them in any order.
 
     Of those that can be run, the first in the file is; what waits for itself comes last.

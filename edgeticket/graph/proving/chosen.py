@@ -1,24 +1,28 @@
 """What choices are made of: an ArgMax gives out a class and not the scores, so a wrong score may not show in it.
 
-Outputs are followed back, in the original and in the simplified network side by side, as far as both are made by the
-same operator. What an operator reads that chooses, sorts, rounds or is not known in float64 becomes an output.
+Outputs are followed back, in the original and in the simplified network side by side, through any operator that is the
+same in both, to those that choose or round (choices.py). What such an operator reads becomes an output. A sum over
+many values shows all of them, so that nothing is followed beyond a layer, unless it reads choices alone: then what
+these are made of is followed too, as in a quantised network from layer to layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
 
 import onnx
 
-_CHOOSES = frozenset([
-    "ArgMax", "ArgMin", "Ceil", "Equal", "Floor", "Greater", "GreaterOrEqual", "Less", "LessOrEqual",
-    "NonMaxSuppression", "Round", "Sign", "TopK", "ZipMap",
-])  # fmt: skip
-_HANDS_ON = frozenset([
-    "And", "Cast", "Concat", "Flatten", "Gather", "Identity", "Not", "Or", "Reshape", "Slice", "Squeeze", "Transpose",
-    "Unsqueeze",
-])  # fmt: skip
+from edgeticket.graph.double.program import ordered
+from edgeticket.graph.passes.inline_functions import inline_functions
+from edgeticket.graph.proving.choices import Dependence
+from edgeticket.graph.proving.stillness import reads_of
+from edgeticket.graph.simplify import Simplified
+
+MOST_EXPOSED = 96  # values that nodes make: each is held for two samples, and those nearest to the outputs come first
+_PASSES_ON = frozenset(["Dropout", "Identity"])
 _PREFIX = "edgeticket.chosen_from."
 
 Pair = tuple[str, str]
@@ -28,48 +32,108 @@ Pair = tuple[str, str]
 class Exposed:
     """Both networks with what is chosen from for outputs, under the same names.
 
-    `sources` has, for each output of the network that is chosen, the names of what it is chosen from.
+    `sources` has, for each output of the network, the names of what it is chosen from; of those in `by_choice` nothing
+    but choices shows. `lost` are outputs of these of which a choice has no counterpart; `left_out` counts values that
+    were too many.
     """
 
     original: onnx.ModelProto
     simplified: onnx.ModelProto
     sources: Mapping[str, tuple[str, ...]]
+    by_choice: frozenset[str] = frozenset()
+    lost: frozenset[str] = frozenset()
+    left_out: int = 0
 
 
-def exposed(original: onnx.ModelProto, simplified: onnx.ModelProto) -> Exposed | None:
-    """What the networks choose from, made outputs; None where there is nothing."""
-    found = _chosen_from(original.graph, simplified.graph)
-    pairs = list(dict.fromkeys(pair for each in found.values() for pair in each))
-    if not pairs:
+def exposed(original: onnx.ModelProto, plan: Simplified) -> Exposed | None:
+    """What the networks choose from, made outputs; None where there is nothing, and no choice either."""
+    original, _ = inline_functions(original)
+    sides = _Sides(original.graph, plan)
+    outputs = [output.name for output in original.graph.output]
+    found = {name: sides.chosen_from(name) for name in outputs}
+    by_choice = frozenset(name for name in outputs if name in sides.dependence.by_choice)
+    in_turn = zip_longest(*(each.pairs for each in found.values()))
+    pairs = [pair for pair in dict.fromkeys(chain.from_iterable(in_turn)) if pair is not None]
+    if not pairs and not by_choice:
         return None
-    names = {pair: f"{_PREFIX}{number}" for number, pair in enumerate(pairs)}
+    made = [pair for pair in pairs if pair[0] in sides.before]
+    left_out = set(made[MOST_EXPOSED:])
+    kept = [pair for pair in pairs if pair not in left_out]
+    names = {pair: f"{_PREFIX}{number}" for number, pair in enumerate(kept)}
     return Exposed(
-        _with_outputs(original, [before for before, _ in pairs]),
-        _with_outputs(simplified, [after for _, after in pairs]),
-        {output: tuple(names[pair] for pair in each) for output, each in found.items() if each},
+        _with_outputs(original, [before for before, _ in kept]),
+        _with_outputs(plan.model, [after for _, after in kept]),
+        {output: tuple(names[pair] for pair in each.pairs if pair in names) for output, each in found.items()},
+        by_choice,
+        by_choice & {name for name, each in found.items() if each.lost},
+        len(left_out),
     )
 
 
-def _chosen_from(original: onnx.GraphProto, simplified: onnx.GraphProto) -> dict[str, list[Pair]]:
-    """For each output, the pairs of values that it is chosen from, which stand in the same place of both networks."""
-    before, after = _makers(original), _makers(simplified)
-    known, kept = set(before) | _stored(original), set(after) | _stored(simplified)
-    found: dict[str, list[Pair]] = {}
-    for output in original.output:
-        pairs = found[output.name] = []
-        waiting, seen = [(output.name, output.name)], set[Pair]()
+@dataclass
+class _Found:
+    """What one output is chosen from, the nearest first; and whether a choice without a counterpart is on the way."""
+
+    pairs: list[Pair] = field(default_factory=list)
+    lost: bool = False
+
+
+class _Sides:
+    """The makers of values in both networks."""
+
+    def __init__(self, original: onnx.GraphProto, plan: Simplified) -> None:
+        simplified = plan.model.graph
+        taken = set(plan.shortened.values()) - set(plan.shortened)
+        self._named = {name: name for name in _makers(original) if name not in taken} | dict(plan.shortened)
+        self.before, self.after = _makers(original), _makers(simplified)
+        self.known, self.kept = set(self.before) | _stored(original), set(self.after) | _stored(simplified)
+        self.dependence = Dependence.of(original, ordered(original))
+
+    def chosen_from(self, output: str) -> _Found:
+        """Follow one output back, breadth first."""
+        found, seen = _Found(), set[Pair]()
+        waiting: deque[Pair] = deque([(output, output)])
         while waiting:
-            pair = waiting.pop()
-            old, new = before.get(pair[0]), after.get(pair[1])
-            if pair in seen or old is None or new is None or not _same(old, new):
+            pair = (_passed(waiting[0][0], self.before), _passed(waiting.popleft()[1], self.after))
+            old, new = self.before.get(pair[0]), self.after.get(pair[1])
+            if pair in seen or old is None:
                 continue
             seen.add(pair)
-            places = list(zip(old.input, new.input, strict=True))
-            if old.op_type in _CHOOSES:
-                pairs += [(x, y) for x, y in places if x in known and y in kept]
-            elif old.op_type in _HANDS_ON:
+            if new is None or not _same(old, new):
+                new = self.after.get(self._named.get(pair[0], ""))  # what was moved may bear its name
+            if new is None or not _same(old, new):
+                found.lost |= self.dependence.chooses(old) or self._by_name(old, waiting)
+                continue
+            places = list(self._places(old, new))
+            if self.dependence.chooses(old):
+                found.pairs += [(x, y) for x, y in places if x in self.known and y in self.kept]
+            elif old.op_type.startswith("QLinear"):
+                found.pairs.append((pair[0], pair[1]))  # what it rounds is not to be had: its integers are
+            if not self.dependence.mixes(old):
                 waiting += places
-    return found
+        return found
+
+    def _places(self, old: onnx.NodeProto, new: onnx.NodeProto) -> Iterator[Pair]:
+        """What both read: inputs by their place, and what bodies capture by its name."""
+        yield from zip(old.input, new.input, strict=True)
+        captured = set(reads_of(new)) - set(new.input)
+        named = ((name, self._named.get(name, "")) for name in dict.fromkeys(reads_of(old)))
+        yield from ((name, after) for name, after in named if after in captured)
+
+    def _by_name(self, old: onnx.NodeProto, waiting: deque[Pair]) -> bool:
+        """Go on behind a node that was rewritten, where what it reads bears the same name. Is a choice lost with it?"""
+        if self.dependence.mixes(old):
+            return False
+        reads = list(reads_of(old))
+        waiting += [(name, self._named[name]) for name in reads if self._named.get(name) in self.after]
+        return any(name in self.dependence.by_choice and self._named.get(name) not in self.after for name in reads)
+
+
+def _passed(name: str, makers: Mapping[str, onnx.NodeProto]) -> str:
+    """The value behind operators that pass it on as it is."""
+    while name in makers and makers[name].op_type in _PASSES_ON:
+        name = makers[name].input[0]
+    return name
 
 
 def _same(old: onnx.NodeProto, new: onnx.NodeProto) -> bool:

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from edgeticket.artifact.manifest import GraphProof
 from edgeticket.artifact.numbers import NEGLIGIBLE, is_float
 from edgeticket.graph.double.operation import Signature
-from edgeticket.graph.proving import chosen, reference
+from edgeticket.graph.proving import chosen, forced, reference
+from edgeticket.graph.proving.forced import Sample
 from edgeticket.graph.proving.stillness import Movement
 from edgeticket.graph.proving.yardstick import Yardstick, largest, span
 from edgeticket.graph.simplify import Simplified
@@ -37,20 +38,28 @@ _PER_SINGLE = 2.0**-29  # float64's unit roundoff, of float32's
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One feed with the original's outputs in float32 and float64, sequences and maps as tensors."""
-
-    feed: Feed
-    single: Mapping[str, Array]
-    double: Mapping[str, Array]
-
-
-@dataclass(frozen=True)
 class GraphFinding:
-    """The proof of the graph, and the outputs of which it compared what they are chosen from, where that moved."""
+    """The proof of the graph, and what it does not cover.
+
+    chosen: outputs of which it compared what they are chosen from, where that moved.
+    not_seen: outputs that are chosen, where what they are chosen from has no counterpart.
+    not_run: branches and bodies that no input ran, each in a clause.
+    left_out: how many values were too many, of those that choices read.
+    """
 
     proof: GraphProof | None
     chosen: frozenset[str] = frozenset()
+    not_seen: frozenset[str] = frozenset()
+    not_run: tuple[str, ...] = ()
+    left_out: int = 0
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """What the proof does not cover, in clauses."""
+        said = [f"output {name!r}: what it is chosen from was not compared" for name in sorted(self.not_seen)]
+        values = "value that choices are" if self.left_out == 1 else "values that choices are"
+        many = f"{self.left_out:,} more {values} made of, the farthest from the outputs: not compared"
+        return (*said, *self.not_run, *((many,) if self.left_out else ()))
 
 
 def prove_graph(
@@ -71,26 +80,58 @@ def prove_graph(
         reason = f"the constant {changed!r} is not the rounding of what was computed for it"
         return GraphFinding(GraphProof("refuted", reason))
     found = _outputs(original, simplified, samples, yardstick, coarse, by_runtime)
-    inner = chosen.exposed(original, simplified.model) if found.verdict == "proved" else None
-    if inner is None:
+    if found.verdict != "proved":
         return GraphFinding(found)
-    feeds = [sample.feed for sample in _alike(samples)]
-    wide = reference.evaluate(inner.original, feeds, None, by_runtime)
-    known = [
-        Sample(feed, {}, {name: array for name, array in outputs.items() if name not in wide.single})
-        for feed, outputs in zip(feeds, wide.outputs or (), strict=False)
-        if outputs is not None
-    ]
-    plan = replace(simplified, model=inner.simplified)
-    against = _outputs(inner.original, plan, known, yardstick, frozenset(), by_runtime)
-    if against.verdict == "refuted":
+    few = _alike(samples)
+    branches = forced.prove_branches(original, simplified, few, _Compare(yardstick, coarse, by_runtime))
+    if branches.against is not None:
+        return GraphFinding(branches.against)
+    finding = _choices(original, simplified, few, _Compare(yardstick, frozenset(), by_runtime))
+    return replace(finding, proof=finding.proof or found, not_run=branches.not_run)
+
+
+@dataclass(frozen=True)
+class _Compare:
+    """Compares what two networks give out, over samples."""
+
+    yardstick: Yardstick
+    coarse: frozenset[str]
+    by_runtime: frozenset[Signature]
+
+    def evaluate(self, model: onnx.ModelProto, feeds: Sequence[Feed]) -> reference.Reference:
+        return reference.evaluate(model, feeds, None, self.by_runtime)
+
+    def __call__(self, original: onnx.ModelProto, plan: Simplified, samples: Sequence[Sample]) -> GraphProof:
+        return _outputs(original, plan, samples, self.yardstick, self.coarse, self.by_runtime)
+
+
+def _choices(
+    original: onnx.ModelProto, simplified: Simplified, samples: Sequence[Sample], compare: _Compare
+) -> GraphFinding:
+    """Compare what outputs are chosen from. The proof is None where nothing is against them."""
+    inner = chosen.exposed(original, simplified)
+    if inner is None:
+        return GraphFinding(None)
+    feeds = [sample.feed for sample in samples]
+    wide = compare.evaluate(inner.original, feeds)
+    after = reference.evaluate(inner.simplified, feeds, simplified.unrounded, compare.by_runtime)
+    known: list[Sample] = []
+    for feed, before, now in zip(feeds, wide.outputs or (), after.outputs or (), strict=False):
+        if before is not None and now is not None:
+            alike = {name: array for name, array in before.items() if name in now and now[name].shape == array.shape}
+            known.append(Sample(feed, {}, alike))
+    compare = replace(compare, coarse=wide.single | after.single)
+    against = compare(inner.original, replace(simplified, model=inner.simplified), known) if known else None
+    if against is not None and against.verdict == "refuted":
         return GraphFinding(replace(against, reason=f"where it chooses, {against.reason}"))
     movement = Movement()
-    for sample in known if against.verdict == "proved" else ():
+    for sample in known if against is not None and against.verdict == "proved" else ():
         for name, array in sample.double.items():
             movement.see(name, array, sample.feed)
     moved = {name for name, sources in inner.sources.items() if not all(movement.still(each) for each in sources)}
-    return GraphFinding(found, frozenset(moved))
+    seen = {name for sample in known for name in sample.double}
+    unseen = {name for name in inner.by_choice if inner.sources[name] and seen.isdisjoint(inner.sources[name])}
+    return GraphFinding(None, frozenset(moved), frozenset(unseen) | inner.lost, left_out=inner.left_out)
 
 
 def _alike(samples: Sequence[Sample]) -> Sequence[Sample]:

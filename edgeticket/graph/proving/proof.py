@@ -119,7 +119,7 @@ def _tried(trial: Trial, samples: ProofInputs, simplified: Simplified | None, *,
             return _nothing("refuted", against, graph)
     quiet = tally.movement.all_still(reads - found.chosen) if exact else {}
     count = tally.samples if samples.count is None else samples.count
-    info = judged(tally, yardstick, graph, quiet, exact=exact, samples=count)
+    info = judged(tally, yardstick, graph, quiet, found.unseen, exact=exact, samples=count)
     witnesses = tuple(each.feed for each in trial.runs if each.usual or each.double is not None)
     return Proof(info, yardstick, witnesses, trial.after)
 

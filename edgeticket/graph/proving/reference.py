@@ -45,6 +45,7 @@ class Reference:
     reason: str = ""
     single: frozenset[str] = frozenset()
     operators: tuple[str, ...] = ()
+    entered: frozenset[tuple[str, str]] = frozenset()  # bodies that ran: their node's first output, the attribute
 
 
 def evaluate(
@@ -77,7 +78,9 @@ def evaluate(
             results.append(None)
     if not any(result is not None for result in results):
         return Reference(None, reason)
-    return Reference(tuple(results), "", frozenset(single), tuple(sorted(network.in_single)))
+    return Reference(
+        tuple(results), "", frozenset(single), tuple(sorted(network.in_single)), frozenset(network.entered)
+    )
 
 
 def rows_within_budget(model: onnx.ModelProto) -> int:

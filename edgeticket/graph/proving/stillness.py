@@ -110,7 +110,7 @@ def reading(model: onnx.ModelProto) -> frozenset[str]:
     found = {value.name for value in graph.input if value.name not in stored}
     zeros = {name for name, tensor in stored.items() if _is_zero(tensor)}
     for node in graph.node:
-        reads = set(_reads(node))
+        reads = set(reads_of(node))
         if node.op_type == "DequantizeLinear" and _all_at_zero(node, stored):
             zeros.update(node.output)
         elif node.op_type in _PRODUCTS and not zeros.isdisjoint(node.input[:2]):
@@ -133,12 +133,13 @@ def _all_at_zero(node: onnx.NodeProto, stored: Mapping[str, onnx.TensorProto]) -
     return bool(np.size(zero) == 1 and np.all(onnx.numpy_helper.to_array(codes) == zero))
 
 
-def _reads(node: onnx.NodeProto) -> Iterator[str]:
+def reads_of(node: onnx.NodeProto) -> Iterator[str]:
+    """The values that a node reads, and those that its bodies read."""
     yield from node.input
     for attribute in node.attribute:
         for body in (attribute.g, *attribute.graphs):
             for inner in body.node:
-                yield from _reads(inner)
+                yield from reads_of(inner)
             yield from (value.name for value in body.output)
 
 

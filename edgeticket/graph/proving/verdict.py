@@ -17,11 +17,15 @@ def judged(
     yardstick: Yardstick,
     graph: GraphProof | None,
     quiet: Mapping[str, str],
+    uncovered: Sequence[str] = (),
     *,
     exact: bool,
     samples: int,
 ) -> ProofInfo:
-    """The verdict on a file that nothing has refuted so far. `quiet` says of outputs why they testify to nothing."""
+    """The verdict on a file that nothing has refuted so far. `quiet` says of outputs why they testify to nothing.
+
+    `uncovered` are clauses on what else the graph's proof does not cover.
+    """
     if not any(tally.compared.values()):
         strange = f"all {tally.nonfinite} of them are NaN or infinite" if tally.nonfinite else "they are empty"
         return ProofInfo("not proved", f"the outputs give nothing to compare: {strange}", samples=samples)
@@ -37,6 +41,7 @@ def judged(
         tried = f"there was nothing to compare, also at other scales of the inputs ({listing(list(unseen))})"
         reason = f"{tried}: give inputs of a real size with --input-shape"
         return ProofInfo("not proved", reason, in_float64=graph, samples=samples, not_compared=unseen)
+    unseen += tuple(uncovered)
     verdict, reason = _verdict(tally, exact=exact)
     if exact and yardstick.missing and verdict == "proved":
         reason += f"; the tolerance is {ULPS_WITHOUT_REFERENCE:.0f} units in the last place, as {yardstick.missing}"
@@ -46,7 +51,8 @@ def judged(
         reason += f"; {tally.discrete_differ} of {tally.discrete} outputs that are no floats (class numbers) changed"
     if tally.never_compared:
         reason += f"; no finite number was seen at {listing([repr(name) for name in tally.never_compared])}"
-    also = [said for said, name in zip(unseen, quiet, strict=True) if name not in tally.never_compared]
+    also = [said for said, name in zip(unseen, quiet, strict=False) if name not in tally.never_compared]
+    also += uncovered
     if also:
         reason += f"; not proved of what could not be compared ({listing(also)})"
     worst = tally.worst if exact else None

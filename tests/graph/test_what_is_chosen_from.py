@@ -1,0 +1,186 @@
+"""A wrong pass is refuted where outputs are choices with arithmetic behind them, rounded, or in branches not taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from nets import Net
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from edgeticket.artifact.manifest import ProofInfo
+from edgeticket.graph.proving import chosen
+from edgeticket.graph.proving.probes import probes
+from edgeticket.graph.proving.proof import proof
+from edgeticket.graph.proving.samples import ProofInputs
+from edgeticket.graph.serialize import serialize
+from edgeticket.graph.short_names import with_short_names
+from edgeticket.graph.simplify import Simplified, simplify
+
+Array = NDArray[Any]
+
+
+def _proved(original: onnx.ModelProto, plan: Simplified) -> ProofInfo:
+    usual, extreme = ([probe.feed for probe in probes(original) if probe.usual is wanted] for wanted in (True, False))
+    return proof(original, serialize(plan.model), ProofInputs(usual, extreme), simplified=plan).info
+
+
+def _slightly_wrong(plan: Simplified, weight: str, change: float = 1e-5) -> Simplified:
+    """A pass that makes the largest number of a weight a little larger, and rounds it properly."""
+    model = onnx.ModelProto()
+    model.CopyFrom(plan.model)
+    [tensor] = [each for each in model.graph.initializer if each.name == weight]
+    exact = np.array(plan.unrounded.get(weight, numpy_helper.to_array(tensor)), np.float64)
+    exact[np.unravel_index(np.abs(exact).argmax(), exact.shape)] *= 1 + change
+    tensor.CopyFrom(numpy_helper.from_array(exact.astype(np.float32), weight))
+    return replace(plan, model=model, unrounded={**plan.unrounded, weight: exact})
+
+
+def _one(net: Net, scores: str) -> tuple[str, int]:
+    best = net.op("ArgMax", scores, axis=1, keepdims=0)
+    return net.op("Add", net.op("Mul", best, net.const(np.array(2))), net.const(np.array(1))), TensorProto.INT64
+
+
+def _label(net: Net, scores: str) -> tuple[str, int]:
+    best = net.op("ArgMax", scores, axis=1, keepdims=0)
+    return net.op("Gather", net.const(np.arange(40, 50)), best), TensorProto.INT64
+
+
+def _count(net: Net, scores: str) -> tuple[str, int]:
+    above = net.op("Cast", net.op("Greater", scores, net.const(np.float32(0))), to=TensorProto.INT64)
+    return net.op("ReduceSum", above, net.const(np.array([1])), keepdims=0), TensorProto.INT64
+
+
+def _flags(net: Net, scores: str) -> tuple[str, int]:
+    above = net.op("Greater", scores, net.const(np.float32(0)))
+    return net.op("Where", above, net.const(np.float32(1)), net.const(np.float32(0))), TensorProto.FLOAT
+
+
+def _image(net: Net, scores: str) -> tuple[str, int]:
+    shades = net.op("Mul", net.op("Softmax", scores, axis=1), net.const(np.float32(255)))
+    return net.op("Cast", shades, to=TensorProto.UINT8), TensorProto.UINT8
+
+
+def _codes(net: Net, scores: str) -> tuple[str, int]:
+    quantised = net.op("QuantizeLinear", scores, net.const(np.float32(0.1)), net.const(np.int8(0)))
+    return net.op("DequantizeLinear", quantised, net.const(np.float32(0.1)), net.const(np.int8(0))), TensorProto.FLOAT
+
+
+def _two_layers_on(net: Net, scores: str) -> tuple[str, int]:
+    """Codes through a further layer, and codes again, as quantised networks have them."""
+    codes, _ = _codes(net, scores)
+    return _codes(net, net.op("Relu", net.op("MatMul", codes, net.const(net.normal(10, 10)))))
+
+
+CHOICES = (_one, _label, _count, _flags, _image, _codes, _two_layers_on)
+
+
+def _network(choice: Callable[[Net, str], tuple[str, int]]) -> onnx.ModelProto:
+    net = Net(("n", 6), seed=4)
+    hidden = net.op("Relu", net.gemm("x", net.normal(12, 6), net.normal(12)))
+    scores = net.op("Gemm", hidden, net.const(net.normal(10, 12), "head"), transB=1)
+    output, kind = choice(net, scores)
+    model = net.model(output)
+    model.graph.output[0].type.tensor_type.elem_type = kind
+    return model
+
+
+@pytest.mark.parametrize("short", [False, True])
+@pytest.mark.parametrize("choice", CHOICES)
+def test_what_any_arithmetic_is_made_of_is_compared(choice: Callable[[Net, str], tuple[str, int]], short: bool) -> None:
+    original = _network(choice)
+    plan = simplify(original)
+    right = _proved(original, with_short_names(plan) if short else plan)
+    assert right.proved, right.reason
+    assert right.not_compared == ()
+    wrong = _slightly_wrong(plan, "head")
+    found = _proved(original, with_short_names(wrong) if short else wrong)
+    assert found.verdict == "refuted"
+    assert "where it chooses" in found.reason
+
+
+def test_a_choice_without_a_counterpart_is_not_called_compared() -> None:
+    """A pass that wrote the choice with another operator: nothing says what that is made of."""
+    original = _network(_one)
+    plan = simplify(original)
+    model = onnx.ModelProto()
+    model.CopyFrom(plan.model)
+    [node] = [node for node in model.graph.node if node.op_type == "ArgMax"]
+    scores, best = node.input[0], node.output[0]
+    node.CopyFrom(helper.make_node("Neg", [scores], ["less"]))
+    model.graph.node.append(helper.make_node("ArgMin", ["less"], [best], axis=1, keepdims=0))
+    other = replace(plan, model=model)
+    [output] = [value.name for value in original.graph.output]
+    found = _proved(original, other)
+    assert f"output {output!r}: what it is chosen from was not compared" in found.not_compared
+    assert "what it is chosen from was not compared" in found.reason
+
+
+def test_too_many_values_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chosen, "MOST_EXPOSED", 1)
+    original = _network(_two_layers_on)
+    found = _proved(original, simplify(original))
+    assert found.proved
+    [said] = found.not_compared
+    assert said.startswith("1 more value ")
+
+
+def _body(name: str, weight: str) -> onnx.GraphProto:
+    out = helper.make_tensor_value_info(f"{name}.y", TensorProto.FLOAT, None)
+    nodes = [
+        helper.make_node("MatMul", ["hidden", weight], [f"{name}.m"]),
+        helper.make_node("Tanh", [f"{name}.m"], [out.name]),
+    ]
+    return helper.make_graph(nodes, name, [], [out])
+
+
+def _branching(threshold: float) -> onnx.ModelProto:
+    """Two branches, of which one is taken only where the mean is above a threshold."""
+    net = Net(("n", 6), seed=5)
+    hidden = net.op("Relu", net.gemm("x", net.normal(12, 6), net.normal(12)))
+    net.nodes.append(helper.make_node("Identity", [hidden], ["hidden"]))
+    above = net.op("Greater", net.op("ReduceMean", "x", keepdims=0), net.const(np.float32(threshold)))
+    for name in ("rare", "usual"):
+        net.const(net.normal(12, 5), name)
+    net.nodes.append(
+        helper.make_node(
+            "If", [above], ["picked"], "pick", then_branch=_body("t", "rare"), else_branch=_body("e", "usual")
+        )
+    )
+    return net.model(net.op("Add", "picked", net.const(np.float32(1))))
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_a_branch_that_no_input_takes_is_proved_by_itself(short: bool) -> None:
+    original = _branching(1e30)
+    plan = simplify(original)
+    right = _proved(original, with_short_names(plan) if short else plan)
+    assert right.proved, right.reason
+    assert right.not_compared == ()
+    wrong = _slightly_wrong(plan, "rare")
+    found = _proved(original, with_short_names(wrong) if short else wrong)
+    assert found.verdict == "refuted"
+    assert "the then-branch of If 'pick', which no input takes" in found.reason
+
+
+def test_a_body_that_never_ran_is_said() -> None:
+    """A loop whose condition is never true hands on what it was given."""
+    true = helper.make_tensor_value_info("going", TensorProto.BOOL, [])
+    given = helper.make_tensor_value_info("state", TensorProto.FLOAT, None)
+    outs = [helper.make_tensor_value_info("on", TensorProto.BOOL, []), helper.make_tensor_value_info("next", 1, None)]
+    turn = helper.make_tensor_value_info("turn", TensorProto.INT64, [])
+    nodes = [helper.make_node("Identity", ["going"], ["on"]), helper.make_node("Tanh", ["state"], ["next"])]
+    body = helper.make_graph(nodes, "body", [turn, true, given], outs)
+    net = Net(("n", 6), seed=6)
+    rows = net.gemm("x", net.normal(5, 6))
+    going = net.op("Greater", net.op("ReduceMean", "x", keepdims=0), net.const(np.float32(1e30)))
+    net.nodes.append(helper.make_node("Loop", [net.const(np.array(3)), going, rows], ["looped"], "again", body=body))
+    original = net.model(net.op("Relu", "looped"))
+    found = _proved(original, simplify(original))
+    assert found.proved, found.reason
+    assert found.not_compared == ("the body of Loop 'again' never ran",)
