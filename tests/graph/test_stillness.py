@@ -114,11 +114,14 @@ def test_an_integer_that_is_chosen_from_what_moves_is_compared_by_that() -> None
     """Less than -1 is no square; that the squares are right is seen in float64."""
     model = _both("integer")
     assert _proved(model, model).not_compared == ()
-    rounded = Net(("n", 6), seed=2)
-    name = rounded.op("Cast", rounded.op("Sigmoid", rounded.op("Neg", rounded.op("Exp", "x"))), to=TensorProto.INT32)
-    other = rounded.model(rounded.op("Tanh", "x"), name)
-    other.graph.output[1].type.tensor_type.elem_type = TensorProto.INT32
-    assert _proved(other, other).not_compared == (f"output '{name}': it was the same on every input",)
+    for least, said in ((None, ""), (np.float32(0.7), "it was the same on every input")):
+        rounded = Net(("n", 6), seed=2)
+        below_one = rounded.op("Sigmoid", rounded.op("Neg", rounded.op("Exp", "x")))
+        numbers = below_one if least is None else rounded.op("Max", below_one, rounded.const(least))
+        name = rounded.op("Cast", numbers, to=TensorProto.INT32)
+        other = rounded.model(rounded.op("Tanh", "x"), name)
+        other.graph.output[1].type.tensor_type.elem_type = TensorProto.INT32
+        assert _proved(other, other).not_compared == ((f"output '{name}': {said}",) if said else ())
 
 
 def test_what_reads_no_number_of_an_input_may_stay_the_same() -> None:

@@ -121,6 +121,16 @@ def test_a_choice_without_a_counterpart_is_not_called_compared() -> None:
     assert "what it is chosen from was not compared" in found.reason
 
 
+def test_units_that_were_removed_are_left_out_of_what_is_compared() -> None:
+    before = np.arange(24.0).reshape(2, 4, 3)
+    kept = chosen.aligned(before, before[:, [0, 2]])
+    assert kept is not None
+    np.testing.assert_array_equal(kept, before[:, [0, 2]])
+    assert chosen.aligned(before, before) is before
+    for other in (before[:, [2, 0]], 1.001 * before[:, :2], before[:1, :2], before[0]):
+        assert chosen.aligned(before, other) is None
+
+
 def test_too_many_values_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chosen, "MOST_EXPOSED", 1)
     original = _network(_two_layers_on)

@@ -55,6 +55,10 @@ class Dependence:
             return node.input[0] in self.floats and not _gives_floats(node, self.floats)
         return node.op_type in _CHOOSES
 
+    def hides(self, node: onnx.NodeProto) -> bool:
+        """Does it choose among what depends on an input?"""
+        return self.chooses(node) and not self.by_choice.isdisjoint(node.output)
+
     def mixes(self, node: onnx.NodeProto) -> bool:
         """Does it sum over what it reads, and so show every part of that? Behind one that does, nothing is hidden."""
         return node.op_type in _MIXES and not self.by_choice.intersection(node.output)

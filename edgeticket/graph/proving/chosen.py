@@ -12,19 +12,27 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
+from typing import Any
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
+from edgeticket.artifact.numbers import is_float
 from edgeticket.graph.double.program import ordered
 from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.proving.choices import Dependence
 from edgeticket.graph.proving.stillness import reads_of
+from edgeticket.graph.proving.yardstick import largest
 from edgeticket.graph.simplify import Simplified
 
 MOST_EXPOSED = 96  # values that nodes make: each is held for two samples, and those nearest to the outputs come first
 _PASSES_ON = frozenset(["Dropout", "Identity"])
 _PREFIX = "edgeticket.chosen_from."
 
+_SAME = 1e-9  # of the magnitude: units that differ by less are taken for the same one
+
+Array = NDArray[Any]
 Pair = tuple[str, str]
 
 
@@ -70,6 +78,28 @@ def exposed(original: onnx.ModelProto, plan: Simplified) -> Exposed | None:
     )
 
 
+def aligned(before: Array, after: Array) -> Array | None:
+    """What is left of `before` where units were removed along one axis; None where `after` is no part of it.
+
+    Units keep their order, so that each is the next one that is the same.
+    """
+    if before.shape == after.shape:
+        return before
+    axes = [axis for axis, (old, new) in enumerate(zip(before.shape, after.shape, strict=False)) if old != new]
+    if before.ndim != after.ndim or len(axes) != 1 or not is_float(before) or not is_float(after):
+        return None
+    old, new = np.moveaxis(before, axes[0], 0), np.moveaxis(after, axes[0], 0)
+    same = _SAME * largest(old[np.isfinite(old)])
+    places: list[int] = []
+    for unit in new:
+        start = places[-1] + 1 if places else 0
+        found = (place for place in range(start, len(old)) if np.allclose(old[place], unit, 0.0, same, equal_nan=True))
+        places.append(next(found, len(old)))
+        if places[-1] == len(old):
+            return None
+    return np.take(before, places, axes[0])
+
+
 @dataclass
 class _Found:
     """What one output is chosen from, the nearest first; and whether a choice without a counterpart is on the way."""
@@ -102,7 +132,9 @@ class _Sides:
             if new is None or not _same(old, new):
                 new = self.after.get(self._named.get(pair[0], ""))  # what was moved may bear its name
             if new is None or not _same(old, new):
-                found.lost |= self.dependence.chooses(old) or self._by_name(old, waiting)
+                found.lost |= self.dependence.hides(old)
+                if not self.dependence.mixes(old):
+                    waiting += [(name, self._named.get(name, "")) for name in reads_of(old)]
                 continue
             places = list(self._places(old, new))
             if self.dependence.chooses(old):
@@ -119,14 +151,6 @@ class _Sides:
         captured = set(reads_of(new)) - set(new.input)
         named = ((name, self._named.get(name, "")) for name in dict.fromkeys(reads_of(old)))
         yield from ((name, after) for name, after in named if after in captured)
-
-    def _by_name(self, old: onnx.NodeProto, waiting: deque[Pair]) -> bool:
-        """Go on behind a node that was rewritten, where what it reads bears the same name. Is a choice lost with it?"""
-        if self.dependence.mixes(old):
-            return False
-        reads = list(reads_of(old))
-        waiting += [(name, self._named[name]) for name in reads if self._named.get(name) in self.after]
-        return any(name in self.dependence.by_choice and self._named.get(name) not in self.after for name in reads)
 
 
 def _passed(name: str, makers: Mapping[str, onnx.NodeProto]) -> str:

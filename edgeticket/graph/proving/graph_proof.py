@@ -34,6 +34,7 @@ Feed = Mapping[str, Array]
 DOUBLE = 2.0**-52
 FACTOR, ULPS = 64.0, 1024.0
 SHARE = 1e-7  # of an output's range, at most
+COARSE = 1e-5  # of the magnitude: what float32 is taken to err by where that was not measured
 _PER_SINGLE = 2.0**-29  # float64's unit roundoff, of float32's
 
 
@@ -101,8 +102,14 @@ class _Compare:
     def evaluate(self, model: onnx.ModelProto, feeds: Sequence[Feed]) -> reference.Reference:
         return reference.evaluate(model, feeds, None, self.by_runtime)
 
-    def __call__(self, original: onnx.ModelProto, plan: Simplified, samples: Sequence[Sample]) -> GraphProof:
-        return _outputs(original, plan, samples, self.yardstick, self.coarse, self.by_runtime)
+    def __call__(
+        self,
+        original: onnx.ModelProto,
+        plan: Simplified,
+        samples: Sequence[Sample],
+        after: reference.Reference | None = None,
+    ) -> GraphProof:
+        return _outputs(original, plan, samples, self.yardstick, self.coarse, self.by_runtime, after)
 
 
 def _choices(
@@ -116,19 +123,23 @@ def _choices(
     wide = compare.evaluate(inner.original, feeds)
     after = reference.evaluate(inner.simplified, feeds, simplified.unrounded, compare.by_runtime)
     known: list[Sample] = []
+    ran: list[dict[str, Array]] = []
     for feed, before, now in zip(feeds, wide.outputs or (), after.outputs or (), strict=False):
         if before is not None and now is not None:
-            alike = {name: array for name, array in before.items() if name in now and now[name].shape == array.shape}
+            pairs = ((name, chosen.aligned(array, now[name])) for name, array in before.items() if name in now)
+            alike = {name: array for name, array in pairs if array is not None}
             known.append(Sample(feed, {}, alike))
+            ran.append(now)
+    after = replace(after, outputs=tuple(ran))
     compare = replace(compare, coarse=wide.single | after.single)
-    against = compare(inner.original, replace(simplified, model=inner.simplified), known) if known else None
+    against = compare(inner.original, replace(simplified, model=inner.simplified), known, after) if known else None
     if against is not None and against.verdict == "refuted":
         return GraphFinding(replace(against, reason=f"where it chooses, {against.reason}"))
     movement = Movement()
     for sample in known if against is not None and against.verdict == "proved" else ():
         for name, array in sample.double.items():
             movement.see(name, array, sample.feed)
-    moved = {name for name, sources in inner.sources.items() if not all(movement.still(each) for each in sources)}
+    moved = {name for name in inner.by_choice if not all(movement.still(each) for each in inner.sources[name])}
     seen = {name for sample in known for name in sample.double}
     unseen = {name for name in inner.by_choice if inner.sources[name] and seen.isdisjoint(inner.sources[name])}
     return GraphFinding(None, frozenset(moved), frozenset(unseen) | inner.lost, left_out=inner.left_out)
@@ -149,10 +160,11 @@ def _outputs(
     yardstick: Yardstick,
     coarse: frozenset[str],
     by_runtime: frozenset[Signature],
+    after: reference.Reference | None = None,
 ) -> GraphProof:
-    """The proof of what both networks give out."""
+    """The proof of what both networks give out; `after` is what the simplified one does, where it was run."""
     feeds = [sample.feed for sample in samples]
-    found = reference.evaluate(simplified.model, feeds, simplified.unrounded, by_runtime)
+    found = after or reference.evaluate(simplified.model, feeds, simplified.unrounded, by_runtime)
     if found.outputs is None:
         return GraphProof("not proved", f"the simplified network: {found.reason}")
     coarse |= found.single
@@ -160,11 +172,10 @@ def _outputs(
     for sample, outputs in zip(samples, found.outputs, strict=True):
         if outputs is None:
             return GraphProof("refuted", "in float64 the original runs, and the simplified network does not")
-        after = outputs
         moved: dict[str, Array] | None = None
         compared += reference.rows(sample.feed)
         for name, before in sample.double.items():
-            now = after.get(name)
+            now = outputs.get(name)
             if now is None or now.shape != before.shape:
                 return GraphProof("refuted", f"in float64 the output {name!r} has another shape: {_shape(now)}")
             allowed = _allowed(name, sample, yardstick, coarse)
@@ -199,6 +210,7 @@ def _allowed(name: str, sample: Sample, yardstick: Yardstick, coarse: frozenset[
         both = finite & np.isfinite(single)
         error = largest(single[both].astype(np.float64) - double[both])
     if name in coarse:
+        error = error if single is not None else COARSE * scale
         return yardstick.allowed(name, scale, own, error).tolerance
     if single is not None and single.dtype == np.float64:
         error = error / _PER_SINGLE  # it was measured in float64 already
