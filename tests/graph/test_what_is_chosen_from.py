@@ -131,6 +131,16 @@ def test_units_that_were_removed_are_left_out_of_what_is_compared() -> None:
         assert chosen.aligned(before, other) is None
 
 
+def test_the_number_of_classes_that_were_seen_is_said() -> None:
+    original = _network(_count)
+    [output] = [value.name for value in original.graph.output]
+    found = _proved(original, simplify(original))
+    said = found.reason.partition("different values seen of what is no float: ")[2]
+    count, _, name = said.partition(" at ")
+    assert 2 <= int(count) <= 11
+    assert name == repr(output)
+
+
 def test_too_many_values_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chosen, "MOST_EXPOSED", 1)
     original = _network(_two_layers_on)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgeticket.artifact.manifest import GraphProof
 from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.proving import reference
+from edgeticket.graph.proving.finding import Sample
 from edgeticket.graph.proving.samples import Feed
 from edgeticket.graph.simplify import Simplified
 
@@ -23,15 +24,6 @@ _CONDITION = "edgeticket.condition"
 _WORDS = {"then_branch": "then-branch", "else_branch": "else-branch", "body": "body"}
 
 Body = tuple[str, str]  # the first output of an If, a Loop or a Scan, and the attribute that holds the body
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One feed with the original's outputs in float32 and float64, sequences and maps as tensors."""
-
-    feed: Feed
-    single: Mapping[str, Array]
-    double: Mapping[str, Array]
 
 
 class Compare(Protocol):

@@ -23,7 +23,7 @@ from edgeticket.artifact.manifest import GraphProof
 from edgeticket.artifact.numbers import NEGLIGIBLE, is_float
 from edgeticket.graph.double.operation import Signature
 from edgeticket.graph.proving import chosen, forced, reference
-from edgeticket.graph.proving.forced import Sample
+from edgeticket.graph.proving.finding import GraphFinding, Sample
 from edgeticket.graph.proving.stillness import Movement
 from edgeticket.graph.proving.yardstick import Yardstick, largest, span
 from edgeticket.graph.simplify import Simplified
@@ -36,31 +36,6 @@ FACTOR, ULPS = 64.0, 1024.0
 SHARE = 1e-7  # of an output's range, at most
 COARSE = 1e-5  # of the magnitude: what float32 is taken to err by where that was not measured
 _PER_SINGLE = 2.0**-29  # float64's unit roundoff, of float32's
-
-
-@dataclass(frozen=True)
-class GraphFinding:
-    """The proof of the graph, and what it does not cover.
-
-    chosen: outputs of which it compared what they are chosen from, where that moved.
-    not_seen: outputs that are chosen, where what they are chosen from has no counterpart.
-    not_run: branches and bodies that no input ran, each in a clause.
-    left_out: how many values were too many, of those that choices read.
-    """
-
-    proof: GraphProof | None
-    chosen: frozenset[str] = frozenset()
-    not_seen: frozenset[str] = frozenset()
-    not_run: tuple[str, ...] = ()
-    left_out: int = 0
-
-    @property
-    def unseen(self) -> tuple[str, ...]:
-        """What the proof does not cover, in clauses."""
-        said = [f"output {name!r}: what it is chosen from was not compared" for name in sorted(self.not_seen)]
-        values = "value that choices are" if self.left_out == 1 else "values that choices are"
-        many = f"{self.left_out:,} more {values} made of, the farthest from the outputs: not compared"
-        return (*said, *self.not_run, *((many,) if self.left_out else ()))
 
 
 def prove_graph(

@@ -21,7 +21,7 @@ from edgeticket.artifact import checks, outputs
 from edgeticket.artifact.manifest import GraphProof, ProofInfo, Verdict
 from edgeticket.errors import InputError, ModelError
 from edgeticket.graph.proving.comparison import Run, Tally
-from edgeticket.graph.proving.graph_proof import GraphFinding
+from edgeticket.graph.proving.finding import GraphFinding
 from edgeticket.graph.proving.reference import rows
 from edgeticket.graph.proving.samples import Feed, ProofInputs
 from edgeticket.graph.proving.stillness import Movement, reading

@@ -22,6 +22,7 @@ Array = NDArray[Any]
 Feed = Mapping[str, Array]
 
 LEAST = NEGLIGIBLE / SHARE  # below, what is allowed to any output is more than a share of its range
+_MANY = 32  # different values of a class number, from which on they are not counted
 _IN_DOUBLE = 1e5 * 2.0**-52  # of the magnitude: a hundred times what graph_proof.py allows at least
 SCALES = (1e1, 1e-1, 1e2, -1e2, 1e-2, 1e4, -1e4, 1e-4, 1e8, -1e8, 1e16, 1e24, 1e32)
 _PRODUCTS = frozenset(["Conv", "ConvTranspose", "Gemm", "MatMul", "Mul"])
@@ -42,12 +43,15 @@ class Movement:
         self._finite: dict[str, int] = {}
         self._compared: set[str] = set()
         self._moved: set[str] = set()
+        self._values: dict[str, set[Any]] = {}
 
     def see(self, name: str, array: Array, feed: Feed) -> None:
         """Take note of one output in one feed."""
         floats = is_float(array)
         self._entries[name] = self._entries.get(name, 0) + array.size
         finite = array[np.isfinite(array)] if floats else array
+        if not floats and len(values := self._values.setdefault(name, set())) < _MANY:
+            values.update(np.unique(array).tolist())
         self._finite[name] = self._finite.get(name, 0) + finite.size
         if floats:
             self._highest[name] = max(self._highest.get(name, 0.0), largest(finite.astype(np.float64)))
@@ -74,6 +78,10 @@ class Movement:
         same = max(LEAST, unit * max(largest(before), largest(after)))
         if largest(after - before) > same:
             self._moved.add(name)
+
+    def few_values(self) -> dict[str, int]:
+        """Outputs that are no floats and gave few different values, and how many: one class of ten may be all."""
+        return {name: len(values) for name, values in self._values.items() if 0 < len(values) < _MANY}
 
     def still(self, name: str) -> str:
         """Why an output says nothing, in a clause; '' where it moved, or where two inputs never had one shape."""

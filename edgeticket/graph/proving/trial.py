@@ -19,8 +19,8 @@ from edgeticket.graph.double.operation import Signature
 from edgeticket.graph.double.suspects import suspects
 from edgeticket.graph.proving import reference as float64
 from edgeticket.graph.proving.comparison import Run, same
-from edgeticket.graph.proving.forced import Sample
-from edgeticket.graph.proving.graph_proof import GraphFinding, prove_graph
+from edgeticket.graph.proving.finding import GraphFinding, Sample
+from edgeticket.graph.proving.graph_proof import prove_graph
 from edgeticket.graph.proving.stillness import Movement, scaled
 from edgeticket.graph.proving.yardstick import SINGLE, Yardstick, largest, measured, span
 from edgeticket.graph.serialize import serialize

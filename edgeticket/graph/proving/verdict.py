@@ -49,6 +49,9 @@ def judged(
         reason += f"; {tally.nonfinite_differ} of {tally.nonfinite} NaN or infinite outputs became others"
     if tally.discrete_differ:
         reason += f"; {tally.discrete_differ} of {tally.discrete} outputs that are no floats (class numbers) changed"
+    few = [f"{count} at {name!r}" for name, count in sorted(tally.movement.few_values().items())] if exact else []
+    if few:
+        reason += f"; different values seen of what is no float: {listing(few)}"
     if tally.never_compared:
         reason += f"; no finite number was seen at {listing([repr(name) for name in tally.never_compared])}"
     also = [said for said, name in zip(unseen, quiet, strict=False) if name not in tally.never_compared]

@@ -1,0 +1,48 @@
+"""What the proof of the graph runs on, and what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edgeticket.artifact.manifest import GraphProof
+from edgeticket.graph.proving.samples import Feed
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One feed with the original's outputs in float32 and float64, sequences and maps as tensors."""
+
+    feed: Feed
+    single: Mapping[str, Array]
+    double: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class GraphFinding:
+    """The proof of the graph, and what it does not cover.
+
+    chosen: outputs of which it compared what they are chosen from, where that moved.
+    not_seen: outputs that are chosen, where what they are chosen from has no counterpart.
+    not_run: branches and bodies that no input ran, each in a clause.
+    left_out: how many values were too many, of those that choices read.
+    """
+
+    proof: GraphProof | None
+    chosen: frozenset[str] = frozenset()
+    not_seen: frozenset[str] = frozenset()
+    not_run: tuple[str, ...] = ()
+    left_out: int = 0
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """What the proof does not cover, in clauses."""
+        said = [f"output {name!r}: what it is chosen from was not compared" for name in sorted(self.not_seen)]
+        values = "value that choices are" if self.left_out == 1 else "values that choices are"
+        many = f"{self.left_out:,} more {values} made of, the farthest from the outputs: not compared"
+        return (*said, *self.not_run, *((many,) if self.left_out else ()))
