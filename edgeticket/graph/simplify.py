@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import onnx
 import onnx_ir as ir
@@ -28,8 +28,9 @@ from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.passes.lift_weights import lift_weights
 from edgeticket.graph.passes.note import NO_ZEROS, Note
 from edgeticket.graph.passes.remove_dead import BLOCK, remove_dead
+from edgeticket.graph.passes.remove_dead import NAME as REMOVAL
 from edgeticket.graph.passes.remove_unused import remove_unused
-from edgeticket.graph.plan import plan, survey, without_layer
+from edgeticket.graph.plan import Survey, plan, since, survey, without_layer
 from edgeticket.graph.recipes import give_back_nodes
 from edgeticket.graph.storing.runtime_folds import unfolded
 from edgeticket.graph.upgrade import upgrade
@@ -108,8 +109,12 @@ def simplify(
     proto, upgraded = upgrade(proto, convert=upgrade_opset)
     notes += upgraded
     numbers: dict[str, Array] = {}
+    whole: onnx.ModelProto | None = None
     if removal:
-        proto, removed, numbers = simplify_branches(proto, lambda part: simplify(part, inline=False, lanes=lanes))
+        smaller, removed, numbers = simplify_branches(proto, lambda part: simplify(part, inline=False, lanes=lanes))
+        if any(note.changed for note in removed):
+            whole, unpruned = proto, False  # what follows sees the smaller branches
+        proto = smaller
         notes += removed
     inlined = tuple(notes)
     work = _read(proto)
@@ -123,10 +128,21 @@ def simplify(
         found, tables = _passes(work, notes, removal, lanes, unpruned)
         if tables and unfolded(found.model, tables) != frozenset():
             found, _ = _passes(_read(proto), [*inlined], removal, lanes, unpruned, tables=False)
-        return found
+        if whole is None:
+            return found
+        held = {tensor.name for tensor in found.model.graph.initializer}
+        return replace(found, layers=since(_readable(_read(whole)), found.layers, held))
     except Exception as error:  # a graph we have never seen must not keep anyone from exporting it
         reason = f"a pass failed on this graph ({type(error).__name__}: {first_cause(error)})"
         return _untouched(proto, [*inlined, Note("simplify", 0, f"{UNCHANGED}: {reason}; please report it")])
+
+
+def _readable(work: ir.Model) -> Survey:
+    """What the plan counts from, of a model whose branches are as they came."""
+    for run in READABLE:
+        forget_names(work.graph)
+        run(work)
+    return survey(work)
 
 
 def _read(proto: onnx.ModelProto) -> ir.Model:
@@ -165,7 +181,8 @@ def _passes(
     given_back = give_back_nodes(work.graph) if tables else []
     unrounded = settle(work)
     layers = plan(before, survey(work) | without_layer(work, before))
-    if layers and all(layer.nonzeros_before == math.prod(layer.shape_before) for layer in layers):
+    dense = layers and all(layer.nonzeros_before == math.prod(layer.shape_before) for layer in layers)
+    if dense and not any(note.changed for note in notes if note.pass_name == REMOVAL):
         notes.append(Note("simplify", 0, NO_ZEROS))
     declared.give_back(work)
     return Simplified(_to_proto(work), _merged(notes), layers, unrounded, other), given_back

@@ -144,3 +144,15 @@ def test_a_loop_runs_a_smaller_body() -> None:
     (expected,) = runtime.run(runtime.cpu_session(model.SerializeToString()), feeds).values()
     (found,) = runtime.run(runtime.cpu_session(result.model.SerializeToString()), feeds).values()
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("inner", [True, False])
+def test_the_plan_counts_branches_as_they_came_and_no_copy_is_called_unpruned(inner: bool) -> None:
+    """What is removed inside of a branch counts as removed, and the model without removal has whole branches."""
+    found = simplify(switch(0.5, inner), unpruned=True)
+    assert found.unpruned is None
+    shapes = {layer.name.removesuffix("_2"): (layer.shape_before, layer.shape_after) for layer in found.layers}
+    for name in ("yes", "no"):
+        assert shapes[f"{name}.a"][0] == (6, 3, 1, 1)
+        assert shapes[f"{name}.a"][1][0] < 6
+    assert simplify(switch(0.5, inner), removal=False, unpruned=True).unpruned is not None

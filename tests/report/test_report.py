@@ -426,7 +426,46 @@ def test_of_zeros_that_are_not_there_nothing_is_said() -> None:
     sentence = view.zeros_sentence(content(layers=full))
     assert "hold no zeros" in sentence
     assert "died" not in sentence
-    assert "no zeros to speak of" in view.zeros_sentence(content(layers=()))
+    assert "no zeros to speak of" in view.zeros_sentence(content(layers=(), tensors=()))
+
+
+@pytest.mark.parametrize("nonzeros", [160, 1600])
+def test_zeros_of_other_constants_are_counted(nonzeros: int) -> None:
+    """Weights that Einsum or Gather reads shrink the file: nobody may say then that there are no zeros."""
+    table = dataclasses.replace(content().manifest.tensors[0], name="table", nonzeros=nonzeros)
+    full = first_layer(shape_after=(64, 30), nonzeros_before=1920, nonzeros_after=1920)
+    for layers in ((), full):
+        sentence = view.zeros_sentence(content(layers=layers, tensors=(table,)))
+        counted = "Of 1,600 numbers in" in sentence and "1,440 are zeros, or one value that repeats" in sentence
+        assert counted == (nonzeros == 160)
+        assert ("what is gained is the size of the file" in sentence) == (nonzeros == 160)
+
+
+def test_that_no_unit_was_removed_is_not_said_where_one_was() -> None:
+    """A unit may go that no layer's weight shows: one of an embedding, say."""
+    kept = first_layer(shape_after=(64, 30))
+    by_death = dataclasses.replace(content(layers=kept), passes=(DEAD,))
+    assert view.zeros_sentence(by_death).startswith("What was dead was removed, exactly")
+    assert "No unit" not in view.zeros_sentence(by_death)
+
+
+def test_what_was_given_is_not_what_became_of_its_graph() -> None:
+    """The smallest form of a source counts for bytes: where that is not the file as it came, both sizes are said."""
+    source = OnnxSource(file="model.onnx", sha256="0" * 64)
+    same = content(source=source, metric=None)
+    assert view.cards(same)[0].detail.startswith("1,000 kB as given → 50.0 kB")
+    other = dataclasses.replace(same, sizes={**same.sizes, "given": 2_000_000})
+    assert view.cards(other)[0].detail.startswith("1,000 kB with its graph cleaned (2,000 kB as given) → 50.0 kB")
+    assert view.cards(content())[0].detail.startswith("1,000 kB dense → 50.0 kB")
+
+
+def test_operators_that_ran_in_float32_alone_are_named_in_the_headline() -> None:
+    proof = content().manifest.proof
+    assert proof.in_float64 is not None
+    assert "(3e-16 in float64)" in view.cards(content())[-1].detail
+    single = dataclasses.replace(proof.in_float64, in_float32=("Attention", "BiasGelu"))
+    card = view.cards(content(proof=dataclasses.replace(proof, in_float64=single)))[-1]
+    assert "(3e-16 in float64, but Attention, BiasGelu in float32)" in card.detail
 
 
 @pytest.mark.parametrize(
@@ -443,7 +482,7 @@ def test_nobody_calls_a_source_dense_that_may_be_packed(form: Any) -> None:
     text = form(content(source=OnnxSource(file="model.onnx", sha256="0" * 64), metric=None))
     assert "source as given" in text
     assert "dense network" not in text
-    assert "as given, 1 thread" in text or form is report.markdown
+    assert "source, 1 thread" in text or form is report.markdown
     assert "1 threads" not in text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-NO_ZEROS = "the weights hold no zeros: there is nothing to remove, export is dense"
+NO_ZEROS = "the weights of convolutions and matrix products hold no zeros: none of their units can be removed"
 
 
 @dataclass(frozen=True)
