@@ -237,7 +237,7 @@ def _content(source: Source, converted: Converted, sealed: Sealed, manifest: Man
         host=bench.host if bench else None,
         remarks=(*converted.stored.notes, *facts.remarks(source.ticket, sealed.slice, converted.unchecked)),
         storage_notes=converted.stored.notes,
-        engine=asdict(sealed.engine) if sealed.engine else None,
+        engine=facts.engine(manifest.source, manifest.inputs, sealed.engine),
         names=parameter_names(source.masked, converted.simplified.model),
         baseline=tuple(facts.baseline(source.ticket, converted.dense, sealed.bench)),
     )

@@ -19,6 +19,7 @@ from onnx import numpy_helper
 from edgeticket import api, exporter, text
 from edgeticket.artifact import checks
 from edgeticket.artifact.manifest import TicketSource
+from edgeticket.engine import LIBRARY
 from edgeticket.errors import Exit, FolderError, InputError, IntegrityError, ModelError, ProofError
 from edgeticket.graph import evaluate
 from edgeticket.graph.proving import proof, reference
@@ -26,6 +27,8 @@ from edgeticket.graph.storing import storage
 from edgeticket.report import view
 from edgeticket.ticket.metrics import METRICS
 from edgeticket.version import __version__
+
+BUILT = Path(exporter.__file__).with_name(LIBRARY).is_file()
 
 
 def export(source: Path, **options: Any) -> exporter.Exported:
@@ -468,6 +471,27 @@ def test_fix_shape_writes_the_shapes_into_the_artifact(tmp_path: Path) -> None:
         export(source, out=tmp_path / "none", fix_shape=True)
     with pytest.raises(InputError, match="axis 1 would be 1"):
         export(source, out=tmp_path / "none", input_shapes={"x": (3, 1)}, fix_shape=True)
+
+
+@pytest.mark.skipif(not BUILT, reason="the sparse engine's library was not built")
+def test_an_engine_that_open_sizes_keep_away_is_let_in_by_fixed_ones(tmp_path: Path) -> None:
+    """The plugin's own reason is recognised, and the way out that is named works."""
+    weight = numpy_helper.from_array(np.eye(64, dtype=np.float32).reshape(64, 64, 1, 1), "w")
+    ports = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 64, "h", "w2"]) for name in ("x", "y")
+    ]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Conv", ["x", "w"], ["y"])], "maps", ports[:1], ports[1:], [weight]
+    )
+    source = tmp_path / "maps.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10), source)
+    shapes = {"x": (1, 64, 24, 24)}
+    free = export(source, out=tmp_path / "free", input_shapes=shapes)
+    assert free.content.engine is not None
+    assert free.content.engine["state"] == "claims nothing"
+    assert "export with --input-shape and --fix-shape" in str(free)
+    fixed = export(source, out=tmp_path / "fixed", input_shapes=shapes, fix_shape=True)
+    assert "--fix-shape" not in str(fixed)
 
 
 def test_given_shapes_that_do_not_run_are_named(tmp_path: Path) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from edgeticket import text
 from edgeticket.artifact.labelled_slice import Slice
+from edgeticket.artifact.manifest import OnnxSource, Port, TicketSource
+from edgeticket.artifact.parity import CLAIMS_NOTHING, Parity
 from edgeticket.graph.baseline import Baseline
 from edgeticket.graph.simplify import Simplified
 from edgeticket.graph.storing import storage
@@ -41,6 +45,17 @@ def baseline(ticket: Ticket | None, dense: Baseline, bench: Sides | None) -> Ite
         yield f"The {name} stands here at its best: {bench.best}.{also}"
     if dense.caveat:
         yield dense.caveat
+
+
+def engine(source: OnnxSource | TicketSource, inputs: Sequence[Port], found: Parity | None) -> dict[str, Any] | None:
+    """What the sparse engine did; where it claims nothing for sizes that are open, how they become known."""
+    if found is None:
+        return None
+    way_out = ""
+    open_axes = any(None in port.shape for port in inputs)
+    if found.state == CLAIMS_NOTHING and found.sizes_unknown and open_axes and source.kind == "onnx":
+        way_out = "; export with --input-shape and --fix-shape, and the sizes that are open are known"
+    return {**asdict(found), "sentence": found.sentence + way_out}
 
 
 def scores(ticket: Ticket | None, cut: Slice | None) -> tuple[Score, ...]:

@@ -66,7 +66,8 @@ def _distance(engine: Mapping[str, Any]) -> str:
     """How far its golden outputs lie from the CPU provider's."""
     if not engine["within"]:
         return "an output is BEYOND its tolerance"
-    return f"max |Δ| {engine['max_abs_delta']:.2g} to it, {engine['tolerance']:.2g} allowed"
+    spread = "" if engine.get("output_range") is None else f" in a range of {engine['output_range']:.2g}"
+    return f"max |Δ| {engine['max_abs_delta']:.2g} to it{spread}, {engine['tolerance']:.2g} allowed"
 
 
 def _outputs(proof: ProofInfo, weights: str) -> Card:

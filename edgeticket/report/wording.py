@@ -109,11 +109,11 @@ def zeros_sentence(content: Content) -> str:
         return f"What was dead was removed, exactly, and the weights of layers keep their shapes{_others(content)}"
     if not zeros:
         return (
-            "The weights of convolutions and matrix products hold no zeros: none of their units can be removed, and an "
-            f"inference multiplies as much as in the {compared_with(content)}{_others(content)}"
+            "The weights of convolutions and matrix products hold no zeros: no unit was removed, and an inference "
+            f"multiplies as much as in the {compared_with(content)}{_others(content)}"
         )
     return (
-        "Stock ONNX Runtime makes nothing of the zeros: it multiplies by them. No unit could be removed, so an "
+        "Stock ONNX Runtime makes nothing of the zeros: it multiplies by them. No unit was removed, so an "
         f"inference multiplies {_work(content)}."
     )
 

@@ -23,8 +23,9 @@ from edgeticket.artifact.manifest import (
     TensorInfo,
     TicketSource,
 )
+from edgeticket.artifact.parity import CLAIMS_NOTHING, Parity
 from edgeticket.measure.measurement import Measurement
-from edgeticket.report import Content, Score, view
+from edgeticket.report import Content, Score, facts, view
 from edgeticket.report.parts import Section, rows_of
 
 NASTY = '<script>alert("x")</script> | `a` $x$'
@@ -356,6 +357,30 @@ def test_every_form_says_what_the_sparse_engine_does(form: Any) -> None:
     ):  # fmt: skip
         assert needed in text, needed
     assert "Sparse engine at 2 threads" not in text
+    card = next(card for card in view.cards(with_engine(output_range=21.0)) if card.label == "Sparse engine")
+    assert card.detail.endswith("max |Δ| 2e-06 to it in a range of 21, 4e-05 allowed")
+
+
+def test_open_sizes_that_keep_the_engine_away_name_the_way_out() -> None:
+    """Only for a file whose inputs have open axes, where they are what keeps the engine away."""
+    source, ticket = OnnxSource(file="model.onnx", sha256="0" * 64), content().manifest.source
+    free, fixed = (Port("x", "float32", (1, 3, None, None)),), (Port("x", "float32", (1, 3, 32, 32)),)
+    away = Parity(CLAIMS_NOTHING, "claimed 0 of 5 nodes", 0, 5, sizes_unknown=4)
+
+    def said(source: Any, inputs: tuple[Port, ...], found: Parity) -> str:
+        engine = facts.engine(source, inputs, found)
+        assert engine is not None
+        return str(engine["sentence"])
+
+    assert "--input-shape and --fix-shape" in said(source, free, away)
+    for plain in (
+        said(ticket, free, away),
+        said(source, fixed, away),
+        said(source, free, dataclasses.replace(away, sizes_unknown=0)),
+        said(source, free, dataclasses.replace(away, state="ran")),
+    ):
+        assert plain == "claimed 0 of 5 nodes"
+    assert facts.engine(source, free, None) is None
 
 
 def test_an_engine_that_was_not_there_is_said_in_words() -> None:
@@ -407,7 +432,7 @@ DEAD = {"pass_name": "remove-dead", "changed": 5, "sentence": "removed 5 dead ch
 def test_without_dead_units_no_speed_is_promised() -> None:
     kept = first_layer(shape_after=(64, 30))
     sentence = view.zeros_sentence(content(layers=kept))
-    assert "No unit could be removed, so an inference multiplies as much as in the dense network" in sentence
+    assert "No unit was removed, so an inference multiplies as much as in the dense network" in sentence
     assert sentence.endswith("what is gained is the size of the file.")
     assert "gained" not in view.zeros_sentence(content(layers=kept, size_bytes=1_000_001))
 

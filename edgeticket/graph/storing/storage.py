@@ -23,7 +23,7 @@ from edgeticket.graph.storing.allowed import SMALLER_SPARSE, within_opset
 from edgeticket.graph.storing.archives import Archives
 from edgeticket.graph.storing.encoding import Encoded, Weights
 from edgeticket.graph.storing.layout import Layout, dense_bytes, groups, pays, sparse_bytes
-from edgeticket.graph.storing.reasons import REFUSED, left_alone
+from edgeticket.graph.storing.reasons import REFUSED, kept_signs, left_alone
 from edgeticket.graph.storing.tensors import TensorReader, opset
 from edgeticket.graph.storing.writer import Writer
 
@@ -108,10 +108,11 @@ def store(
         dense_notes |= dict.fromkeys(refused, note)
     if any(tensor.storage == "sparse-initializer" for tensor in written.tensors):
         notes.append(NOTE_SPARSE_INITIALIZER)
-    if how != "dense" and all(tensor.storage == "dense" for tensor in written.tensors):
+    if how != "dense" and written.tensors and all(tensor.storage == "dense" for tensor in written.tensors):
         notes.append("no tensor takes fewer bytes sparsely: all rest dense")
     if storage != "dense":
         notes += left_alone(model.graph, opset(model), written.tensors, weights)
+        notes += kept_signs(read.negative_zeros, written.tensors)
     return Stored(written.model, written.tensors, tuple(notes))
 
 
