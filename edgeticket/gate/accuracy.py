@@ -75,7 +75,7 @@ def judge_accuracy(samples: Samples, allowed: float | None, *, name: str = "accu
     """Judge the metric; None where neither model brings a slice. `allowed` is in the metric's unit.
 
     Raises:
-        InputError: the baseline does not run on its slice.
+        InputError: the baseline does not run on its slice, or `allowed` is more than the metric can fall.
     """
     baseline = samples.baseline
     if not baseline.has_slice:
@@ -84,6 +84,11 @@ def judge_accuracy(samples: Samples, allowed: float | None, *, name: str = "accu
     assert baseline.opened is not None
     manifest = baseline.opened.manifest
     metric, spec = manifest["metric"], manifest["slice"]
+    if allowed is not None and metric["unit"] == "%" and allowed > 100:
+        raise InputError(
+            f"{baseline.path}: --max-accuracy-drop {allowed:g} can never fail, as {metric['name']} runs from 0 to "
+            "100 %; give points, as in 0.5, or off"
+        )
     with np.load(io.BytesIO(baseline.opened.files[checks.SLICE]), allow_pickle=False) as arrays:
         inputs, targets = checks.decode(arrays["inputs"], spec), arrays["targets"]
     try:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
 
 import onnx_ir as ir
 
@@ -43,21 +41,3 @@ def plan(before: Survey, after: Survey) -> tuple[LayerInfo, ...]:
         _, shape_after, count_after = after.get(name, (op, (), 0))
         layers.append(LayerInfo(name, op, shape, shape_after, count, count_after))
     return tuple(layers)
-
-
-def since(given: Survey, layers: Sequence[LayerInfo], held: Collection[str]) -> tuple[LayerInfo, ...]:
-    """The plan, counted from an earlier survey, before branches and bodies were simplified on their own.
-
-    A copy of a captured weight is called NAME_2 and so on. A weight keeps its counts where the earlier survey has no
-    such name, and then none is said to be gone: it may be one that was named anew. Nor is one of those that are `held`.
-    """
-    counted, known = [], set()
-    for layer in layers:
-        plain = re.sub(r"_[0-9]+$", "", layer.name)
-        name = layer.name if layer.name in given or given.get(plain, ("",))[0] != layer.op else plain
-        op, shape, count = given.get(name, (layer.op, layer.shape_before, layer.nonzeros_before))
-        counted.append(replace(layer, op=op, shape_before=shape, nonzeros_before=count))
-        known.add(name)
-    if known <= given.keys():
-        counted += plan({name: found for name, found in given.items() if name not in known and name not in held}, {})
-    return tuple(counted)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import onnx
 import onnx_ir as ir
@@ -15,7 +15,7 @@ import onnx_ir as ir
 from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ModelError
 from edgeticket.graph.annotations import Declared
-from edgeticket.graph.branches import simplify_branches
+from edgeticket.graph.branches import Inside, simplify_branches
 from edgeticket.graph.intermediate import first_cause, give_back, to_ir, unreadable
 from edgeticket.graph.layers import layer_weights
 from edgeticket.graph.passes.canonicalise import canonicalise
@@ -30,7 +30,7 @@ from edgeticket.graph.passes.note import NO_ZEROS, Note
 from edgeticket.graph.passes.remove_dead import BLOCK, remove_dead
 from edgeticket.graph.passes.remove_dead import NAME as REMOVAL
 from edgeticket.graph.passes.remove_unused import remove_unused
-from edgeticket.graph.plan import Survey, plan, since, survey, without_layer
+from edgeticket.graph.plan import plan, survey, without_layer
 from edgeticket.graph.recipes import give_back_nodes
 from edgeticket.graph.storing.runtime_folds import unfolded
 from edgeticket.graph.upgrade import upgrade
@@ -108,41 +108,27 @@ def simplify(
     proto, notes = inline_functions(model) if inline else (model, [])
     proto, upgraded = upgrade(proto, convert=upgrade_opset)
     notes += upgraded
-    numbers: dict[str, Array] = {}
-    whole: onnx.ModelProto | None = None
+    inside = Inside()
     if removal:
-        smaller, removed, numbers = simplify_branches(proto, lambda part: simplify(part, inline=False, lanes=lanes))
-        if any(note.changed for note in removed):
-            whole, unpruned = proto, False  # what follows sees the smaller branches
-        proto = smaller
-        notes += removed
+        proto, inside = simplify_branches(proto, lambda part: simplify(part, inline=False, lanes=lanes))
+        notes += inside.notes
+        unpruned = unpruned and not inside.layers  # what follows sees the smaller bodies
     inlined = tuple(notes)
     work = _read(proto)
-    remember_unrounded(work, numbers)
+    remember_unrounded(work, inside.unrounded)
     version = opset(work)
     if not OLDEST_OPSET <= version <= onnx.defs.onnx_opset_version():
         known = f"{OLDEST_OPSET} to {onnx.defs.onnx_opset_version()}"
         notes.append(Note("simplify", 0, f"{UNCHANGED}: opset {version} is not one of those known ({known})"))
         return _untouched(proto, notes)
     try:
-        found, tables = _passes(work, notes, removal, lanes, unpruned)
+        found, tables = _passes(work, notes, inside, removal, lanes, unpruned)
         if tables and unfolded(found.model, tables) != frozenset():
-            found, _ = _passes(_read(proto), [*inlined], removal, lanes, unpruned, tables=False)
-        if whole is None:
-            return found
-        held = {tensor.name for tensor in found.model.graph.initializer}
-        return replace(found, layers=since(_readable(_read(whole)), found.layers, held))
+            found, _ = _passes(_read(proto), [*inlined], inside, removal, lanes, unpruned, tables=False)
+        return found
     except Exception as error:  # a graph we have never seen must not keep anyone from exporting it
         reason = f"a pass failed on this graph ({type(error).__name__}: {first_cause(error)})"
         return _untouched(proto, [*inlined, Note("simplify", 0, f"{UNCHANGED}: {reason}; please report it")])
-
-
-def _readable(work: ir.Model) -> Survey:
-    """What the plan counts from, of a model whose branches are as they came."""
-    for run in READABLE:
-        forget_names(work.graph)
-        run(work)
-    return survey(work)
 
 
 def _read(proto: onnx.ModelProto) -> ir.Model:
@@ -161,7 +147,7 @@ def _untouched(proto: onnx.ModelProto, notes: list[Note]) -> Simplified:
 
 
 def _passes(
-    work: ir.Model, notes: list[Note], removal: bool, lanes: int, unpruned: bool, *, tables: bool = True
+    work: ir.Model, notes: list[Note], inside: Inside, removal: bool, lanes: int, unpruned: bool, *, tables: bool = True
 ) -> tuple[Simplified, list[str]]:
     """What the passes make of `work`, and the large constants that were given their nodes back, unless not `tables`."""
     strip_debugging(work)
@@ -180,7 +166,7 @@ def _passes(
             notes += remove_dead(work, lanes) if run is remove_dead else run(work)
     given_back = give_back_nodes(work.graph) if tables else []
     unrounded = settle(work)
-    layers = plan(before, survey(work) | without_layer(work, before))
+    layers = inside.since_given(plan(before, survey(work) | without_layer(work, before)))
     dense = layers and all(layer.nonzeros_before == math.prod(layer.shape_before) for layer in layers)
     if dense and not any(note.changed for note in notes if note.pass_name == REMOVAL):
         notes.append(Note("simplify", 0, NO_ZEROS))
