@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, get_args
 
-from edgeticket import report, text
+from edgeticket import report
 from edgeticket.artifact import checks, parity
 from edgeticket.artifact.carried import carried_checks
 from edgeticket.artifact.folder import require_free, write_artifact
@@ -20,22 +20,21 @@ from edgeticket.artifact.labelled_slice import Slice, labelled_slice
 from edgeticket.artifact.manifest import GOLDEN, MANIFEST, MODEL, SLICE, Budget, GoldenInfo, Manifest, ProofInfo
 from edgeticket.errors import Exit, InputError, ProofError
 from edgeticket.graph.baseline import Baseline, dense_baseline, plainly, with_fixed_axes
+from edgeticket.graph.garbage import collect, rarely_collected
 from edgeticket.graph.proving.source_proof import SourceProof, prove_source
 from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.reading.naming import parameter_names
 from edgeticket.graph.reading.source import Source, ports, read_source, stamp
-from edgeticket.graph.serialize import serialize
+from edgeticket.graph.serialize import LIMIT_BYTES, serialize
 from edgeticket.graph.short_names import with_short_names
 from edgeticket.graph.simplify import Simplified, simplify
 from edgeticket.graph.smallest import functions_left_where_smaller
 from edgeticket.graph.storing import storage
-from edgeticket.graph.storing.archives import Archives
 from edgeticket.graph.storing.encoding import WEIGHTS, Weights
+from edgeticket.graph.storing.tensors import TensorReader
 from edgeticket.measure import sides
-from edgeticket.report import Content, Score, view
+from edgeticket.report import Content, facts, view
 from edgeticket.tables import ShowsTable, Table
-from edgeticket.text import listing
-from edgeticket.ticket.kinds import At
 from edgeticket.version import __version__
 
 Known = TypeVar("Known", bound=str)
@@ -91,7 +90,7 @@ class Converted:
     """The model after simplification, as it is stored, and serialised.
 
     `model` is the file to be exported, `fp32` the same network where some values are stored rounded, else None;
-    `dense` is the dense network as its user would deploy it; `masked` the pruned one without what export does for it.
+    `dense` is the dense network as its user would deploy it.
     """
 
     simplified: Simplified
@@ -99,7 +98,7 @@ class Converted:
     model: bytes
     fp32: bytes | None
     dense: Baseline
-    masked: bytes | None  # None where the source may be pruned already, so that the dense one is it
+    sizes: Mapping[str, int]  # of the files that the report compares
     unchecked: tuple[str, ...]  # weights too large to be rebuilt outside the runtime
 
 
@@ -119,12 +118,18 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
 
     Raises: see api.export.
     """
+    with rarely_collected():
+        return _run(path, out, options)
+
+
+def _run(path: Path, out: Path | None, options: Options) -> Exported:
     kind = _known("storage", options.storage, storage.STORAGES)
     weights = _known("weights", options.weights, get_args(Weights))
     source = read_source(path, options.round, options.input_shapes if options.fix_shape else None)
     folder = out or source.default_out
     require_free(folder)
-    converted = _convert(source, kind, weights, upgrade_opset=options.upgrade_opset)
+    converted = _convert(source, kind, weights, upgrade_opset=options.upgrade_opset, timed=options.bench)
+    collect()
     proved = prove_source(source, converted.simplified, converted.model, converted.fp32, options.input_shapes)
     proof = proved.info
     if proof.verdict == "refuted":
@@ -157,7 +162,7 @@ def _known(name: str, given: str, known: tuple[Known, ...]) -> Known:
     raise InputError(f"{name} {given!r}: choose from {', '.join(map(str, known))}")
 
 
-def _convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade_opset: bool) -> Converted:
+def _convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade_opset: bool, timed: bool) -> Converted:
     """Simplify, store, and hold the stored file to the plan.
 
     Raises:
@@ -167,7 +172,9 @@ def _convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade
         simplify(source.masked, upgrade_opset=upgrade_opset, unpruned=source.ticket is None and not upgrade_opset)
     )
     unpruned = simplified.unpruned
-    stored = storage.store(simplified.model, storage=kind, weights=weights)
+    read = TensorReader(simplified.model)
+    stored = storage.store(simplified.model, storage=kind, weights=weights, read=read)
+    inlined = simplified
     simplified, stored = functions_left_where_smaller(source.masked, (simplified, stored), kind, weights)
     for each in (simplified.model, stored.model):
         stamp(each, source.stamp)
@@ -177,14 +184,17 @@ def _convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade
     unchecked = check_stored_weights(model, simplified.layers, planned=simplified.model, encoded=encoded, lossy=rounded)
     fp32 = serialize(simplified.model) if rounded else None
     masked = plainly(source, source.masked, removal=False) if source.ticket else None
-    return Converted(simplified, stored, model, fp32, dense_baseline(source, unpruned), masked, unchecked)
+    dense = dense_baseline(source, unpruned, timed=timed)
+    read = read if simplified is inlined else TensorReader(simplified.model)
+    sizes = facts.sizes(dense, masked, read, model)
+    return Converted(simplified, stored, model, fp32, dense, sizes, unchecked)
 
 
 def _seal(source: Source, converted: Converted, proved: SourceProof, *, bench: bool) -> Sealed:
     """Record golden outputs and a ticket's labelled slice, hold the engine to them, and time it where `bench`."""
     inputs, outputs = ports(source.masked)
     exported = LoadedModel.load(converted.model) if proved.running is None else LoadedModel(proved.running)
-    plain = LoadedModel.load(converted.model, optimize=False)
+    plain = LoadedModel.load(_as_written(converted), optimize=False)
     golden = record_outputs(exported, plain, proved.yardstick.atol, inputs, proved.feeds)
     files = {GOLDEN: golden.data}
     cut = None
@@ -200,6 +210,16 @@ def _seal(source: Source, converted: Converted, proved: SourceProof, *, bench: b
         forms = {form.words: form.model for form in with_fixed_axes(converted.dense, source, shapes).forms}
         timed = sides.measure(forms, converted.model, golden.timed, sparse=engine.state == parity.RAN)
     return Sealed(files, golden.about, cut, engine, timed)
+
+
+def _as_written(converted: Converted) -> bytes:
+    """The exported network to be run without the runtime's rewrites: stored densely where that is the same numbers.
+
+    Packed weights would be rebuilt at every run.
+    """
+    network = converted.simplified.model
+    rounded = converted.fp32 is not None
+    return converted.model if rounded or network.ByteSize() > LIMIT_BYTES else serialize(network)
 
 
 def _manifest(source: Source, converted: Converted, sealed: Sealed, proved: ProofInfo, options: Options) -> Manifest:
@@ -233,72 +253,17 @@ def _content(source: Source, converted: Converted, sealed: Sealed, manifest: Man
         manifest=manifest,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         passes=tuple(asdict(note) for note in converted.simplified.notes),
-        sizes=_sizes(converted),
-        scores=_scores(source, sealed.slice),
+        sizes=dict(converted.sizes),
+        scores=facts.scores(source.ticket, sealed.slice),
         measurements=bench.measurements if bench else (),
         failures=bench.failures if bench else (),
         host=bench.host if bench else None,
-        remarks=(*converted.stored.notes, *_remarks(source, sealed.slice, converted.unchecked)),
+        remarks=(*converted.stored.notes, *facts.remarks(source.ticket, sealed.slice, converted.unchecked)),
         storage_notes=converted.stored.notes,
         engine=asdict(sealed.engine) if sealed.engine else None,
         names=parameter_names(source.masked, converted.simplified.model),
-        baseline=tuple(_baseline(source, converted, sealed.bench)),
+        baseline=tuple(facts.baseline(source.ticket, converted.dense, sealed.bench)),
     )
-
-
-def _sizes(converted: Converted) -> dict[str, int]:
-    """The bytes of every file the report compares: the dense network first, this artifact last."""
-    dense, archives = converted.dense, Archives()
-    archives.add("original", dense.smallest)
-    if dense.given is not None and dense.given != dense.smallest:
-        archives.add("given", dense.given)
-    if converted.masked is not None:
-        archives.add("masked", converted.masked)
-    storage.add_storages(archives, converted.simplified.model)
-    archives.add("exported", converted.model)
-    return archives.sizes()
-
-
-def _baseline(source: Source, converted: Converted, bench: sides.Sides | None) -> Iterator[str]:
-    """What the times of the exported file stand beside, and what was tried for it."""
-    if bench is not None and bench.forms:
-        name = "dense network" if source.ticket else "source"
-        tried = [f"{words}: {text.latency(ms)}" for words, ms in bench.forms.items() if words != bench.best]
-        also = f" It is the fastest of its forms on one thread ({'; '.join(tried)})." if tried else ""
-        yield f"The {name} stands here at its best: {bench.best}.{also}"
-    if converted.dense.caveat:
-        yield converted.dense.caveat
-
-
-def _scores(source: Source, cut: Slice | None) -> tuple[Score, ...]:
-    """Dense and ticket as `find` measured them at both iterations, and the exported file over the test set."""
-    if source.ticket is None or cut is None:
-        return ()
-    record, chosen = source.ticket.record, source.ticket.round
-    scores = []
-    for at in At:
-        for network, numbers in (("dense", record.dense()), ("ticket", chosen)):
-            point = numbers.at(at)
-            metrics = (point.validation_metric, point.test_metric)
-            scores.append(Score(network, at.label, at == record.choice.at, *metrics, source.ticket.test.of))
-    scores.sort(key=lambda score: not score.compared)
-    whole = cut.metric
-    if whole.builtin and whole.whole_value is not None and whole.whole_samples is not None:
-        scores.append(Score("exported file", "ONNX Runtime", True, None, whole.whole_value, whole.whole_samples))
-    return tuple(scores)
-
-
-def _remarks(source: Source, cut: Slice | None, unchecked: Sequence[str]) -> Iterator[str]:
-    test = source.ticket.test if source.ticket else None
-    if test is not None and len(test.inputs) != test.of:
-        yield f"The ticket holds {len(test.inputs):,} of {test.of:,} test samples (--keep-test); export used these."
-    if cut is not None and cut.remark:
-        yield cut.remark
-    if unchecked:
-        yield (
-            f"Too large to be rebuilt outside the runtime: {listing(list(unchecked))}. That the file holds the planned "
-            "shapes and nonzeros there was not checked; the proof ran them."
-        )
 
 
 def _versions() -> dict[str, str]:

@@ -29,12 +29,13 @@ class LoadedModel:
 
     @classmethod
     def load(cls, data: bytes, *, optimize: bool = True) -> LoadedModel:
-        """Load a serialised model. Without `optimize` it runs as it is written, and so rounds otherwise.
+        """Load a serialised model. Without `optimize` it runs as it is written, and so rounds otherwise: to the same
+        bits whether its weights are constants or rebuilt by nodes.
 
         Raises:
             ModelError: the runtime cannot.
         """
-        return cls(runtime.cpu_session(data, threads=checks.cores(), optimize=optimize))
+        return cls(runtime.cpu_session(data, threads=checks.cores(), optimize=optimize, prepack=optimize))
 
     def run(self, feed: checks.Feed, names: Sequence[str] | None = None) -> list[Array]:
         """The outputs called `names`, or all, in order, as checks.flattened has them."""

@@ -114,7 +114,7 @@ def _take(value: ir.Value, kind: onnx.TypeProto) -> None:
         return
     if found is not None and value.dtype != found.dtype:
         value.type = found
-    if shape is not None and value.shape != shape:
+    if shape is not None and (value.shape is None or value.shape != shape):
         value.shape = shape
 
 

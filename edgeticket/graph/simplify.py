@@ -5,7 +5,8 @@ Exact in real arithmetic for finite inputs; weights are computed in float64 and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import onnx
@@ -28,15 +29,14 @@ from edgeticket.graph.passes.lift_weights import lift_weights
 from edgeticket.graph.passes.note import NO_ZEROS, Note
 from edgeticket.graph.passes.remove_dead import BLOCK, remove_dead
 from edgeticket.graph.passes.remove_unused import remove_unused
+from edgeticket.graph.plan import plan, survey, without_layer
 from edgeticket.graph.recipes import give_back_nodes
 from edgeticket.graph.storing.runtime_folds import unfolded
 from edgeticket.graph.upgrade import upgrade
 from edgeticket.graph.values import (
     Array,
-    constant,
     forget_names,
     is_constant,
-    nonzeros,
     opset,
     remember_unrounded,
     settle,
@@ -132,7 +132,7 @@ def simplify(
 def _read(proto: onnx.ModelProto) -> ir.Model:
     model = to_ir(proto)
     try:
-        _survey(model)  # a weight of a type that numpy cannot hold is found here
+        survey(model)  # a weight of a type that numpy cannot hold is found here
     except Exception as error:  # numpy and its friends raise what they like
         raise ModelError(unreadable(proto, error)) from error
     return model
@@ -140,8 +140,8 @@ def _read(proto: onnx.ModelProto) -> ir.Model:
 
 def _untouched(proto: onnx.ModelProto, notes: list[Note]) -> Simplified:
     """The model as it came, but for inlined functions; the plan is that nothing changes."""
-    survey = _survey(_read(proto))
-    return Simplified(proto, tuple(notes), _plan(survey, survey))
+    weights = survey(_read(proto))
+    return Simplified(proto, tuple(notes), plan(weights, weights))
 
 
 def _passes(
@@ -154,7 +154,7 @@ def _passes(
     for run in READABLE:
         forget_names(work.graph)
         notes += run(work)
-    before = _survey(work)
+    before = survey(work)
     notes += _left_alone(work)
     for run in SMALLER:
         if run is remove_dead:
@@ -164,8 +164,8 @@ def _passes(
             notes += remove_dead(work, lanes) if run is remove_dead else run(work)
     given_back = give_back_nodes(work.graph) if tables else []
     unrounded = settle(work)
-    layers = inside.since_given(_plan(before, _survey(work) | _without_layer(work, before)))
-    if layers and all(layer.nonzeros_before == _size(layer.shape_before) for layer in layers):
+    layers = inside.since_given(plan(before, survey(work) | without_layer(work, before)))
+    if layers and all(layer.nonzeros_before == math.prod(layer.shape_before) for layer in layers):
         notes.append(Note("simplify", 0, NO_ZEROS))
     declared.give_back(work)
     return Simplified(_to_proto(work), _merged(notes), layers, unrounded, other), given_back
@@ -214,37 +214,6 @@ def strip_debugging(model: ir.Model) -> None:
                 output.doc_string = None
 
 
-def _survey(model: ir.Model) -> dict[str, tuple[str, tuple[int, ...], int]]:
-    """Weight name -> (operator, shape, nonzeros), in the order of the graph."""
-    found: dict[str, tuple[str, tuple[int, ...], int]] = {}
-    for weight in layer_weights(model.graph):
-        assert weight.value.name is not None
-        if weight.array.ndim:  # a shape of () says in a plan that the layer was removed: one number is no weight
-            found.setdefault(weight.value.name, (weight.node.op_type, tuple(weight.array.shape), weight.nonzeros))
-    return found
-
-
-def _without_layer(model: ir.Model, before: Iterable[str]) -> dict[str, tuple[str, tuple[int, ...], int]]:
-    """Weights whose layers went, and that something else reads or the graph gives out (a tied embedding, say)."""
-    left = {weight.value.name for weight in layer_weights(model.graph)}
-    found: dict[str, tuple[str, tuple[int, ...], int]] = {}
-    for name in before:
-        array = None if name in left else constant(model.graph.initializers.get(name))
-        if array is not None:
-            found[name] = ("", tuple(array.shape), nonzeros(array))
-    return found
-
-
-def _plan(
-    before: dict[str, tuple[str, tuple[int, ...], int]], after: dict[str, tuple[str, tuple[int, ...], int]]
-) -> tuple[LayerInfo, ...]:
-    layers = []
-    for name, (op, shape, count) in before.items():
-        _, shape_after, count_after = after.get(name, (op, (), 0))
-        layers.append(LayerInfo(name, op, shape, shape_after, count, count_after))
-    return tuple(layers)
-
-
 def _left_alone(model: ir.Model) -> list[Note]:
     """One sentence for the weights that no pass may touch because whoever runs the model may override them."""
     overridable = [each.value.name or "?" for each in layer_weights(model.graph) if not is_constant(each.value)]
@@ -262,10 +231,3 @@ def _merged(notes: list[Note]) -> tuple[Note, ...]:
     for note in notes:
         merged.setdefault((note.pass_name, note.sentence), note)
     return tuple(merged.values())
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    count = 1
-    for dim in shape:
-        count *= dim
-    return count

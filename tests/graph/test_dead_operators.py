@@ -555,7 +555,7 @@ def test_channels_that_vary_in_another_branch_are_said_to_stay() -> None:
     value = net.op("Add", maps(net), net.conv("x", net.normal(6, 3, 1, 1)))
     result = same(net.model(net.conv(net.op("Relu", value), net.normal(2, 6, 1, 1), name="b")))
     assert shapes(result)["a"] == (6, 3, 1, 1)
-    assert "kept 2 constant channels that sums or concatenations join with channels that vary" in sentences(result)
+    assert "kept 2 constant channels that are joined, as in a sum, with ones that vary" in sentences(result)
 
 
 def test_channels_that_stay_because_groups_are_even_are_said() -> None:
@@ -563,7 +563,33 @@ def test_channels_that_stay_because_groups_are_even_are_said() -> None:
     value = net.op("Relu", net.conv("x", zero_rows(net.normal(6, 2, 1, 1), 0, 1, 4), None, "a", group=2))
     result = same(net.model(net.conv(value, net.normal(2, 3, 1, 1), name="b", group=2)))
     assert shapes(result)["a"] == (4, 2, 1, 1)
-    assert "kept 1 dead channel: the groups of a convolution, or heads, have as many each" in sentences(result)
+    assert "kept 1 dead channel: groups of a convolution, or heads, have as many each" in sentences(result)
+
+
+@pytest.mark.parametrize(
+    ("filling", "mode", "left"), [(None, "constant", 6), (1.5, "constant", 4), (None, "edge", 4), (None, "reflect", 4)]
+)
+def test_a_border_of_zeros_keeps_constants_other_than_zero_and_says_so(
+    filling: float | None, mode: str, left: int
+) -> None:
+    net = Net(("n", 3, 6, 6), DOUBLE)
+    weight, bias = net.normal(6, 3, 1, 1), net.normal(6)
+    weight[[1, 3]], bias[[1, 3]] = 0, 1.5
+    value = net.conv("x", weight, bias, name="a")
+    amounts = net.const(np.array([0, 0, 1, 1, 0, 0, 1, 1]))
+    more = [] if filling is None else [net.const(np.array(filling))]
+    value = net.op("Pad", value, amounts, *more, mode=mode)
+    result = same(net.model(net.conv(value, net.normal(2, 6, 1, 1), name="b")))
+    assert shapes(result)["a"][0] == left
+    kept = "kept channels that are constant: 2 before Pad, behind which they vary"
+    assert (kept in sentences(result)) == (left == 6)
+
+
+def test_a_sum_with_what_varies_keeps_nothing_by_itself() -> None:
+    net = Net(("n", 3, 6, 6), DOUBLE)
+    other = net.conv("x", net.normal(6, 3, 1, 1), name="other")
+    result = same(net.model(net.conv(net.op("Add", maps(net), other), net.normal(2, 6, 1, 1), name="b")))
+    assert not any("behind which they vary" in sentence for sentence in sentences(result))
 
 
 def test_what_stays_for_blocks_is_said() -> None:

@@ -52,7 +52,7 @@ def prove_source(
         made = probes.probes(source.masked, shapes, before)
     except ModelError as error:  # operators that the runtime does not know: passed through, and said
         if fault := fault_of(source.masked):
-            raise ModelError(f"{source.name}: no valid ONNX model: {fault}. Export it again.") from error
+            raise ModelError(f"no valid ONNX model: {fault}. Export it again.") from error
         return SourceProof(ProofInfo("not proved", str(error)), [], Yardstick())
     if not made:
         reason = "no inputs could be made up for its free axes or types; give shapes with --input-shape NAME=1x3x32x32"

@@ -18,7 +18,8 @@ import onnx
 from edgeticket.artifact.manifest import TensorInfo
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.storing import layout as layouts
-from edgeticket.graph.storing import rebuild, runtime_folds
+from edgeticket.graph.storing import ranks, runtime_folds
+from edgeticket.graph.storing.allowed import SMALLER_SPARSE, within_opset
 from edgeticket.graph.storing.archives import Archives
 from edgeticket.graph.storing.encoding import Encoded, Weights
 from edgeticket.graph.storing.layout import Layout, dense_bytes, groups, pays, sparse_bytes
@@ -31,10 +32,8 @@ STORAGES: tuple[Storage, ...] = get_args(Storage)
 Unfolded = Callable[[onnx.ModelProto, Iterable[str]], frozenset[str] | None]
 Alike = Callable[[onnx.ModelProto, onnx.ModelProto], bool]
 
-_SMALLER_SPARSE = "sparse initializers where smaller"  # what 'auto' means below opset 11
-_SPARSE = ("sparse-initializer", _SMALLER_SPARSE)
+_SPARSE = ("sparse-initializer", SMALLER_SPARSE)
 _SPARSE_IR = 5  # brought sparse initializers
-_OLDEST_IR = 4  # before, every initializer had to be a graph input too
 
 NOTE_SPARSE_INITIALIZER = (
     "ONNX Runtime densifies a sparse initializer at load: it saves bytes on disk only, neither memory nor time, and "
@@ -85,7 +84,7 @@ def store(
     """
     read = read or TensorReader(model)
     notes: list[str] = []
-    how, weights = _within_opset(model, storage, weights, notes)
+    how, weights = within_opset(model, storage, weights, notes)
     dense_notes: dict[str, str] = {}
     while True:
         written = _write(model, read, how, weights, dense_notes)
@@ -116,7 +115,7 @@ def store(
     return Stored(written.model, written.tensors, tuple(notes))
 
 
-def add_storages(archives: Archives, model: onnx.ModelProto) -> None:
+def add_storages(archives: Archives, read: TensorReader) -> None:
     """The whole file for each storage, under the names that a report has for them."""
     variants: dict[str, tuple[Storage, Weights]] = {
         "dense": ("dense", "fp32"),
@@ -125,18 +124,26 @@ def add_storages(archives: Archives, model: onnx.ModelProto) -> None:
         "gaps-fp16": ("gaps", "fp16"),
         "gaps-int8": ("gaps", "int8"),
     }
-    read = TensorReader(model)
+    made: dict[tuple[Storage, bool, tuple[str, ...]], bytes] = {}
     for name, (storage, weights) in variants.items():
-        stored = store(
-            model, storage=storage, weights=weights, unfolded=lambda *_: frozenset(), alike=lambda *_: True, read=read
-        )
-        archives.add(name, stored.serialized())
+        key = storage, weights == "fp32", read.types(weights)  # where no tensor suits int8, it is the file of fp16
+        if key not in made:
+            stored = store(
+                read.model,
+                storage=storage,
+                weights=weights,
+                unfolded=lambda *_: frozenset(),
+                alike=lambda *_: True,
+                read=read,
+            )
+            made[key] = stored.serialized()
+        archives.add(name, made[key])
 
 
 def sizes(model: onnx.ModelProto) -> dict[str, int]:
     """Bytes of the whole file for each storage, and of the file in gzip -9 under the same name with '.gz'."""
     archives = Archives()
-    add_storages(archives, model)
+    add_storages(archives, TensorReader(model))
     return archives.sizes()
 
 
@@ -148,28 +155,6 @@ def _hindering(model: onnx.ModelProto, written: _Written, alike: Alike) -> list[
     other = [each.name for each in written.tensors if each.name in written.made_by and each.dtype != "float32"]
     other += [name for name in written.twins if name not in other]
     return other if other and not alike(model, written.model) else []
-
-
-def _within_opset(model: onnx.ModelProto, storage: Storage, weights: Weights, notes: list[str]) -> tuple[str, Weights]:
-    """What the model's own operator set and format allow; the user's are never changed."""
-    version = opset(model)
-    if model.ir_version < _OLDEST_IR or version < rebuild.OPSET_CAST_MUL:
-        if (storage, weights) != ("dense", "fp32"):
-            notes.append(
-                f"IR version {model.ir_version} with opset {version or 'none'} of the standard domain has no way to "
-                "rebuild weights: all rest dense as fp32"
-            )
-        return "dense", "fp32"
-    if version < rebuild.OPSET_SPARSE and storage == "gaps":
-        notes.append(f"gap storage needs opset {rebuild.OPSET_SPARSE}, the model has {version}: all rest dense")
-        return "dense", weights
-    if version < rebuild.OPSET_SPARSE and storage == "auto":
-        notes.append(
-            f"gap storage needs opset {rebuild.OPSET_SPARSE}, the model has {version}: weights rest as sparse "
-            "initializers where that takes fewer bytes (--upgrade-opset converts the model)"
-        )
-        return _SMALLER_SPARSE, weights
-    return storage, weights
 
 
 def _write(
@@ -185,7 +170,7 @@ def _write(
             if best is not None and _least_bytes(sparse) >= best.size_bytes():
                 continue
             for together in _groupings(sparse, storage):
-                layout = Layout(writer.fresh(), dense)
+                layout = Layout(writer.fresh(), dense, read.trials)
                 if storage in _SPARSE:
                     layout.write_sparse_initializers(sparse)
                 for group in together:
@@ -226,7 +211,7 @@ def _smallest(found: Sequence[Encoded], size_bytes: Callable[[Encoded], int]) ->
 
 def _least_bytes(sparse: Sequence[Encoded]) -> int:
     """The values themselves, however their positions are written; only those of few numbers take less (codebook.py)."""
-    return sum(tensor.nonzeros * tensor.codes.itemsize for tensor in sparse)
+    return sum(ranks.least_bytes(tensor.codes.dtype, tensor.nonzeros) for tensor in sparse)
 
 
 def _choices(tensors: Sequence[Encoded], storage: str) -> list[list[Encoded]]:
@@ -235,7 +220,7 @@ def _choices(tensors: Sequence[Encoded], storage: str) -> list[list[Encoded]]:
         return [[]]
     if storage in _SPARSE:
         tensors = [tensor for tensor in tensors if tensor.fill == 0]
-        if storage == _SMALLER_SPARSE:
+        if storage == SMALLER_SPARSE:
             trial = Writer(set(), 0)
             return [[t for t in tensors if layouts.sparse_initializer_bytes(trial, t) < dense_bytes(trial, t)]]
     paying = [tensor for tensor in tensors if pays(tensor)]

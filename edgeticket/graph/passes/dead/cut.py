@@ -98,39 +98,3 @@ def _cut(value: ir.Value, cuts: list[tuple[Cut, Bools]]) -> None:
         return array
 
     change_constant(value, left)
-
-
-@dataclass(frozen=True)
-class Held:
-    """Why channels stay that are dead by themselves, and how many stay for each reason.
-
-    `readers`: operator -> constant channels that stay because it needs them. `joined`: constant channels that meet
-    varying ones, in a sum or a concatenation. `evened`: those that nobody needs, but a box of channels does.
-    """
-
-    readers: dict[str, int]
-    joined: int = 0
-    evened: int = 0
-
-
-def barriers(state: State) -> Held:
-    """Why the channels of layers stay where nothing more can be cut."""
-    loose, boxed = Liveness(state, boxed=False), Liveness(state) if state.grids else None
-    held = {state.find(unit): reader for unit, reader in state.pinned.items()}
-    varying = np.zeros(len(state.parents), np.bool_)
-    for channels in state.channels.values():
-        varying[loose.roots(channels.units[np.isnan(channels.constant)])] = True
-    kept: dict[str, set[int]] = {}
-    joined: set[int] = set()
-    evened: set[int] = set()
-    for linear in state.linears:
-        units = linear.result.units
-        needed = loose.keep(units)
-        for unit in loose.roots(units[needed & ~np.isnan(linear.result.constant)]).tolist():
-            if unit in held:
-                kept.setdefault(held[unit], set()).add(unit)
-            elif varying[unit]:
-                joined.add(unit)
-        if boxed is not None and not needed.all():
-            evened.update(loose.roots(units[~needed & boxed.keep(units)]).tolist())
-    return Held({reader: len(units) for reader, units in kept.items()}, len(joined), len(evened))
