@@ -22,9 +22,11 @@ from edgeticket.errors import Exit, InputError, ProofError
 from edgeticket.graph.baseline import Baseline, dense_baseline, plainly, with_fixed_axes
 from edgeticket.graph.garbage import collect, rarely_collected
 from edgeticket.graph.proving.source_proof import SourceProof, prove_source
-from edgeticket.graph.proving.stored_weights import check_stored_weights
+from edgeticket.graph.proving.stored_file import check_stored_file
+from edgeticket.graph.proving.verdict import with_unchecked
 from edgeticket.graph.reading.naming import parameter_names
 from edgeticket.graph.reading.source import Source, ports, read_source, stamp
+from edgeticket.graph.reading.validity import blamed_on_faults
 from edgeticket.graph.serialize import LIMIT_BYTES, serialize
 from edgeticket.graph.short_names import with_short_names
 from edgeticket.graph.simplify import Simplified, simplify
@@ -128,10 +130,11 @@ def _run(path: Path, out: Path | None, options: Options) -> Exported:
     source = read_source(path, options.round, options.input_shapes if options.fix_shape else None)
     folder = out or source.default_out
     require_free(folder)
-    converted = _convert(source, kind, weights, upgrade_opset=options.upgrade_opset, timed=options.bench)
-    collect()
-    proved = prove_source(source, converted.simplified, converted.model, converted.fp32, options.input_shapes)
-    proof = proved.info
+    with blamed_on_faults(source.masked):
+        converted = _convert(source, kind, weights, upgrade_opset=options.upgrade_opset, timed=options.bench)
+        collect()
+        proved = prove_source(source, converted.simplified, converted.model, converted.fp32, options.input_shapes)
+    proof = with_unchecked(proved.info, converted.unchecked)
     if proof.verdict == "refuted":
         way_out = "Please report this model"
         if options.upgrade_opset:
@@ -140,7 +143,8 @@ def _run(path: Path, out: Path | None, options: Options) -> Exported:
     if proof.verdict == "not proved":
         sealed = Sealed({}, GoldenInfo.none())
     else:
-        sealed = _seal(source, converted, proved, bench=options.bench)
+        with blamed_on_faults(source.masked):
+            sealed = _seal(source, converted, proved, bench=options.bench)
     content = _content(source, converted, sealed, _manifest(source, converted, sealed, proof, options))
     files = {
         **sealed.files,
@@ -181,7 +185,7 @@ def _convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade
     model = stored.serialized()
     rounded = any(tensor.rounded for tensor in stored.tensors)
     encoded = {t.name: kind for t in stored.tensors if t.rounded for kind in WEIGHTS if t.weights == kind}
-    unchecked = check_stored_weights(model, simplified.layers, planned=simplified.model, encoded=encoded, lossy=rounded)
+    unchecked = check_stored_file(model, simplified.layers, simplified.model, encoded, lossy=rounded)
     fp32 = serialize(simplified.model) if rounded else None
     masked = plainly(source, source.masked, removal=False) if source.ticket else None
     dense = dense_baseline(source, unpruned, timed=timed)

@@ -19,7 +19,8 @@ _OWN = ("", "ai.onnx")
 _UNSAFE = "ai.onnx.ml"
 _HIDDEN = "Hidden"  # an operator that onnx does not know is passed over
 _CONTRIB = "com.microsoft"
-_STANDARD: dict[tuple[str, str], tuple[str, int]] = {  # -> the operator of the standard, and how many inputs it has
+# -> the operator of the standard, and how many inputs it has, or which
+_STANDARD: dict[tuple[str, str], tuple[str, int | tuple[int, ...]]] = {
     **dict.fromkeys(((_UNSAFE, kind) for kind in ("Normalizer", "Scaler")), ("Cast", 1)),  # to float
     **dict.fromkeys(((_UNSAFE, kind) for kind in ("Binarizer", "Imputer")), ("Identity", 1)),
     **dict.fromkeys(
@@ -34,6 +35,15 @@ _STANDARD: dict[tuple[str, str], tuple[str, int]] = {  # -> the operator of the 
     ),
     ("", "GroupNormalization"): ("Identity", 1),
     ("", "SimplifiedLayerNormalization"): ("Identity", 1),
+    (_CONTRIB, "DequantizeLinear"): ("DequantizeLinear", 3),
+    (_CONTRIB, "QuantizeLinear"): ("QuantizeLinear", 3),
+    (_CONTRIB, "QGemm"): ("Gemm", (0, 3)),
+    (_CONTRIB, "QLinearAdd"): ("Add", (0, 3)),
+    (_CONTRIB, "QLinearMul"): ("Mul", (0, 3)),
+    (_CONTRIB, "QLinearGlobalAveragePool"): ("GlobalAveragePool", 1),
+    (_CONTRIB, "QLinearAveragePool"): ("AveragePool", 1),
+    (_CONTRIB, "QLinearLeakyRelu"): ("Identity", 1),
+    (_CONTRIB, "QLinearSigmoid"): ("Identity", 1),
     (_CONTRIB, "FusedConv"): ("Conv", 3),
     (_CONTRIB, "FusedGemm"): ("Gemm", 3),
     (_CONTRIB, "FusedMatMul"): ("MatMul", 2),
@@ -116,7 +126,11 @@ def _stand_in(node: onnx.NodeProto, standard: list[str], types: Mapping[str, int
     if not kind or not standard or to is None or (turned and kind == "MatMul"):
         return False
     node.op_type, node.domain = kind, standard[0]
-    del node.input[count:], node.output[1:]
+    taken = [
+        name for index, name in enumerate(node.input) if (index < count if isinstance(count, int) else index in count)
+    ]
+    del node.input[:], node.output[1:]
+    node.input.extend(taken)
     if kind == "Cast":
         del node.attribute[:]
         node.attribute.append(onnx.helper.make_attribute("to", to))

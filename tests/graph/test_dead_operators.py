@@ -550,22 +550,6 @@ def test_what_keeps_dead_channels_is_said() -> None:
     assert "kept channels that are constant: 2 before LRN" in sentences(result)
 
 
-def test_channels_that_vary_in_another_branch_are_said_to_stay() -> None:
-    net = Net(("n", 3, 6, 6), DOUBLE)
-    value = net.op("Add", maps(net), net.conv("x", net.normal(6, 3, 1, 1)))
-    result = same(net.model(net.conv(net.op("Relu", value), net.normal(2, 6, 1, 1), name="b")))
-    assert shapes(result)["a"] == (6, 3, 1, 1)
-    assert "kept 2 constant channels that are joined, as in a sum, with ones that vary" in sentences(result)
-
-
-def test_channels_that_stay_because_groups_are_even_are_said() -> None:
-    net = Net(("n", 4, 6, 6), DOUBLE)
-    value = net.op("Relu", net.conv("x", zero_rows(net.normal(6, 2, 1, 1), 0, 1, 4), None, "a", group=2))
-    result = same(net.model(net.conv(value, net.normal(2, 3, 1, 1), name="b", group=2)))
-    assert shapes(result)["a"] == (4, 2, 1, 1)
-    assert "kept 1 dead channel: groups of a convolution, or heads, have as many each" in sentences(result)
-
-
 @pytest.mark.parametrize(
     ("filling", "mode", "left"), [(None, "constant", 6), (1.5, "constant", 4), (None, "edge", 4), (None, "reflect", 4)]
 )
@@ -590,6 +574,22 @@ def test_a_sum_with_what_varies_keeps_nothing_by_itself() -> None:
     other = net.conv("x", net.normal(6, 3, 1, 1), name="other")
     result = same(net.model(net.conv(net.op("Add", maps(net), other), net.normal(2, 6, 1, 1), name="b")))
     assert not any("behind which they vary" in sentence for sentence in sentences(result))
+
+
+def test_channels_that_vary_in_another_branch_are_said_to_stay() -> None:
+    net = Net(("n", 3, 6, 6), DOUBLE)
+    value = net.op("Add", maps(net), net.conv("x", net.normal(6, 3, 1, 1)))
+    result = same(net.model(net.conv(net.op("Relu", value), net.normal(2, 6, 1, 1), name="b")))
+    assert shapes(result)["a"] == (6, 3, 1, 1)
+    assert "kept 2 constant channels that sums or concatenations join with channels that vary" in sentences(result)
+
+
+def test_channels_that_stay_because_groups_are_even_are_said() -> None:
+    net = Net(("n", 4, 6, 6), DOUBLE)
+    value = net.op("Relu", net.conv("x", zero_rows(net.normal(6, 2, 1, 1), 0, 1, 4), None, "a", group=2))
+    result = same(net.model(net.conv(value, net.normal(2, 3, 1, 1), name="b", group=2)))
+    assert shapes(result)["a"] == (4, 2, 1, 1)
+    assert "kept 1 dead channel: the groups of a convolution, or heads, have as many each" in sentences(result)
 
 
 def test_what_stays_for_blocks_is_said() -> None:

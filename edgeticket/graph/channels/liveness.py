@@ -140,7 +140,9 @@ class Liveness:
         read = [
             self._roots[(linear.source if linear.groups == 1 else linear.result).units]
             for linear in self._state.linears
-            if linear.node.op_type == "Conv" and not 1 < linear.groups < linear.source.count
+            if linear.node.op_type == "Conv"
+            and not linear.stored.quantised
+            and not 1 < linear.groups < linear.source.count
         ]
         read = [units for units in read if np.count_nonzero(self._live[units]) >= 2 * lanes]
         readers = np.zeros(len(self._live), np.int64)

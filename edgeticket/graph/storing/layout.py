@@ -79,7 +79,7 @@ class Twin:
     times: str = ""
 
 
-class Trial(NamedTuple):
+class GroupTrial(NamedTuple):
     """What a group takes in one coding, and whether its values are stored by rank."""
 
     coding: Coding
@@ -91,9 +91,9 @@ class Trials:
     """How many bytes a group takes in each coding, tried once however many layouts of one model have that group."""
 
     def __init__(self) -> None:
-        self._tried: dict[tuple[tuple[str, str], ...], Trial] = {}
+        self._tried: dict[tuple[tuple[str, str], ...], GroupTrial] = {}
 
-    def smallest(self, writer: Writer, group: Sequence[Encoded]) -> Trial:
+    def smallest(self, writer: Writer, group: Sequence[Encoded]) -> GroupTrial:
         """The coding that takes the fewest bytes: what a name and `weights` stand for never changes."""
         key = tuple((tensor.name, tensor.weights) for tensor in group)
         found = self._tried.get(key)
@@ -103,10 +103,10 @@ class Trials:
         return found
 
 
-def _trial(writer: Writer, group: Sequence[Encoded], coding: Coding) -> Trial:
+def _trial(writer: Writer, group: Sequence[Encoded], coding: Coding) -> GroupTrial:
     trial = writer.fresh()
     by_rank = rebuild.write_group(trial, group, coding)
-    return Trial(coding, trial.size_bytes(), by_rank)
+    return GroupTrial(coding, trial.size_bytes(), by_rank)
 
 
 class Layout:

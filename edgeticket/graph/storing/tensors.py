@@ -83,7 +83,10 @@ class TensorReader:
                 found.append(each)
                 continue
             twin = Twin(each[-1], first.setdefault(self._key(tensor), name))
-            if twin.of == name:
+            rounded = weights != "fp32" and tensor.data_type == TensorProto.FLOAT
+            if rounded and self._axes.get(twin.of) != self._axes.get(name):
+                twin = Twin(each[-1], name)  # the same numbers have other scales there
+            if twin.of == name and not rounded:  # a product of rounded numbers is not the rounded product
                 twin = self._products.get(name, twin)
             expanded = tensor.data_type != TensorProto.BFLOAT16  # Expand of these is not in ONNX Runtime
             if expanded and twin.of != name and _twin_bytes(writer, twin) < each[-1].original_bytes:
