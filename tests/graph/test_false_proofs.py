@@ -171,7 +171,8 @@ def test_export_writes_nothing(fault: Fault, tmp_path: Path, monkeypatch: pytest
     honest = storage.store
 
     def dishonest(model: onnx.ModelProto, **options: Any) -> Any:
-        return honest(fault(replace(simplify(network("sigmoid")), model=model)).model, **options)
+        wrong = fault(replace(simplify(network("sigmoid")), model=model)).model
+        return honest(wrong, **{**options, "read": None})  # what was read before is of the right model
 
     monkeypatch.setattr(storage, "store", dishonest)
     with pytest.raises(ProofError):
