@@ -8,11 +8,11 @@ constants become one.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-import numpy as np
 import onnx
 
 from edgeticket.graph import quantized
@@ -91,7 +91,7 @@ def _bias(node: onnx.NodeProto) -> int:
 
 
 def _elements(tensor: onnx.TensorProto) -> int:
-    return int(np.prod(tensor.dims, dtype=np.int64))
+    return math.prod(tensor.dims)
 
 
 def _share(graph: onnx.GraphProto, kept: Collection[str]) -> None:

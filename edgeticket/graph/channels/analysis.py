@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from edgeticket.graph.channels.rules import RULES
+from edgeticket.graph.channels.rules import CONTRIB_RULES, RULES
 from edgeticket.graph.channels.state import State
 from edgeticket.graph.values import is_standard, opset
 
@@ -21,6 +21,8 @@ def analyse(model: ir.Model) -> State:
     for node in model.graph:
         state.reader = node.op_type
         rule = RULES.get(node.op_type) if is_standard(node, state.version) else None
+        if node.domain == "com.microsoft":
+            rule = CONTRIB_RULES.get(node.op_type)
         if rule is not None and rule(state, node):
             state.followed.add(node)
             continue

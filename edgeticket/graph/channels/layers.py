@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -9,9 +10,10 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeticket.graph.channels.grid import compact, kept_shape
-from edgeticket.graph.channels.linear import bias_of, blocks, constant_flow, may_round, own_weight, used_weights
-from edgeticket.graph.channels.records import Channels, Cut, Fix, Floats, Grid, Keep, Linear, Units
+from edgeticket.graph.channels.linear import blocks, constant_flow, may_round, used_weights
+from edgeticket.graph.channels.records import Channels, Cut, Fix, Floats, Grid, Keep, LayerWeight, Linear, Units
 from edgeticket.graph.channels.state import State, rank_of
+from edgeticket.graph.channels.stored import cut_bias, layer_bias, layer_weight, rests
 from edgeticket.graph.values import Array, attribute, change_constant, constant, owned, set_attribute
 
 
@@ -30,28 +32,42 @@ def mixes_padding(node: ir.Node, weight: Array) -> bool:
 
 def conv(state: State, node: ir.Node) -> bool:
     """Conv [G·M, C, ...] and ConvTranspose [G·C, M, ...], with any number of groups."""
-    weight = own_weight(state, node)
+    stored = layer_weight(state, node, 1)
     groups = attribute(node, "group", 1)
     out_first = node.op_type == "Conv"
-    image, kernel = node.inputs[0], node.inputs[1]
-    if weight is None or weight.ndim < 3 or image is None or kernel is None or groups < 1 or weight.shape[0] % groups:
+    image = node.inputs[0]
+    if stored is None or image is None or not splits(stored, groups, out_first):
         return False
-    inputs, outputs = (groups * weight.shape[1], weight.shape[0])[:: 1 if out_first else -1]
-    bias = bias_of(node, outputs)
-    alone = len(kernel.uses()) == 1
-    if bias is None or (1 < groups < inputs and not alone):
+    shape = stored.array.shape
+    inputs, outputs = (groups * shape[1], shape[0])[:: 1 if out_first else -1]
+    bias = layer_bias(node, 2, outputs)
+    if bias is None or (1 < groups < inputs and len(stored.value.uses()) > 1):
         return False
     source = state.read(image, (1,), (inputs,))
-    units = _result(state, source.units, groups, outputs)
-    only_zero = mixes_padding(node, weight) or not may_round(weight)
+    units = outputs_of(state, source.units, groups, outputs)
+    only_zero = mixes_padding(node, stored.array) or not _rounds(node, stored)
     result = state.write(node.outputs[0], (1,), units)
-    draft = Linear(node, kernel, (0, 1), out_first, source, result, groups, only_zero)
-    _cut_weight(state, draft)
-    _cut_bias(state, node, units)
-    return _finish(state, draft, bias)
+    draft = Linear(node, stored, (0, 1), out_first, source, result, groups, only_zero)
+    cut_weight(state, draft)
+    cut_bias(state, node, 2, units)
+    return finish(state, draft, bias)
 
 
-def _result(state: State, source: Units, groups: int, outputs: int) -> Units:
+def splits(stored: LayerWeight, groups: int, out_first: bool) -> bool:
+    """Is it the weight of a convolution in that many groups, with scales for each output if for anything?"""
+    shape = stored.array.shape
+    if len(shape) < 3 or groups < 1 or shape[0] % groups:
+        return False
+    return groups == 1 or all(axis == 0 and out_first for _, axis in stored.beside)
+
+
+def _rounds(node: ir.Node, stored: LayerWeight) -> bool:
+    """May a constant that is not 0 be added to the bias?"""
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    return may_round(stored.array) and (bias is None or constant(bias) is not None)
+
+
+def outputs_of(state: State, source: Units, groups: int, outputs: int) -> Units:
     """The outputs' units: their own in most layers, those of the input where each group reads one channel.
 
     Groups of several channels go as a whole, or lose the same number of inputs, and of outputs, each.
@@ -65,20 +81,21 @@ def _result(state: State, source: Units, groups: int, outputs: int) -> Units:
     return units
 
 
-def _cut_weight(state: State, linear: Linear) -> None:
+def cut_weight(state: State, linear: Linear) -> None:
     """Which axes of the weight follow which units; a weight in groups of several channels is rewritten as a whole."""
-    node, (first, second) = linear.node, linear.places
+    node, index, (first, second) = linear.stored.node, linear.stored.index, linear.places
     source, result = linear.source.units, linear.result.units
-    index = list(node.inputs).index(linear.weight)
+    made, read = (first, second) if linear.out_first else (second, first)
+    for place, axis in linear.stored.beside:
+        state.cuts.append(Cut(node, place, (0,), result if axis == made else source))
     if linear.groups == 1:
-        made, read = (first, second) if linear.out_first else (second, first)
         state.cuts += [Cut(node, index, (made,), result), Cut(node, index, (read,), source, reads=True)]
         return
     if source.size == linear.groups:  # depthwise: a row of weights, or a block of them, for each channel
         state.cuts.append(Cut(node, index, (first,), result if linear.out_first else source))
-        state.fixes.append(Fix(node, partial(_regroup, node, source)))
+        state.fixes.append(Fix(linear.node, partial(_regroup, linear.node, source)))
         return
-    state.fixes.append(Fix(node, partial(_cut_groups, linear)))
+    state.fixes.append(Fix(linear.node, partial(_cut_groups, linear)))
 
 
 def _regroup(node: ir.Node, source: Units, keep: Keep) -> None:
@@ -104,31 +121,31 @@ def _cut_groups(linear: Linear, keep: Keep) -> None:
         return split.reshape(split.shape[0] * split.shape[1], split.shape[2], *weight.shape[2:])
 
     assert (left, made, read) == (int(outputs.any(axis=1).sum()), made, read)
-    change_constant(owned(linear.node, 1), change)
+    change_constant(owned(linear.stored.node, linear.stored.index), change)
     set_attribute(linear.node, "group", left)
 
 
-def _cut_bias(state: State, node: ir.Node, units: Units) -> None:
-    array = constant(node.inputs[2]) if len(node.inputs) > 2 else None
-    if array is not None and array.shape[-1:] == (len(units),):
-        state.cuts.append(Cut(node, 2, (array.ndim - 1,), units))
+def finish(
+    state: State, draft: Linear, bias: Floats, turn: Callable[[Floats], Floats] | None = None, moving: int = 0
+) -> bool:
+    """Record the layer and what it makes constant; `draft.result` is recorded already, without constants.
 
-
-def _finish(state: State, draft: Linear, bias: Floats) -> bool:
-    """Record the layer and what it makes constant; `draft.result` is recorded already, without constants."""
-    output, weight = draft.node.outputs[0], constant(draft.weight)
+    `turn` makes of the sums what the layer returns, where that is another number. `moving` is the input that is read.
+    """
+    output = draft.node.outputs[0]
     if draft.weight not in state.weights:
         state.weights[draft.weight] = used_weights(draft)
     used = state.weights[draft.weight]
     assert used is not None
     flow = constant_flow(draft, bias, used)
-    result = state.write(output, draft.result.axes, draft.result.units, flow.constant)
-    if output.shape is None and weight is not None:  # behind an operator that shape inference does not know
-        rank = rank_of(draft.node.inputs[0 if draft.node.op_type != "MatMul" else _moving(draft.node)]) or weight.ndim
+    numbers = flow.constant if turn is None else turn(flow.constant)
+    result = state.write(output, draft.result.axes, draft.result.units, numbers)
+    if output.shape is None:  # behind an operator that shape inference does not know
+        rank = rank_of(draft.node.inputs[moving]) or draft.stored.array.ndim
         output.shape = ir.Shape([result.count if axis == result.axes[0] else None for axis in range(rank)])
-    if output.dtype is None and draft.weight.dtype is not None:
+    if output.dtype is None and draft.weight.dtype is not None and not draft.stored.quantised:
         output.dtype = draft.weight.dtype
-    layer = replace(draft, result=result, used=flow.used)
+    layer = replace(draft, result=result, used=flow.used, bias=bias)
     state.linears.append(layer)
     if len(layer.weight.uses()) > 1:
         first = state.shared.setdefault(layer.weight, layer)
@@ -139,30 +156,22 @@ def _finish(state: State, draft: Linear, bias: Floats) -> bool:
 
 def gemm(state: State, node: ir.Node) -> bool:
     """Gemm with the weight second: [N, K], or [K, N] with transA, times [K, M] or [M, K]."""
-    weight = own_weight(state, node)
-    scale = attribute(node, "alpha", 1.0)
-    rows, matrix = node.inputs[0], node.inputs[1]
-    if weight is None or weight.ndim != 2 or rows is None or matrix is None or scale == 0:
+    stored = layer_weight(state, node, 1)
+    scale, rows = attribute(node, "alpha", 1.0), node.inputs[0]
+    if stored is None or stored.array.ndim != 2 or rows is None or scale == 0:
         return False
     out_first = bool(attribute(node, "transB", 0))
-    inputs, outputs = weight.shape[:: -1 if out_first else 1]
-    bias = bias_of(node, outputs)
+    inputs, outputs = stored.array.shape[:: -1 if out_first else 1]
+    bias = layer_bias(node, 2, outputs)
     if bias is None:
         return False
     source = state.read(rows, (0 if attribute(node, "transA", 0) else 1,), (inputs,))
     result = state.write(node.outputs[0], (1,), state.fresh(outputs))
-    beta = attribute(node, "beta", 1.0)
-    draft = Linear(
-        node, matrix, (0, 1), out_first, source, result, only_zero=not may_round(weight), scale=scale, bias_scale=beta
-    )
-    _cut_weight(state, draft)
-    _cut_bias(state, node, result.units)
-    return _finish(state, draft, bias)
-
-
-def _moving(node: ir.Node) -> int:
-    """Which input of a MatMul is no constant."""
-    return 0 if constant(node.inputs[1]) is not None else 1
+    beta, only_zero = attribute(node, "beta", 1.0), not _rounds(node, stored)
+    draft = Linear(node, stored, (0, 1), out_first, source, result, only_zero=only_zero, scale=scale, bias_scale=beta)
+    cut_weight(state, draft)
+    cut_bias(state, node, 2, result.units)
+    return finish(state, draft, bias)
 
 
 def matmul(state: State, node: ir.Node) -> bool:
@@ -171,26 +180,28 @@ def matmul(state: State, node: ir.Node) -> bool:
     Axes of length 1 before the weight's last two are allowed. Channels on an axis that the weight does not touch are
     passed on, where they may go at all; else the layer's own outputs are followed.
     """
-    moving = _moving(node)
-    weight = own_weight(state, node, 1 - moving)
-    value, matrix = node.inputs[moving], node.inputs[1 - moving]
+    moving = 0 if rests(node.inputs[1]) else 1
+    stored = layer_weight(state, node, 1 - moving)
+    value = node.inputs[moving]
     rank = rank_of(value)
-    if weight is None or value is None or matrix is None or rank is None or rank < 2:
+    if stored is None or value is None or rank is None or rank < 2:
         return False
-    if weight.ndim < 2 or weight.ndim > rank or any(size != 1 for size in weight.shape[:-2]):
+    shape = stored.array.shape
+    if len(shape) < 2 or len(shape) > rank or any(size != 1 for size in shape[:-2]):
         return False
     axis = rank - 1 if moving == 0 else rank - 2
     if (passed := state.channels.get(value)) is not None and axis not in passed.axes and _may_go(state, passed):
         zero = np.where(passed.constant == 0, 0.0, np.nan)
         state.write_like(node.outputs[0], passed, zero)
         return True
-    places = (weight.ndim - 2, weight.ndim - 1)
-    inputs, outputs = (weight.shape[place] for place in (places if moving == 0 else places[::-1]))
+    places = (len(shape) - 2, len(shape) - 1)
+    inputs, outputs = (shape[place] for place in (places if moving == 0 else places[::-1]))
     source = state.read(value, (axis,), (inputs,))
     result = state.write(node.outputs[0], (axis,), state.fresh(outputs))
-    draft = Linear(node, matrix, places, moving == 1, source, result, only_zero=not may_round(weight))
-    _cut_weight(state, draft)
-    return _finish(state, draft, np.zeros(outputs))
+    only_zero = not may_round(stored.array)
+    draft = Linear(node, stored, places, moving == 1, source, result, only_zero=only_zero)
+    cut_weight(state, draft)
+    return finish(state, draft, np.zeros(outputs), moving=moving)
 
 
 def _may_go(state: State, channels: Channels) -> bool:

@@ -134,7 +134,8 @@ def used_weights(linear: Linear) -> Bools:
     """Which weights count: [G, M, C], some tap is not zero."""
     array = constant(linear.weight)
     assert array is not None
-    used: Bools = (blocks(array, linear) != 0).any(axis=3)
+    zero = linear.stored.zero
+    used: Bools = np.asarray(blocks(np.asarray(array != (0 if zero is None else zero)), linear).any(axis=3))
     return used
 
 

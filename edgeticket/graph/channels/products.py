@@ -15,12 +15,12 @@ from edgeticket.graph.channels.layers import matmul
 from edgeticket.graph.channels.perchannel import summed
 from edgeticket.graph.channels.records import Channels, Grid
 from edgeticket.graph.channels.state import State, rank_of
-from edgeticket.graph.values import constant
+from edgeticket.graph.channels.stored import rests
 
 
 def product(state: State, node: ir.Node) -> bool:
     """MatMul: with a stored weight a layer, else a product of two computed matrices."""
-    if any(constant(value) is not None for value in node.inputs):
+    if any(rests(value) for value in node.inputs):
         return matmul(state, node)
     left, right = node.inputs
     rank = rank_of(left)

@@ -9,6 +9,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from edgeticket.graph.values import Array
+
 Units = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -84,6 +86,23 @@ class Needs:
 
 
 @dataclass(frozen=True, eq=False)
+class LayerWeight:
+    """Where the weight of a layer rests: an initializer that the layer reads, or a DequantizeLinear before it.
+
+    Quantised weights are codes: `zero` stands for 0 and broadcasts over them, None where 0 does. `beside` are the
+    reader's inputs with one entry for each place of an axis of the codes, its scales and zero points: (input, axis).
+    """
+
+    value: ir.Value
+    node: ir.Node  # its reader
+    index: int
+    array: Array
+    zero: Array | None = None
+    beside: tuple[tuple[int, int], ...] = ()
+    quantised: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class Linear:
     """A layer with a weight of its own: reads the source's channels, makes the result's.
 
@@ -93,7 +112,7 @@ class Linear:
     """
 
     node: ir.Node
-    weight: ir.Value
+    stored: LayerWeight
     places: tuple[int, int]
     out_first: bool
     source: Channels
@@ -103,6 +122,12 @@ class Linear:
     scale: float = 1.0
     bias_scale: float = 1.0
     used: Bools | None = None  # [G, M, C] which weights are not zero
+    bias: Floats | None = None  # [G·M]
+
+    @property
+    def weight(self) -> ir.Value:
+        """The initializer."""
+        return self.stored.value
 
 
 @dataclass(frozen=True, eq=False)

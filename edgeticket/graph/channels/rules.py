@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
-from edgeticket.graph.channels import joining, perchannel, reshaping, spatial, splitting
+from edgeticket.graph.channels import codes, integers, joining, perchannel, qlinear, reshaping, spatial, splitting
 from edgeticket.graph.channels.elementwise import ELEMENTWISE, elementwise
 from edgeticket.graph.channels.layers import conv, gemm
 from edgeticket.graph.channels.products import product
@@ -34,11 +34,14 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(_SAMPLERS, perchannel.sample),
     **dict.fromkeys((f"Reduce{kind}" for kind in _REDUCTIONS), perchannel.reduce),
     **dict.fromkeys(("Conv", "ConvTranspose"), conv),
+    **dict.fromkeys(("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"), integers.layer),
     **dict.fromkeys(("GRU", "LSTM", "RNN"), recurrent),
     **dict.fromkeys(("Resize", "Upsample"), spatial.resize),
     "BatchNormalization": perchannel.batch_normalization,
     "Concat": joining.concat,
+    "DequantizeLinear": codes.dequantize,
     "DepthToSpace": spatial.depth_to_space,
+    "DynamicQuantizeLinear": codes.quantize_dynamically,
     "Expand": spatial.expand,
     "Flatten": reshaping.flatten,
     "Gather": splitting.gather,
@@ -47,6 +50,7 @@ RULES: dict[str, Rule] = {
     "InstanceNormalization": perchannel.instance_normalization,
     "MatMul": product,
     "Pad": spatial.pad,
+    "QuantizeLinear": codes.quantize,
     "Reshape": reshaping.reshape,
     "Shape": reshaping.shape,
     "Slice": splitting.slice_,
@@ -55,4 +59,14 @@ RULES: dict[str, Rule] = {
     "Squeeze": reshaping.squeeze,
     "Transpose": reshaping.transpose,
     "Unsqueeze": reshaping.unsqueeze,
+}
+# Operators of com.microsoft.
+CONTRIB_RULES: dict[str, Rule] = {
+    **dict.fromkeys(("QLinearAdd", "QLinearMul"), qlinear.binary),
+    **dict.fromkeys(("QLinearLeakyRelu", "QLinearSigmoid"), qlinear.unary),
+    **dict.fromkeys(("QLinearAveragePool", "QLinearGlobalAveragePool"), qlinear.pool),
+    "DequantizeLinear": codes.dequantize,
+    "QGemm": integers.layer,
+    "QLinearConcat": qlinear.concat,
+    "QuantizeLinear": codes.quantize,
 }

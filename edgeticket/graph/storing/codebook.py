@@ -102,10 +102,10 @@ def coded(values: Array, ends: Sequence[int]) -> Coded | None:
 
 def _table(values: Array) -> Array | None:
     """The different numbers of `values`, told apart by their bits; None where codes would not take fewer bytes."""
-    if values.dtype not in _KINDS:
-        return None
+    if values.dtype not in _KINDS or values.nbytes - values.size <= values.itemsize + _TABLE_BYTES:
+        return None  # of the last, a table of one number would not take fewer
     bits = _bits(values)
-    if len(np.unique(bits[:_SAMPLE])) > _MOST:
+    if len(bits) > _SAMPLE and len(np.unique(bits[:_SAMPLE])) > _MOST:
         return None
     different = np.unique(bits)
     few = len(different) <= _MOST

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -78,12 +79,43 @@ class Twin:
     times: str = ""
 
 
+class GroupTrial(NamedTuple):
+    """What a group takes in one coding, and whether its values are stored by rank."""
+
+    coding: Coding
+    size_bytes: int
+    by_rank: bool
+
+
+class Trials:
+    """How many bytes a group takes in each coding, tried once however many layouts of one model have that group."""
+
+    def __init__(self) -> None:
+        self._tried: dict[tuple[tuple[str, str], ...], GroupTrial] = {}
+
+    def smallest(self, writer: Writer, group: Sequence[Encoded]) -> GroupTrial:
+        """The coding that takes the fewest bytes: what a name and `weights` stand for never changes."""
+        key = tuple((tensor.name, tensor.weights) for tensor in group)
+        found = self._tried.get(key)
+        if found is None:
+            found = min((_trial(writer, group, coding) for coding in CODINGS), key=lambda trial: trial.size_bytes)
+            self._tried[key] = found
+        return found
+
+
+def _trial(writer: Writer, group: Sequence[Encoded], coding: Coding) -> GroupTrial:
+    trial = writer.fresh()
+    by_rank = rebuild.write_group(trial, group, coding)
+    return GroupTrial(coding, trial.size_bytes(), by_rank)
+
+
 class Layout:
     """One way to write all tensors down, as it grows. `dense` holds each tensor's encoding where it is dense."""
 
-    def __init__(self, writer: Writer, dense: Mapping[str, Encoded]) -> None:
+    def __init__(self, writer: Writer, dense: Mapping[str, Encoded], trials: Trials) -> None:
         self.writer = writer
         self.dense = dense
+        self.trials = trials
         self.stored: dict[str, TensorInfo] = {}
         self.made_by: dict[str, frozenset[str]] = {}  # a tensor -> every value its rebuilding computes
         self.replaced: set[str] = set()  # initializers that leave the model
@@ -96,13 +128,9 @@ class Layout:
     def write_group(self, group: Sequence[Encoded], *, may_be_dense: bool) -> None:
         """In the coding that takes the fewest bytes; not at all where `may_be_dense` and dense takes fewer."""
         filled = [tensor for tensor in group if tensor.nonzeros]
-        ways: list[tuple[int, Coding, Writer, bool]] = []
-        for coding in CODINGS:
-            trial = self.writer.fresh()
-            by_rank = bool(filled) and rebuild.write_group(trial, filled, coding)
-            ways.append((trial.size_bytes(), coding, trial, by_rank))
-        size_bytes, coding, trial, by_rank = min(ways, key=lambda way: way[0])
-        alone = len(filled) == len(group) and self.writer.empty  # then the trial is what would be written
+        coding, size_bytes, by_rank = CODINGS[0], 0, False
+        if filled:
+            coding, size_bytes, by_rank = self.trials.smallest(self.writer, filled)
         if may_be_dense and filled and size_bytes >= sum(self._dense_bytes(tensor) for tensor in filled):
             filled = []
         for tensor in group:
@@ -115,8 +143,7 @@ class Layout:
             storage = "gaps"
             if filled[0].whole:
                 storage, note = "dense", ""
-            write = partial(rebuild.write_group, self.writer, filled, coding)
-            self._record(filled, storage, partial(setattr, self, "writer", trial) if alone else write, note)
+            self._record(filled, storage, partial(rebuild.write_group, self.writer, filled, coding), note)
 
     def write_sparse_initializers(self, tensors: Sequence[Encoded]) -> None:
         """The standard's own form, each tensor by itself."""

@@ -38,6 +38,8 @@ _OPSET_BF16_FILL = 20
 
 def scale_bytes(writer: Writer, tensor: Encoded) -> int:
     """What being int8 costs a tensor however it is stored sparsely: its scale, and the product with it."""
+    if tensor.scale is None:
+        return 0
     trial = writer.fresh()
     _scaled(trial, tensor, tensor.name)
     return trial.size_bytes()

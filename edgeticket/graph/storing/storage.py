@@ -115,7 +115,7 @@ def store(
     return Stored(written.model, written.tensors, tuple(notes))
 
 
-def add_storages(archives: Archives, model: onnx.ModelProto) -> None:
+def add_storages(archives: Archives, read: TensorReader) -> None:
     """The whole file for each storage, under the names that a report has for them."""
     variants: dict[str, tuple[Storage, Weights]] = {
         "dense": ("dense", "fp32"),
@@ -124,18 +124,26 @@ def add_storages(archives: Archives, model: onnx.ModelProto) -> None:
         "gaps-fp16": ("gaps", "fp16"),
         "gaps-int8": ("gaps", "int8"),
     }
-    read = TensorReader(model)
+    made: dict[tuple[Storage, bool, tuple[str, ...]], bytes] = {}
     for name, (storage, weights) in variants.items():
-        stored = store(
-            model, storage=storage, weights=weights, unfolded=lambda *_: frozenset(), alike=lambda *_: True, read=read
-        )
-        archives.add(name, stored.serialized())
+        key = storage, weights == "fp32", read.types(weights)  # where no tensor suits int8, it is the file of fp16
+        if key not in made:
+            stored = store(
+                read.model,
+                storage=storage,
+                weights=weights,
+                unfolded=lambda *_: frozenset(),
+                alike=lambda *_: True,
+                read=read,
+            )
+            made[key] = stored.serialized()
+        archives.add(name, made[key])
 
 
 def sizes(model: onnx.ModelProto) -> dict[str, int]:
     """Bytes of the whole file for each storage, and of the file in gzip -9 under the same name with '.gz'."""
     archives = Archives()
-    add_storages(archives, model)
+    add_storages(archives, TensorReader(model))
     return archives.sizes()
 
 
@@ -162,7 +170,7 @@ def _write(
             if best is not None and _least_bytes(sparse) >= best.size_bytes():
                 continue
             for together in _groupings(sparse, storage):
-                layout = Layout(writer.fresh(), dense)
+                layout = Layout(writer.fresh(), dense, read.trials)
                 if storage in _SPARSE:
                     layout.write_sparse_initializers(sparse)
                 for group in together:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from edgeticket.graph.channels.linear import ConstantFlow, bias_of, blocks, constant_flow, may_round, set_bias
+from edgeticket.graph.channels.linear import ConstantFlow, blocks, constant_flow, may_round, set_bias
 from edgeticket.graph.channels.records import Bools, Floats, Linear, Recurrent
 from edgeticket.graph.channels.state import State
 from edgeticket.graph.values import (
@@ -67,7 +67,8 @@ def _fold(state: State, linears: list[Linear]) -> int:
     if not gone.any():
         return merged
     moved = [_bias(one) * one.bias_scale + flow.shift for one, flow in zip(linears, flows, strict=True)]
-    if not all(np.isfinite(to_dtype(bias, array.dtype)).all() for bias in moved):
+    added = [bias for bias, flow in zip(moved, flows, strict=True) if np.any(flow.shift)]
+    if not all(np.isfinite(to_dtype(bias, array.dtype)).all() for bias in added):
         state.decline("the folded bias would not be finite", linear.weight.name)
         return merged
     written: dict[ir.Value | None, ir.Value | None] = {}
@@ -91,16 +92,18 @@ def _fold(state: State, linears: list[Linear]) -> int:
 
 
 def _bias(linear: Linear) -> Floats:
-    count = linear.result.count
-    bias = np.zeros(count) if linear.node.op_type == "MatMul" else bias_of(linear.node, count)
-    assert bias is not None
-    return bias
+    assert linear.bias is not None
+    return linear.bias
 
 
 def _without(weight: Array, linear: Linear, gone: Bools) -> Array:
-    """The weight with the columns `gone` [G, C] set to 0."""
-    changed = np.array(weight, order="C")
-    blocks(changed, linear).swapaxes(1, 2)[gone] = 0
+    """The weight with the columns `gone` [G, C] set to 0, or to what stands for it."""
+    changed, zero = np.array(weight, order="C"), linear.stored.zero
+    if zero is None:
+        blocks(changed, linear).swapaxes(1, 2)[gone] = 0
+    else:
+        zeros = np.array(np.broadcast_to(zero, weight.shape), order="C")
+        blocks(changed, linear).swapaxes(1, 2)[gone] = blocks(zeros, linear).swapaxes(1, 2)[gone]
     return changed
 
 
@@ -112,6 +115,7 @@ def _merge(state: State, linear: Linear, flow: ConstantFlow, reads: Bools) -> in
     kept = reads & ~flow.foldable & ~np.isnan(source)
     if kept.any():
         reason = "through zero padding" if may_round(array) else "and a bias is not computed in half precision"
+        reason = "and a bias of integers cannot take it" if linear.stored.quantised else reason
         state.decline(f"a constant other than 0 arrives {reason}, so that channel stays", linear.weight.name)
     several = np.flatnonzero(kept.sum(axis=1) > 1)
     if not several.size or not may_round(array):
