@@ -25,7 +25,7 @@ from edgeticket import api, exporter
 from edgeticket.report import facts
 
 STEPS = {
-    "read_source": "read", "simplify": "simplify", "check_stored_weights": "rebuild",
+    "read_source": "read", "simplify": "simplify", "check_stored_file": "rebuild",
     "dense_baseline": "dense", "prove_source": "prove", "_seal": "golden outputs, engine",
     "_content": "report", "write_artifact": "write", "sizes": "sizes",
 }  # fmt: skip

@@ -191,7 +191,7 @@ def test_a_foreign_folder_is_refused_before_any_work(
         ({"weights": "int2"}, "weights"),
         ({"budget_ms": 0.0}, "budget"),
         ({"budget_ms": float("inf")}, "budget_ms inf"),
-        ({"budget_ms": 1.0, "budget_threads": 0}, "a budget at 0 threads"),
+        ({"budget_ms": 1.0, "budget_threads": 0}, "budget_threads 0: give 1 to 1,024"),
     ],
 )
 def test_an_unknown_option_is_refused(small_ticket: Path, tmp_path: Path, options: dict[str, Any], word: str) -> None:
