@@ -37,8 +37,7 @@ TYPES = """\
 ## By the type of the weights
 
 Three matrix products hold 50,432 weights, of which 90 % are 0. That leaves units that no weight reads, or whose own
-weights are all 0; what is removed of them goes with all its weights, and the rest of the zeros is packed. Quantised
-layers are barriers: their units stay."""
+weights are all 0; what is removed of them goes with all its weights, and the rest of the zeros is packed."""
 
 VERSIONS = """\
 ## By operator set and format

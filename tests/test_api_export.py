@@ -21,7 +21,7 @@ from edgeticket.artifact import checks
 from edgeticket.artifact.manifest import TicketSource
 from edgeticket.engine import LIBRARY
 from edgeticket.errors import Exit, FolderError, InputError, IntegrityError, ModelError, ProofError
-from edgeticket.graph import evaluate
+from edgeticket.graph import conversion, evaluate
 from edgeticket.graph.proving import proof, reference
 from edgeticket.graph.storing import storage
 from edgeticket.report import view
@@ -360,7 +360,7 @@ def test_torch_is_never_imported(small_ticket: Path, tmp_path: Path, command: st
 def test_rounded_weights_do_not_excuse_the_graph(
     small_ticket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = exporter.simplify
+    honest = conversion.simplify
 
     def dishonest(model: onnx.ModelProto, **options: Any) -> Any:
         found = honest(model, **options)
@@ -369,7 +369,7 @@ def test_rounded_weights_do_not_excuse_the_graph(
                 tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(1e-3), tensor.name))
         return found
 
-    monkeypatch.setattr(exporter, "simplify", dishonest)
+    monkeypatch.setattr(conversion, "simplify", dishonest)
     for source in (small_ticket, sample_artifacts.onnx_file(tmp_path)):
         for weights in ("int8", "fp16"):
             with pytest.raises(ProofError, match=r"moved by 0\.001|'fc2.bias' is not the rounding"):
