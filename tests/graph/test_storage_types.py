@@ -245,7 +245,8 @@ def test_negative_zeros_of_an_output_stay_and_are_told() -> None:
 @pytest.mark.parametrize(
     ("op", "place", "domain"),
     [("Div", 0, ""), ("PRelu", 1, ""), ("GatherElements", 0, ""), ("GatherND", 0, ""), ("RMSNormalization", 1, ""),
-     ("BiasGelu", 1, "com.microsoft"), ("MultiHeadAttention", 3, "com.microsoft"), ("Div", 0, "com.example")],
+     ("BiasGelu", 1, "com.microsoft"), ("MatMulNBits", 2, "com.microsoft"),
+     ("MultiHeadAttention", 3, "com.microsoft"), ("Div", 0, "com.example")],
 )  # fmt: skip
 def test_readers_that_multiply_add_or_look_up_take_either_zero(op: str, place: int, domain: str) -> None:
     names = [f"i{index}" for index in range(place)] + ["w"]
