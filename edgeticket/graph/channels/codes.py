@@ -14,7 +14,8 @@ from edgeticket.graph.channels.state import State, rank_of
 from edgeticket.graph.channels.stored import rests
 from edgeticket.graph.values import Array, attribute, constant
 
-_NEAR = 1e-4  # of a code, or of the number of codes: float32 may round to either side
+_NEAR = 1e-4  # of a step between codes: float32 may round to either side
+_ROUNDING = 1e-6  # relative error of a constant that the runtime computes in float32
 
 
 def quantize(state: State, node: ir.Node) -> bool:
@@ -94,6 +95,6 @@ def rounded(numbers: Floats, scale: Array, zero: Array) -> Floats:
         return np.full(numbers.shape, np.nan)
     limits, shift = np.iinfo(zero.dtype), zero.astype(np.float64).reshape(-1)
     codes = numbers / scale.astype(np.float64).reshape(-1)
-    margin = _NEAR * np.maximum(1, np.abs(codes))
+    margin = _NEAR + _ROUNDING * np.abs(codes)
     low, high = (np.clip(np.rint(codes + side) + shift, limits.min, limits.max) for side in (-margin, margin))
     return np.where(low == high, low, np.nan)

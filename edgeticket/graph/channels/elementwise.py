@@ -12,8 +12,9 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir import serde
 
-from edgeticket.graph.channels.records import Bools, Channels, Cut, Floats, Grid, Units
+from edgeticket.graph.channels.records import Bools, Channels, Cut, Floats, Grid, LayerWeight, Units
 from edgeticket.graph.channels.state import State, rank_of
+from edgeticket.graph.channels.stored import dequantised, real
 from edgeticket.graph.evaluate import evaluate
 from edgeticket.graph.values import Array, attribute, constant, exact, shape_of
 
@@ -65,11 +66,17 @@ def elementwise(state: State, node: ir.Node) -> bool:
     tied: list[Channels] = []
     sides: dict[int, Units] = {}
     cuts: list[tuple[int, ir.Value]] = []
+    coded: list[LayerWeight] = []
     operands: list[tuple[tuple[int, ...], Floats] | Array | None] = []
     for index, (value, has) in enumerate(zip(node.inputs, full, strict=True)):
         array = constant(value)
         if value is None:
             operands.append(None)
+            continue
+        if array is None and len(has) in (0, len(frame.behind)) and (held := dequantised(value)) is not None:
+            operands.append(real(held))
+            if has:
+                coded.append(held)
             continue
         if array is not None:
             operands.append(exact(value) if array.dtype.kind == "f" else array)
@@ -102,6 +109,9 @@ def elementwise(state: State, node: ir.Node) -> bool:
     for index, value in cuts:
         axes = tuple((rank_of(value) or 0) + place for place in frame.behind)
         state.cuts.append(Cut(node, index, axes, lead.units, ragged=ragged))
+    for stored in coded:
+        axes = tuple(stored.array.ndim + place for place in frame.behind)
+        state.cuts.append(Cut(stored.node, 0, axes, lead.units, ragged=ragged))
     axes = tuple(rank + place for place in frame.behind)
     through = _through(state, node, operands, rank, frame)
     state.write(node.outputs[0], axes, lead.units, through, None if ragged is None else axes[ragged])

@@ -94,6 +94,13 @@ def layer_bias(node: ir.Node, index: int, channels: int) -> Floats | None:
     return np.broadcast_to(real(found).reshape(-1), (channels,))
 
 
+def dequantised(value: ir.Value) -> LayerWeight | None:
+    """A constant operand behind a DequantizeLinear, with one scale, that nobody else reads."""
+    reader = _dequantiser(value)
+    found = None if reader is None or len(value.uses()) > 1 or value.is_graph_output() else codes(reader, 0)
+    return None if found is None or found.beside else found
+
+
 def real(found: LayerWeight) -> Array:
     """The numbers that codes behind a DequantizeLinear stand for, in float64."""
     scale = constant(found.node.inputs[1])
