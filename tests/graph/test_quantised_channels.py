@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 
-from edgeticket.graph.simplify import simplify
+from edgeticket.graph.simplify import Simplified, simplify
 
 Array = NDArray[Any]
 node = helper.make_node
@@ -146,7 +146,6 @@ def _quantised(model: onnx.ModelProto, mode: str, shape: tuple[int, ...], folder
 
 
 def _session(model: onnx.ModelProto) -> ort.InferenceSession:
-    """A session with the outputs of all nodes that return codes, so that the integers themselves are compared."""
     return ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
@@ -170,11 +169,101 @@ def test_dead_channels_go_and_no_bit_changes(
     result = simplify(model)
     assert _shapes(model).keys() == left.keys()
     assert _shapes(result.model) == left
-    onnx.checker.check_model(result.model)
-    before, after = _session(model), _session(result.model)
+    _same_bits(model, result.model, shape)
+
+
+def _same_bits(before: onnx.ModelProto, after: onnx.ModelProto, shape: tuple[int, ...]) -> None:
+    """Both return the same numbers, of which there are several, and both read and write as they did."""
+    onnx.checker.check_model(after)
+    assert [list(before.graph.input), list(before.graph.output)] == [list(after.graph.input), list(after.graph.output)]
+    sessions = _session(before), _session(after)
     rng = np.random.default_rng(7)
     for size in (0.3, 1.0, 5.0):
         x = size * _normal(rng, *shape)
-        [expected], [found] = before.run(None, {"x": x}), after.run(None, {"x": x})
+        [expected], [found] = (session.run(None, {"x": x}) for session in sessions)
         np.testing.assert_array_equal(found, expected)
         assert np.unique(expected).size > 4
+
+
+def _notes(result: Simplified) -> str:
+    return "; ".join(note.sentence for note in result.notes if note.pass_name == "remove-dead" and not note.changed)
+
+
+@pytest.mark.parametrize("mode", STATIC)
+def test_constants_other_than_0_fold_into_biases_of_int32(mode: str, tmp_path: Path) -> None:
+    """Dead channels of 1.1 and 2 behind their Relu go; one that arrives before zeros around the image stays."""
+    network = images()
+    tensors = {tensor.name: numpy_helper.to_array(tensor).copy() for tensor in network.graph.initializer}
+    _kill(tensors, "c1", {6: 1.0})
+    _kill(tensors, "a", {9: 0.7})
+    _kill(tensors, "b", {9: 0.4})
+    _kill(tensors, "f1", {4: 2.0})
+    network = _model(list(network.graph.node), tensors, (["n", 3, 8, 8], ["n", 4]))
+    model = _quantised(network, mode, (2, 3, 8, 8), tmp_path)
+    result = simplify(model)
+    left = {"c1": (6, 3, 3, 3), "dw": (6, 1, 3, 3), "a": (8, 6, 1, 1), "b": (8, 6, 1, 1), "f1": (8, 8), "f2": (4, 8)}
+    assert _shapes(result.model) == left
+    assert "left dw.w_quantized alone: a constant other than 0 arrives through zero padding" in _notes(result)
+    _same_bits(model, result.model, (2, 3, 8, 8))
+
+
+@pytest.mark.parametrize("mode", DYNAMIC)
+def test_a_constant_stays_where_it_makes_the_range_of_a_dynamic_layer(mode: str, tmp_path: Path) -> None:
+    network = rows()
+    tensors = {tensor.name: numpy_helper.to_array(tensor).copy() for tensor in network.graph.initializer}
+    tensors["m1.b"][[0, 5, 6]] = [900.0, 0.0, -2.0]  # 900 is the largest of all numbers of its layer
+    tensors["m2.w"][3] = 0  # nothing reads channel 3, but it is part of the range
+    model = _quantised(_model(list(network.graph.node), tensors, (["n", 5, 16], ["n", 5, 8])), mode, (), tmp_path)
+    result = simplify(model)
+    assert _shapes(result.model) == {"m1": (10, 16), "m2": (8, 10)}
+    assert "kept channels that are constant: 1 before DynamicQuantizeLinear" in _notes(result)
+    _same_bits(model, result.model, (2, 5, 16))
+
+
+def _codes(weight: Array, scale: Array, zero: Array) -> Array:
+    codes: Array = np.clip(np.rint(weight / scale) + zero, 0, 255).astype(np.uint8)
+    return codes
+
+
+def test_what_equals_a_zero_point_of_its_own_in_each_channel_is_dead() -> None:
+    """No code is 0: dead channels rest at 120 to 131, and their scales and zero points go with them."""
+    rng = np.random.default_rng(9)
+    first, second = _normal(rng, 6, 9), _normal(rng, 7, 6)
+    first[[1, 4]] = 0
+    scales = [np.abs(array).max() / 99 * (1 + np.arange(len(array)) / 8) for array in (first, second)]
+    zeros = [np.arange(120, 120 + len(array)) for array in (first, second)]
+    tensors: dict[str, Array] = {"s": np.array(0.05, np.float32), "z": np.array(117, np.uint8)}
+    nodes = [node("QuantizeLinear", ["x", "s", "z"], ["q0"]), node("DequantizeLinear", ["q0", "s", "z"], ["d0"])]
+    for index, (array, scale, zero) in enumerate(zip((first, second), scales, zeros, strict=True)):
+        name, spread = f"w{index}", (slice(None), None)
+        tensors |= {name: _codes(array, scale[spread], zero[spread]), f"{name}.s": scale.astype(np.float32)}
+        tensors[f"{name}.z"] = zero.astype(np.uint8)
+        nodes += [
+            node("DequantizeLinear", [name, f"{name}.s", f"{name}.z"], [f"{name}.d"], axis=0),
+            node("Gemm", [f"d{index}", f"{name}.d"], [f"g{index}"], transB=1),
+            node("QuantizeLinear", [f"g{index}", "s", "z"], [f"q{index + 1}"]),
+            node("DequantizeLinear", [f"q{index + 1}", "s", "z"], [f"d{index + 1}" if index == 0 else "y"]),
+        ]
+    model = _model(nodes, tensors, (["n", 9], ["n", 7]))
+    result = simplify(model)
+    left = {tensor.name: numpy_helper.to_array(tensor) for tensor in result.model.graph.initializer}
+    kept = [0, 2, 3, 5]
+    np.testing.assert_array_equal(left["w0"], tensors["w0"][kept])
+    np.testing.assert_array_equal(left["w0.s"], tensors["w0.s"][kept])
+    np.testing.assert_array_equal(left["w0.z"], [120, 122, 123, 125])
+    np.testing.assert_array_equal(left["w1"], tensors["w1"][:, kept])
+    np.testing.assert_array_equal(left["w1.z"], tensors["w1.z"])
+    _same_bits(model, result.model, (3, 9))
+
+
+def test_a_quantised_weight_of_two_layers_stays(tmp_path: Path) -> None:
+    """Both read it through one DequantizeLinear; a sentence says so."""
+    rng = np.random.default_rng(5)
+    tensors = {"w": _normal(rng, 8, 8)}
+    tensors["w"][:, 2] = 0
+    nodes = [node("MatMul", ["x", "w"], ["a"]), node("Relu", ["a"], ["b"]), node("MatMul", ["b", "w"], ["y"])]
+    model = _quantised(_model(nodes, tensors, (["n", 8], ["n", 8])), "qdq, int8, tensor", (4, 8), tmp_path)
+    result = simplify(model)
+    assert [tuple(tensor.dims) for tensor in result.model.graph.initializer if tensor.name == "w_quantized"] == [(8, 8)]
+    assert "left w_quantized alone: their weight is shared with another reader" in _notes(result)
+    _same_bits(model, result.model, (4, 8))

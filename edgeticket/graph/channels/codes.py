@@ -49,7 +49,7 @@ def quantize_dynamically(state: State, node: ir.Node) -> bool:
 
 def _subtracts(node: ir.Node, place: int, zero: ir.Value) -> bool:
     integers = node.op_type in ("ConvInteger", "MatMulInteger") and node.domain in ("", "ai.onnx")
-    return integers and place == 0 and len(node.inputs) > 2 and node.inputs[2] is zero
+    return integers and place < 2 and len(node.inputs) > place + 2 and node.inputs[place + 2] is zero
 
 
 def _shaped(node: ir.Node) -> None:
@@ -57,6 +57,22 @@ def _shaped(node: ir.Node) -> None:
     value, output = node.inputs[0], node.outputs[0]
     if output.shape is None and value is not None:
         output.shape = value.shape
+
+
+def dynamic_scales(state: State, node: ir.Node) -> bool:
+    """The product of a scale that DynamicQuantizeLinear found and a weight's constant ones: one for each channel."""
+    for index, value in enumerate(node.inputs if node.op_type == "Mul" else ()):
+        array, other = constant(value), node.inputs[1 - index]
+        producer = None if other is None else other.producer()
+        if array is None or producer is None or producer.op_type != "DynamicQuantizeLinear":
+            continue
+        axes = tuple(axis for axis, size in enumerate(array.shape) if size > 1)
+        if len(axes) == 1 and other is producer.outputs[1]:
+            units = state.fresh(array.size)
+            state.cuts.append(Cut(node, index, axes, units))
+            state.write(node.outputs[0], axes, units)
+            return True
+    return False
 
 
 def _turn(state: State, node: ir.Node) -> bool:

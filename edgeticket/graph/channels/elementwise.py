@@ -12,6 +12,7 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir import serde
 
+from edgeticket.graph.channels.codes import dynamic_scales
 from edgeticket.graph.channels.records import Bools, Channels, Cut, Floats, Grid, LayerWeight, Units
 from edgeticket.graph.channels.state import State, rank_of
 from edgeticket.graph.channels.stored import dequantised, real
@@ -59,7 +60,7 @@ def elementwise(state: State, node: ir.Node) -> bool:
     rank = max(rank for rank in ranks if rank is not None)
     frame = _frame(state, node)
     if frame is None:
-        return _scales(state, node)
+        return dynamic_scales(state, node)
     full = [_full(value, frame) for value in node.inputs]
     if any(1 < len(found) < len(frame.behind) for found in full):
         return False  # an operand that has some of three axes
@@ -117,22 +118,6 @@ def elementwise(state: State, node: ir.Node) -> bool:
     state.write(node.outputs[0], axes, lead.units, through, None if ragged is None else axes[ragged])
     _annotate(node)
     return True
-
-
-def _scales(state: State, node: ir.Node) -> bool:
-    """The product of a scale that DynamicQuantizeLinear found and a weight's constant ones: one for each channel."""
-    for index, value in enumerate(node.inputs if node.op_type == "Mul" else ()):
-        array, other = constant(value), node.inputs[1 - index]
-        producer = None if other is None else other.producer()
-        if array is None or producer is None or producer.op_type != "DynamicQuantizeLinear":
-            continue
-        axes = tuple(axis for axis, size in enumerate(array.shape) if size > 1)
-        if len(axes) == 1 and other is producer.outputs[1]:
-            units = state.fresh(array.size)
-            state.cuts.append(Cut(node, index, axes, units))
-            state.write(node.outputs[0], axes, units)
-            return True
-    return False
 
 
 def _frame(state: State, node: ir.Node) -> _Frame | None:
