@@ -66,7 +66,7 @@ def pool(state: State, node: ir.Node) -> bool:
     if source is None or dims is None:
         return False
     numbers = _numbers(node, source.constant, 1)
-    if node.op_type == "QLinearAveragePool":
+    if any(attribute(node, "pads", ())) or attribute(node, "auto_pad", "NOTSET") != "NOTSET":
         numbers = np.where(numbers == 0, 0.0, np.nan)
     if node.outputs[0].shape is None:
         inner = 1 if "Global" in node.op_type else None
