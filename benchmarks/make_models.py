@@ -17,7 +17,7 @@ import model_kinds
 import model_operators
 import model_standard
 import model_types
-from model_trial import Case, Trial, grouped, table, tried
+from model_trial import Case, Trial, grouped, short, table, tried
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "models.md"
 MADE = "<!-- Written by benchmarks/make_models.py (`make models`). -->"
@@ -36,7 +36,9 @@ says why in the words of the export."""
 TYPES = """\
 ## By the type of the weights
 
-Three matrix products hold 50,432 weights, of which 90 % are 0."""
+Three matrix products hold 50,432 weights, of which 90 % are 0. That leaves units that no weight reads, or whose own
+weights are all 0; what is removed of them goes with all its weights, and the rest of the zeros is packed. Quantised
+layers are barriers: their units stay."""
 
 VERSIONS = """\
 ## By operator set and format
@@ -48,10 +50,11 @@ CUT = """\
 
 Two of the six channels of a first layer are constant at 1.5, or at 0 before what puts zeros beyond a border, and the
 operator stands between it and a layer that reads the channels. Where they are removed, both layers lose them, and the
-constant moves into the bias. "Removed" counts the channels of the first layer.
+constant moves into the bias. "Removed" counts the channels of the first layer. A constant other than 0 stays where zeros
+are put beyond the border: it is 1.5 inside and 0 outside then, which no bias can stand for.
 
 Operators on quantised numbers read codes of that first layer. A constant other than 0 moves into a bias of int32 there;
-it stays before zero padding, and where it makes the range that DynamicQuantizeLinear finds at inference."""
+it stays before padding, and where it makes the range that DynamicQuantizeLinear finds at inference."""
 
 SHAPES = """\
 ## By shape"""
@@ -99,13 +102,17 @@ def sections() -> Iterator[str]:
 def by_size(head: str, cases: Iterable[Case]) -> str:
     """One row a case."""
     rows = [(case.name, *outcome(tried(case))) for case in cases]
-    return table((head, "read", "proved", "as given → exported"), rows)
+    return table((head, *OUTCOME), rows)
 
 
-def outcome(trial: Trial) -> tuple[str, str, str]:
-    """Read, proved, and the sizes, with what was raised for it, or the reason where the zeros stayed."""
+OUTCOME = ("read", "proved", "dead units removed", "as given → exported")
+
+
+def outcome(trial: Trial) -> tuple[str, str, str, str]:
+    """Read, proved, the units removed, and the sizes, with what was raised, or the reason where the zeros stayed."""
     stayed = trial.remarks[:1] if trial.proof and trial.ratio < PACKED else ()
-    return trial.read, trial.proved, "; ".join([trial.bytes, *trial.raised, *stayed])
+    units = f"{trial.units:,}" if trial.proof else "–"
+    return trial.read, trial.proved, units, "; ".join([trial.bytes, *trial.raised, *stayed])
 
 
 PACKED = 1.5  # a file with 90 % zeros that did not even become so much smaller has a reason for it
@@ -116,7 +123,7 @@ def by_version(head: str, cases: Iterable[Case]) -> str:
     trials = {case.name: tried(case) for case in cases}
     same = {name: tuple(re.sub(r"\d+", "", cell) for cell in outcome(trial)) for name, trial in trials.items()}
     rows = [(span(names), *outcome(trials[names[0]])) for names, _ in grouped(same)]
-    return table((head, "read", "proved", "as given → exported"), rows)
+    return table((head, *OUTCOME), rows)
 
 
 def span(names: list[str]) -> str:
@@ -138,8 +145,11 @@ def by_channels(cases: Iterable[Case]) -> str:
     found = {}
     for case in cases:
         trial = tried(case)
-        found[case.name] = (f"{trial.removed} of 2" if trial.proof else trial.read, trial.proved)
-    return table(("operators", "removed", "proved"), [(", ".join(names), *came) for names, came in grouped(found)])
+        removed = f"{trial.removed} of 2" if trial.proof else trial.read
+        found[case.name] = (removed, "; ".join(map(short, trial.kept)) or "–", trial.proved)
+    return table(
+        ("operators", "removed", "why not", "proved"), [(", ".join(names), *came) for names, came in grouped(found)]
+    )
 
 
 def by_operator() -> str:

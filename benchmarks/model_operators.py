@@ -148,6 +148,15 @@ def recurrent(kind: str, gates: int) -> Build:
 
 
 ROI = np.array([[0.0, 0, 6, 6]])  # a box of the maps
+
+
+def padded(d: Draft, h: str = "", mode: str = "constant", filling: float | None = None, amount: int = 1) -> str:
+    """The image with a border of `amount`; of the first layer where `h` names no other maps."""
+    amounts = d.const(amount * np.array([0, 0, 1, 1, 0, 0, 1, 1]))
+    more = [] if filling is None else [d.const(filling)]
+    return d.read(d.op("Pad", h or d.h, amounts, *more, mode=mode))
+
+
 OTHERS: dict[str, tuple[int, Build]] = {
     "Cast": (4, lambda d: d.read(d.op("Cast", d.op("Cast", d.h, to=TensorProto.DOUBLE), to=TensorProto.FLOAT))),
     "Clip": (4, lambda d: d.read(d.op("Clip", d.h, d.const(0.0), d.const(6.0)))),
@@ -176,7 +185,21 @@ OTHERS: dict[str, tuple[int, Build]] = {
     "Split": (4, split),
     "Slice": (4, slices),
     "Gather": (4, lambda d: d.read(d.op("Gather", d.h, d.const(np.arange(CHANNELS)[::-1].copy()), axis=1))),
-    "Pad": (4, lambda d: d.read(d.op("Pad", d.h, d.const(np.array([0, 0, 1, 1, 0, 0, 1, 1])), mode="reflect"))),
+    "Conv (with zeros beyond the border)": (
+        4,
+        lambda d: d.op("Conv", d.h, d.const(d.rng.standard_normal((2, CHANNELS, 3, 3))), pads=[1] * 4),
+    ),
+    "Pad (reflect)": (4, lambda d: padded(d, mode="reflect")),
+    "Pad (edge)": (4, lambda d: padded(d, mode="edge")),
+    "Pad (wrap)": (4, lambda d: padded(d, mode="wrap")),
+    "Pad (with 1.5)": (4, lambda d: padded(d, filling=1.5)),
+    "Pad (with 0)": (4, padded),
+    "Pad (with 0, channels at 0)": (4, lambda d: padded(d, d.zero())),
+    "Pad (by less than nothing)": (4, lambda d: padded(d, amount=-1)),
+    "Pad (of channels)": (
+        4,
+        lambda d: d.read(d.op("Pad", d.h, d.const(np.array([0, 1, 0, 0, 0, 1, 0, 0]))), CHANNELS + 2),
+    ),
     "Resize": (4, lambda d: d.read(d.op("Resize", d.h, "", d.const(np.array([1.0, 1, 2, 2])), mode="nearest"))),
     "Upsample": (4, lambda d: d.read(d.op("Upsample", d.h, d.const(np.array([1.0, 1, 2, 2]))))),
     "GridSample": (4, lambda d: d.read(d.op("GridSample", d.zero(), d.const(d.near(2, 4, 4, 2))))),

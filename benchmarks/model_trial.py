@@ -14,6 +14,7 @@ import onnx
 from edgeticket import api
 from edgeticket.artifact.manifest import GraphProof, ProofInfo
 from edgeticket.errors import EdgeticketError
+from edgeticket.report.content import REMOVAL
 from edgeticket.text import listing, size
 
 Writer = Callable[[onnx.ModelProto, Path], None]
@@ -40,7 +41,8 @@ class Trial:
     """What came of one export. `refusal` is the sentence of the error where nothing was written.
 
     size_bytes: of the model as given, with its external data; exported_bytes: of the artifact's model.
-    removed: channels of the first layer that are gone.
+    removed: channels of the first layer that are gone; units: units and channels of all layers that are.
+    kept: why dead channels stayed.
     raised: what was said of an older operator set or format.
     """
 
@@ -50,6 +52,8 @@ class Trial:
     verdict: str = ""
     exported_bytes: int = 0
     removed: int = 0
+    units: int = 0
+    kept: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     raised: tuple[str, ...] = ()
 
@@ -104,12 +108,15 @@ def tried(case: Case) -> Trial:
             return Trial(given, refusal=f"**{type(error).__name__}**, {error}")
         manifest = exported.manifest
         first = manifest.layers[0] if manifest.layers else None
+        dead = [note for note in exported.content.passes if note["pass_name"] == REMOVAL]
         return Trial(
             given,
             proof=manifest.proof,
             verdict=api.check(exported.folder).verdict,
             exported_bytes=manifest.size_bytes,
             removed=0 if first is None else _shrunk(first.shape_before, first.shape_after),
+            units=sum(int(note["changed"]) for note in dead if str(note["sentence"]).startswith("removed ")),
+            kept=tuple(str(note["sentence"]) for note in dead if not note["changed"]),
             remarks=exported.content.remarks,
             raised=tuple(str(note["sentence"]) for note in exported.content.passes if note["pass_name"] == "upgrade"),
         )

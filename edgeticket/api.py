@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, cast, overload
 
-from edgeticket.arguments import Place, keyword, path_of, require_positive, several, takes_arguments_of
+from edgeticket.arguments import (
+    MOST_THREADS,
+    Place,
+    keyword,
+    path_of,
+    require_positive,
+    require_seconds,
+    require_shapes,
+    require_whole,
+    several,
+    takes_arguments_of,
+)
 from edgeticket.benchmark.request import BenchRequest
-from edgeticket.errors import FolderError, InputError, refusals_explained
+from edgeticket.errors import FolderError, InputError, about, refusals_explained
 from edgeticket.extras import explained
 from edgeticket.gate.request import ComparisonRequest
+from edgeticket.measure.asked import require_budget_host, require_threads
 
 if TYPE_CHECKING:
     from edgeticket.artifact.checks import Outcome
@@ -69,30 +79,28 @@ def export(
     """
     with explained("export"):
         from edgeticket import exporter
-    from edgeticket.artifact.checks import host, plural
+    from edgeticket.artifact.checks import host
     from edgeticket.artifact.manifest import Budget
 
     budget = None
     if budget_ms is not None:
         require_positive("budget_ms", budget_ms)
-        if budget_threads < 1:
-            raise InputError(f"a budget at {plural(budget_threads, 'thread')}: give 1 or more")
-        if not re.fullmatch("any|this|[0-9a-f]{12}", budget_host):
-            raise InputError(
-                f"--budget-host {budget_host!r}: give any, this, or the fingerprint of a host, 12 digits and letters "
-                f"(`edgeticket check DIR --json -` prints it; here it is {host()['fingerprint']})"
-            )
+        require_whole("budget_threads", budget_threads, 1, MOST_THREADS)
+        require_budget_host(budget_host)
         budget = Budget(budget_ms, budget_threads, str(host()["fingerprint"]) if budget_host == "this" else budget_host)
     elif (budget_host, budget_threads) != ("any", 1):
         raise InputError("--budget-host and --budget-threads say where a budget holds; give the budget, --budget-ms")
+    if round is not None:
+        require_whole("round", round, 0)
     if fix_shape and not input_shapes:
         raise InputError("--fix-shape writes the shapes of --input-shape into the artifact; give NAME=1x3x32x32")
+    require_shapes(input_shapes)
     options = exporter.Options(round, storage, weights, budget, bench, input_shapes, fix_shape, upgrade_opset)
     path = path_of(source)
-    with refusals_explained():
+    with refusals_explained(), about(path):
         if input_shapes and path.is_dir():
             raise InputError(f"{path}: --input-shape is for an ONNX file; a ticket has its test set, so leave it out")
-        return exporter.run(path, None if out is None else Path(out), options)
+        return exporter.run(path, None if out is None else path_of(out), options)
 
 
 class CheckFunction(Protocol[P]):
@@ -154,7 +162,6 @@ def check(
         if engine:
             raise InputError("engine=True is for an artifact alone; a comparison takes providers=('cpu', 'sparse')")
         return check_against(ComparisonRequest(candidate, baseline, **asked))
-    signature(ComparisonRequest).bind_partial(**asked)  # a name that there is not is a TypeError
     counts = several(asked.pop("threads", 1))
     if asked or len(counts) != 1:
         named = ", ".join(asked) or "several numbers of threads"
@@ -177,6 +184,7 @@ def _check_alone(folder: Path, threads: int, engine: bool) -> Outcome:
     from edgeticket.artifact.checks import MANIFEST, SUMS, NotAnArtifactError, check_artifact
     from edgeticket.gate.engine_line import with_engine
 
+    require_threads(threads)
     inside = folder / "artifact"
     with refusals_explained():
         if inside.is_dir() and not (folder / SUMS).exists() and not (folder / MANIFEST).exists():
@@ -204,6 +212,7 @@ def inspect(model: Place, *, threads: int = 1, isa: str | None = None, claim: st
     """
     from edgeticket import inspection
 
+    require_threads(threads)
     with refusals_explained():
         return inspection.inspect(path_of(model), threads=threads, isa=isa, claim=claim)
 
@@ -264,6 +273,9 @@ def selftest(
     """
     from edgeticket.gate import selftest
 
+    require_seconds("seconds", seconds)
+    require_seconds("process_s", process_s)
+    require_whole("seed", seed)
     with refusals_explained():
         return selftest.selftest(None if model is None else path_of(model), seconds, process_s, seed, watch)
 

@@ -91,7 +91,7 @@ def read_report(path: Path) -> list[NodeRecord]:
         EngineError: it is missing or no report.
     """
     try:
-        records: list[dict[str, Any]] = json.loads(path.read_text())
+        records: list[dict[str, Any]] = json.loads(path.read_bytes().decode("utf-8", "replace"))
         shapes = ("weight", "output")
         return [NodeRecord(**{**each, **{key: tuple(each.get(key, ())) for key in shapes}}) for each in records]
     except (OSError, ValueError, TypeError) as error:

@@ -18,9 +18,11 @@ A verdict (no ticket, over the budget, inconclusive) is a result, not an error.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 
 
 class Exit(IntEnum):
@@ -87,6 +89,25 @@ class IntegrityError(EdgeticketError):
     """A file of ours is missing, truncated or altered."""
 
     exit_code = Exit.INTEGRITY
+
+
+@contextmanager
+def about(path: Path) -> Iterator[None]:
+    """An error of ours names `path`, as the user gave it, also where whoever raised it had a graph and no file.
+
+    Errors about folders and disks name what they are about, which may be another place.
+
+    Raises:
+        EdgeticketError: in place of one of the same class that does not name it.
+    """
+    try:
+        yield
+    except (FolderError, StorageError, MissingExtraError):
+        raise
+    except EdgeticketError as error:
+        if re.search(rf"{re.escape(str(path))}($|[:/\\ ])", str(error)):
+            raise
+        raise type(error)(f"{path}: {error}") from error
 
 
 @contextmanager

@@ -128,6 +128,7 @@ def cpu_session(
     threads: int = 1,
     spinning: bool = True,
     optimize: bool = True,
+    prepack: bool = True,
     optimized_path: Path | None = None,
     whole: bool = False,
 ) -> Session:
@@ -138,6 +139,7 @@ def cpu_session(
         threads: threads inside an operator, the caller's own included; 0 lets the runtime take every core.
         spinning: False lets idle threads sleep instead of burning a core between operators.
         optimize: False runs the graph as it is written.
+        prepack: False has kernels read constants as they read what is computed, so that sums round as they do there.
         optimized_path: the graph is written here as it stands after constant folding and the basic rewrites, its
             larger tensors beside it in a file of the same name plus `.data`.
         whole: it is written after all rewrites, as this machine runs it.
@@ -148,6 +150,8 @@ def cpu_session(
     options = _options(threads, spinning)
     level = ort.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
+    if not prepack:
+        options.add_session_config_entry("session.disable_prepacking", "1")
     if optimized_path is not None:
         if not whole:
             options.graph_optimization_level = level.ORT_ENABLE_BASIC  # the rest depends on this machine's processor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -107,10 +108,15 @@ def test_one_value_or_several() -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"threads": 0}, "threads count from 1"),
+        ({"threads": 0}, "--threads 0: give 1 or more"),
+        ({"threads": 4096}, "--threads 4096: this process may use"),
         ({"threads": ()}, "need one value at least"),
         ({"providers": ()}, "need one value at least"),
         ({"seconds": -1.0}, "seconds -1: give a number above 0"),
+        ({"seconds": float("nan")}, "seconds nan: give a number above 0"),
+        ({"seconds": 1e20}, r"seconds 1e\+20: give seconds, above 0 and up to 31,536,000"),
+        ({"seed": "a"}, "seed 'a': give a whole number"),
+        ({"input_shapes": {"x": 64}}, "input_shapes 'x': 64 is no shape"),
     ],
 )
 def test_a_bench_without_meaning_is_refused(given: dict[str, object], sentence: str) -> None:
@@ -125,9 +131,68 @@ def test_what_is_no_place_is_refused_in_a_sentence(given: object) -> None:
             asked(given)  # type: ignore[arg-type]
 
 
-def test_a_misspelt_argument_is_a_type_error_and_no_advice(artifact: Path) -> None:
-    with pytest.raises(TypeError, match="basline"):
-        edgeticket.check(artifact, basline="b.onnx")  # type: ignore[call-overload]
+@pytest.mark.parametrize("given", [{}, {"baseline": "b.onnx"}])
+def test_a_misspelt_argument_is_a_type_error_that_names_the_nearest(artifact: Path, given: dict[str, str]) -> None:
+    with pytest.raises(TypeError, match=re.escape("check() has no argument 'basline'; did you mean 'baseline'?")):
+        edgeticket.check(artifact, basline="b.onnx", **given)  # type: ignore[call-overload]
+
+
+def test_an_argument_like_no_other_is_told_which_there_are() -> None:
+    with pytest.raises(TypeError, match=re.escape("bench() has no argument 'zoom'; it takes models, providers, ")):
+        edgeticket.bench("a.onnx", zoom=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="did you mean 'rounds'"):
+        edgeticket.find(rouns=1)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("threads", "sentence"),
+    [
+        (0, "--threads 0: give 1 or more"),
+        (-1, "--threads -1: give 1 or more"),
+        ("2", "--threads '2': give a whole number"),
+        (4096, "--threads 4096: this process may use"),
+        (10**20, "this process may use"),
+    ],
+)
+def test_threads_without_meaning_are_refused_and_no_verdict(artifact: Path, threads: int, sentence: str) -> None:
+    for asked in (edgeticket.check, edgeticket.inspect):
+        with pytest.raises(InputError, match=sentence):
+            asked(artifact, threads=threads)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"seconds": float("nan")}, "seconds nan"),
+        ({"seconds": float("inf")}, "seconds inf"),
+        ({"process_s": float("nan")}, "process_s nan"),
+        ({"process_s": 1e20}, "process_s 1e.20"),
+        ({"seed": 0.5}, "seed 0.5: give a whole number"),
+    ],
+)
+def test_a_selftest_without_meaning_is_refused(given: dict[str, float], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        api.selftest(None, **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"round": -1}, "round -1: give 0 or more"),
+        ({"round": "best"}, "round 'best': give a whole number"),
+        ({"budget_ms": float("nan")}, "budget_ms nan"),
+        ({"budget_ms": "1"}, "budget_ms '1': give a number above 0"),
+        ({"budget_ms": 1.0, "budget_threads": 0}, "budget_threads 0: give 1 to 1,024"),
+        ({"budget_ms": 1.0, "budget_threads": 10**20}, "give 1 to 1,024"),
+        ({"budget_ms": 1.0, "budget_threads": 1.5}, "budget_threads 1.5: give a whole number"),
+        ({"budget_ms": 1.0, "budget_host": 3}, "--budget-host 3: give any, this"),
+        ({"input_shapes": {"x": (-1, 64)}}, "is no shape; give whole numbers"),
+        ({"out": 3}, "3: give a path"),
+    ],
+)
+def test_an_export_without_meaning_is_refused(model: Path, given: dict[str, object], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        api.export(model, bench=False, **given)  # type: ignore[arg-type]
 
 
 def test_a_session_takes_the_artifact_that_a_result_or_a_folder_stands_for(artifact: Path, tmp_path: Path) -> None:

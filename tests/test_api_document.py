@@ -9,24 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from engine_library import needs_library
 
 import edgeticket
-from edgeticket import runtime
-from edgeticket.errors import EngineError
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 # Fewer processes than a measurement needs: what is tried here is that the examples run.
 QUICK = "from edgeticket.benchmark import bench\nbench.PROCESSES, bench.FEWEST, bench.LOADS = 2, 2, 1\n"
-
-try:
-    runtime.library_path()
-    BUILT = True
-except EngineError:
-    BUILT = False
-needs_library = pytest.mark.skipif(not BUILT, reason="the sparse engine's library was not built")
 
 
 def run(script: Path) -> str:

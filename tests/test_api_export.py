@@ -178,7 +178,7 @@ def test_an_earlier_artifact_is_replaced(small_ticket: Path, tmp_path: Path) -> 
 def test_a_foreign_folder_is_refused_before_any_work(
     small_ticket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proof, "prove", None)
+    monkeypatch.setattr(proof, "proof", None)
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(FolderError, match="something else"):
         export(small_ticket, out=tmp_path)

@@ -11,7 +11,7 @@ import mutations
 import pytest
 
 from edgeticket import api
-from edgeticket.errors import EdgeticketError, ProofError
+from edgeticket.errors import EdgeticketError, Exit, ProofError
 from edgeticket.subject.subject import open_subject
 
 SEEDS = 24
@@ -41,6 +41,8 @@ def test_an_export_ends_in_a_sentence_or_an_artifact(tmp_path: Path, kind: str, 
     assert not isinstance(made, ProofError), str(made)
     if isinstance(made, EdgeticketError):
         assert len(str(made).splitlines()) == 1
+        assert str(made).startswith(f"{path}: "), "the sentence names the file as it was given"
+        assert made.exit_code == Exit.USAGE
         assert not (tmp_path / "model-artifact").exists()
     else:
         assert api.check(made.folder).exit_code == made.exit_code

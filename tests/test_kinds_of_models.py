@@ -228,6 +228,7 @@ def test_a_broken_layer_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no valid ONNX model: .*empty") as caught:
         api.export(_saved(tmp_path, nodes, [Y]), bench=False)
     assert caught.value.exit_code == Exit.USAGE
+    assert str(caught.value).startswith(f"{tmp_path / 'model.onnx'}: ")
     assert [entry.name for entry in tmp_path.iterdir()] == ["model.onnx"]
 
 

@@ -69,6 +69,16 @@ def test_a_trial_says_how_many_channels_went() -> None:
     assert tried(model_operators.built("Relu", lambda d: d.read(d.op("Relu", d.h)))).removed == 2
 
 
+def test_a_trial_says_why_channels_stayed() -> None:
+    trial = tried(model_operators.built("Pad", model_operators.padded))
+    assert trial.removed == 0
+    assert trial.kept == ("kept channels that are constant: 2 before Pad, behind which they vary",)
+
+
+def test_a_trial_says_how_many_units_went() -> None:
+    assert tried(Case("plain", model_types.plain())).units == 48
+
+
 def test_a_refusal_is_a_row() -> None:
     broken = model_types.plain()
     broken.graph.node[0].input[0] = "nowhere"

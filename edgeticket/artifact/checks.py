@@ -1,7 +1,8 @@
-"""The checks of an artifact: hashes, golden outputs, accuracy on the shipped slice, bytes, latency against the budget.
+"""The checks of an artifact, whole in one file on purpose: every artifact carries a copy of it, which stands alone.
 
-They live once, here: `edgeticket check` calls this file, `runtime_tests/` wraps it for pytest, and every artifact
-carries a copy as check.py. So it stands alone: Python, numpy and onnxruntime, and nothing of edgeticket. As a script:
+They are of hashes, bytes, golden outputs, accuracy on the shipped slice, and latency against the budget. They live
+once, here: `edgeticket check` calls this file, `runtime_tests/` wraps it for pytest, and the copy is named check.py. So
+it needs Python, numpy and onnxruntime, and nothing of edgeticket. As a script:
 
     python check.py [DIR] [--json FILE|-] [--threads N]    exits 0 yes, 1 no, 2 usage, 3 inconclusive, 4 integrity,
                                                          141 where whoever read its output has gone
@@ -521,9 +522,12 @@ def judge_budget(opened: Opened, budget: Mapping[str, Any]) -> Check:
     """The median of one inference at batch 1 against a budget: {"latency_ms": x, "threads": n, "host": fingerprint}.
 
     Pass if the interval's upper bound is under the budget, fail if its lower bound is over it, else inconclusive; so it
-    is where the budget's host is neither 'any' nor this one.
+    is where the budget's host is neither 'any' nor this one, or this process has fewer cores than the budget threads.
     """
     here, limit, threads = host(), float(budget["latency_ms"]), int(budget["threads"])
+    if threads > cores():  # they would wait for each other: another quantity
+        lacking = f"a budget at {plural(threads, 'thread')} needs as many cores, and this process may use {cores():,}"
+        return Check("latency", INCONCLUSIVE, lacking, {"budget_ms": limit, "threads": threads})
     running = session(opened.files[MODEL], threads)
     feed = next(golden_feeds(opened))[0]
     if opened.manifest["golden"]["single"]:
@@ -599,6 +603,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--threads", type=int, default=1, help="threads for the outputs (default 1); a budget names its own"
     )
     given = parser.parse_args(arguments)
+    if not 1 <= given.threads <= cores():
+        parser.error(f"--threads {given.threads}: from 1 to {cores()}, the cores that this process may use")
     beside = Path(__file__).resolve().parent
     folder = given.folder or (beside if (beside / SUMS).exists() else Path())
     try:

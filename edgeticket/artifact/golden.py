@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from edgeticket import runtime
 from edgeticket.artifact import checks, outputs
 from edgeticket.artifact.manifest import GoldenInfo, Port
+from edgeticket.artifact.numbers import flushed, is_float
 from edgeticket.errors import InputError
 from edgeticket.ticket.record import Ticket
 
 Array = NDArray[Any]
 GOLDEN_SAMPLES, GOLDEN_BYTES = 16, 1 << 20
-NEGLIGIBLE = 1e-30  # some processors flush denormals to zero and others do not: below this, outputs are alike
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,13 @@ class LoadedModel:
 
     @classmethod
     def load(cls, data: bytes, *, optimize: bool = True) -> LoadedModel:
-        """Load a serialised model. Without `optimize` it runs as it is written, and so rounds otherwise.
+        """Load a serialised model. Without `optimize` it runs as it is written, and so rounds otherwise: to the same
+        bits whether its weights are constants or rebuilt by nodes.
 
         Raises:
             ModelError: the runtime cannot.
         """
-        return cls(runtime.cpu_session(data, threads=checks.cores(), optimize=optimize))
+        return cls(runtime.cpu_session(data, threads=checks.cores(), optimize=optimize, prepack=optimize))
 
     def run(self, feed: checks.Feed, names: Sequence[str] | None = None) -> list[Array]:
         """The outputs called `names`, or all, in order, as checks.flattened has them."""
@@ -83,18 +84,6 @@ def inputs_from_feeds(feeds: Sequence[checks.Feed], most_bytes: int = GOLDEN_BYT
 def spread(count: int, wanted: int) -> NDArray[np.intp]:
     """`wanted` places spread evenly over `count`: a test set may be sorted by class."""
     return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(np.intp))
-
-
-def flushed(array: Array) -> Array:
-    """The array with zeros for denormals, which not every host sees as the same numbers.
-
-    The runtime flushes them on the thread of a process's first session only, so that even two runs in one process may
-    differ; and where a network asks for an order (ArgMax, Sign), by more than any tolerance.
-    """
-    if not np.issubdtype(array.dtype, np.floating):
-        return array
-    small = (array != 0) & (np.abs(array) < np.finfo(array.dtype).smallest_normal)
-    return np.where(small, array.dtype.type(0), array) if small.any() else array
 
 
 def record_outputs(
@@ -170,7 +159,7 @@ def _distance(first: Array, second: Array) -> float:
     """The largest difference where `first` is finite; infinite where shapes, choices or texts differ."""
     if first.shape != second.shape or first.dtype.kind != second.dtype.kind:
         return np.inf
-    if not np.issubdtype(first.dtype, np.floating):
+    if not is_float(first):
         return 0.0 if np.array_equal(first, second) else np.inf
     finite = np.isfinite(first)
     apart = np.abs(first[finite].astype(np.float64) - second[finite])

@@ -43,6 +43,7 @@ class ProofInfo:
     graph: where values are stored rounded, the proof of the same graph with its values in fp32; None where the file
         itself was held to the tolerance.
     in_float64: the proof of the graph; None in an artifact of 0.1.0, which had none.
+    not_compared: what the verdict does not cover: outputs that said nothing on any input, weights too large to rebuild.
     """
 
     verdict: Verdict
@@ -61,6 +62,7 @@ class ProofInfo:
     output: str | None = None
     output_range: float | None = None
     in_float64: GraphProof | None = None
+    not_compared: tuple[str, ...] = ()
 
     @property
     def proved(self) -> bool:
@@ -70,8 +72,8 @@ class ProofInfo:
 
 def leave_out_absent(proof: dict[str, Any]) -> None:
     """Leave out what 0.1.0 did not know where there is nothing to say: its manifests are written back as they were."""
-    for name in ("output", "output_range", "in_float64"):
-        if proof[name] is None:
+    for name in ("output", "output_range", "in_float64", "not_compared"):
+        if proof[name] is None or proof[name] == ():
             del proof[name]
     if proof["graph"] is not None:
         leave_out_absent(proof["graph"])

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import click
 
+DENSITY = "write 3.6% or 0.036"
+TOLERANCE = "write 5%, 0.05 or off"
+
 
 def _share(value: str, noun: str, way_out: str) -> float:
     """Read '5%' or '0.05'. A bare number from 1 on is refused: 5 may be meant as 5 % and as 500 %."""
     text = value.strip()
-    number = text.removesuffix("%").rstrip()
     try:
-        found = float(number)
+        found = float(text.removesuffix("%").rstrip())
     except ValueError as error:
         raise click.BadParameter(f"{value!r} is not a {noun}; {way_out}") from error
     if text.endswith("%"):
         return found / 100
     if found == 1:
         raise click.BadParameter(f"{value!r} may be meant as 1 % and as 100 %; {way_out}")
-    if 1 < found < float("inf"):
-        raise click.BadParameter(f"{value!r} is not between 0 and 100 %: write {number}% for percent; {way_out}")
+    if 1 < found <= 100:
+        rest = ", or off" if way_out.endswith("off") else ""
+        raise click.BadParameter(f"{value!r} is not between 0 and 100 %: write {found:g}% for percent{rest}")
     return found
 
 
 def density(value: str) -> float:
     """Read a share of the weights: '3.6%' or '0.036'."""
-    share = _share(value, "density", "write 3.6% or 0.036")
+    share = _share(value, "density", DENSITY)
     if not 0 < share <= 1:
-        raise click.BadParameter(f"{value!r} is not between 0 and 100 %; write 3.6% or 0.036")
+        raise click.BadParameter(f"{value!r} is not between 0 and 100 %; {DENSITY}")
     return share
 
 
@@ -43,9 +46,9 @@ def share(value: str) -> float | None:
     """Read by what share a count may grow, '5%' or '0.05', or '0' for not at all; 'off' is None."""
     if value.strip().lower() == "off":
         return None
-    found = _share(value, "tolerance", "write 5%, 0.05 or off")
+    found = _share(value, "tolerance", TOLERANCE)
     if not 0 <= found <= 1:
-        raise click.BadParameter(f"{value!r} is not between 0 and 100 %; write 5%, 0.05 or off")
+        raise click.BadParameter(f"{value!r} is not between 0 and 100 %; {TOLERANCE}")
     return found
 
 
@@ -53,7 +56,7 @@ def tolerance(value: str) -> float | None:
     """Read a share that a measured figure is held to; 0 is refused, as no measurement proves that nothing grew."""
     found = share(value)
     if found == 0:
-        raise click.BadParameter(f"{value!r} can never pass: what is measured scatters; write 5%, 0.05 or off")
+        raise click.BadParameter(f"{value!r} can never pass: what is measured scatters; {TOLERANCE}")
     return found
 
 

@@ -61,8 +61,8 @@ def judge_accuracy(samples: Samples, allowed: float | None, *, asked: bool, name
     """Judge the metric; None where nobody asked and neither model brings a slice. `allowed` is in the metric's unit.
 
     Raises:
-        InputError: it was asked for, and the baseline brings no labelled slice with a known metric; or the baseline
-            does not run on it.
+        InputError: it was asked for, and the baseline brings no labelled slice with a known metric; the baseline does
+            not run on it; or `allowed` is more than the metric can fall.
     """
     baseline = samples.baseline
     if not baseline.has_slice:
@@ -76,6 +76,11 @@ def judge_accuracy(samples: Samples, allowed: float | None, *, asked: bool, name
     assert baseline.opened is not None
     manifest = baseline.opened.manifest
     metric, spec = manifest["metric"], manifest["slice"]
+    if allowed is not None and metric["unit"] == "%" and allowed > 100:
+        raise InputError(
+            f"{baseline.path}: --max-accuracy-drop {allowed:g} can never fail, as {metric['name']} runs from 0 to "
+            "100 %; give points, as in 0.5, or off"
+        )
     with np.load(io.BytesIO(baseline.opened.files[checks.SLICE]), allow_pickle=False) as arrays:
         inputs, targets = checks.decode(arrays["inputs"], spec), arrays["targets"]
     try:

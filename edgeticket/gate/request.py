@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 
-from edgeticket.arguments import Place, require_positive, require_share, several
-from edgeticket.artifact import checks
+from edgeticket.arguments import (
+    Place,
+    require_points,
+    require_positive,
+    require_seconds,
+    require_shapes,
+    require_share,
+    require_whole,
+)
 from edgeticket.errors import InputError
+from edgeticket.measure.asked import AskedRuns, require_budget_host
 
 COUNTS = ("nonzeros", "macs", "nodes", "instructions")  # what `max_counts` may gate
 
 
 @dataclass(frozen=True)
-class ComparisonRequest:
+class ComparisonRequest(AskedRuns):
     """A candidate, what it is compared with or held to, and how.
 
     Tolerances are shares (0.05 is 5 %), `max_accuracy_drop` is in points; None leaves a figure ungated. What is
@@ -66,40 +72,22 @@ class ComparisonRequest:
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.providers or not self.thread_counts:
-            raise InputError("--providers and --threads need one value at least")
         if self.baseline is None and self.budget_ms is None:
             raise InputError("give --baseline, a model to compare with, or --budget-ms, a limit")
         if self.baseline is None and (self.max_memory is not None or self.max_counts or self.baseline_provider):
             raise InputError("limits of memory and counts, and --baseline-provider, compare; give --baseline")
         self._check_numbers()
-        if not re.fullmatch("any|this|[0-9a-f]{12}", self.budget_host):
-            raise InputError(
-                f"--budget-host {self.budget_host!r}: give any, this, or the fingerprint of a host, 12 digits and "
-                f"letters (here it is {checks.host()['fingerprint']})"
-            )
+        require_budget_host(self.budget_host)
         if self.budget_ms is None and self.budget_host != "any":
             raise InputError("--budget-host says where a budget holds; give the budget, --budget-ms")
-        cores = checks.cores()
-        most = max(self.thread_counts)
-        if most > cores:
-            raise InputError(
-                f"--threads {most}: this process may use {checks.plural(cores, 'core')}, and threads that "
-                "share one measure the scheduler"
-            )
-
-    @property
-    def provider_names(self) -> tuple[str, ...]:
-        """The providers to measure on, in order."""
-        return several(self.providers)
-
-    @property
-    def thread_counts(self) -> tuple[int, ...]:
-        """The numbers of threads to measure at, in order."""
-        return several(self.threads)
+        if self.baseline_provider is not None and not self.baseline_provider:
+            raise InputError("--baseline-provider '': give the name of a provider, or leave it out")
+        self.require_runs()
 
     def _check_numbers(self) -> None:
         """Raise InputError where a number is out of its range, or a count has no such name."""
+        if not isinstance(self.max_counts, Mapping):
+            raise InputError(f"max_counts {self.max_counts!r}: give shares by name, as in {{'macs': 0.05}}")
         unknown = [name for name in self.max_counts if name not in COUNTS]
         if unknown:
             raise InputError(f"a limit of {unknown[0]!r}: counted are {', '.join(COUNTS)}")
@@ -107,10 +95,9 @@ class ComparisonRequest:
         require_share("max_memory", self.max_memory, measured=True)
         for name, share in {"max_size": self.max_size, **self.max_counts}.items():
             require_share(name, share)
-        drop = self.max_accuracy_drop
-        if drop is not None and not 0 <= drop < math.inf:
-            raise InputError(f"max_accuracy_drop {drop:g}: give points from 0 on, or None for no limit")
-        for name, given in (("seconds", self.seconds), ("process_s", self.process_s), ("budget_ms", self.budget_ms)):
-            require_positive(name, given)
-        if min(self.thread_counts) < 1:
-            raise InputError(f"--threads {min(self.thread_counts)}: give 1 or more")
+        require_points("max_accuracy_drop", self.max_accuracy_drop)
+        require_positive("budget_ms", self.budget_ms)
+        require_seconds("seconds", self.seconds)
+        require_seconds("process_s", self.process_s)
+        require_whole("seed", self.seed)
+        require_shapes(self.input_shapes)

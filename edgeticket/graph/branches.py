@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import onnx
 
+from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ModelError
 from edgeticket.graph.inference import inferred
 from edgeticket.graph.passes.note import Note
@@ -31,7 +32,30 @@ class _Part(Protocol):
     @property
     def notes(self) -> tuple[Note, ...]: ...
     @property
+    def layers(self) -> tuple[LayerInfo, ...]: ...
+    @property
     def unrounded(self) -> Mapping[str, Array]: ...
+
+
+@dataclass
+class Inside:
+    """What was done in bodies: sentences, unrounded numbers by name (see values.py), and what became of each weight."""
+
+    notes: list[Note] = field(default_factory=list)
+    unrounded: dict[str, Array] = field(default_factory=dict)
+    layers: list[LayerInfo] = field(default_factory=list)
+
+    def since_given(self, layers: tuple[LayerInfo, ...]) -> tuple[LayerInfo, ...]:
+        """The plan of the whole model with what its bodies' weights were before, and those of them that went."""
+        given = {layer.name: layer for layer in reversed(self.layers)}
+        left = [
+            replace(layer, shape_before=first.shape_before, nonzeros_before=first.nonzeros_before)
+            if (first := given.get(layer.name))
+            else layer
+            for layer in layers
+        ]
+        listed = {layer.name for layer in layers}
+        return (*left, *(layer for name, layer in given.items() if layer.removed and name not in listed))
 
 
 @dataclass
@@ -47,30 +71,30 @@ class _Whole:
 
 def simplify_branches(
     model: onnx.ModelProto, simplify: Callable[[onnx.ModelProto], _Part]
-) -> tuple[onnx.ModelProto, list[Note], dict[str, Array]]:
-    """A copy whose branches and bodies are smaller, what was done, and their unrounded numbers (see values.py).
+) -> tuple[onnx.ModelProto, Inside]:
+    """A copy whose branches and bodies are smaller, and what was done.
 
     `simplify` is given a body as a model. It looks into the bodies inside of it.
     """
+    inside = Inside()
     if model.ByteSize() > _LARGEST_BYTES or not any(True for node in model.graph.node for _ in _bodies(node)):
-        return model, [], {}
+        return model, inside
     made = onnx.ModelProto()
     made.CopyFrom(model)
     try:
         whole = _looked_at(made)
     except Exception:  # the inference is C++ and raises what it likes on a graph that it does not understand
-        return model, [], {}
-    notes: list[Note] = []
-    unrounded: dict[str, Array] = {}
+        return model, inside
     for node in made.graph.node:
         for body in _bodies(node):
             smaller = _simplified(_as_model(whole, body), simplify)
             if smaller is None:
                 continue
             renamed = _put_back(whole, body, smaller.model.graph, smaller.unrounded.keys())
-            unrounded |= {renamed.get(name, name): numbers for name, numbers in smaller.unrounded.items()}
-            notes += [note for note in smaller.notes if note.pass_name in _REMOVED]
-    return made, notes, unrounded
+            inside.unrounded |= {renamed.get(name, name): numbers for name, numbers in smaller.unrounded.items()}
+            inside.layers += [replace(layer, name=renamed.get(layer.name, layer.name)) for layer in smaller.layers]
+            inside.notes += [note for note in smaller.notes if note.pass_name in _REMOVED]
+    return made, inside
 
 
 def _simplified(part: onnx.ModelProto | None, simplify: Callable[[onnx.ModelProto], _Part]) -> _Part | None:
@@ -79,9 +103,14 @@ def _simplified(part: onnx.ModelProto | None, simplify: Callable[[onnx.ModelProt
         smaller = simplify(part) if part is not None else None
     except ModelError:  # weights of a type that is not known, which nobody but the runtime needs to read
         return None
-    if part is None or smaller is None or list(smaller.model.opset_import) != list(part.opset_import):
+    if part is None or smaller is None or _imports(smaller.model) != _imports(part):
         return None
     return smaller if any(note.changed for note in smaller.notes if note.pass_name in _REMOVED) else None
+
+
+def _imports(model: onnx.ModelProto) -> dict[str, int]:
+    """The version of each domain; that of the standard's own may be written or left out."""
+    return {entry.domain: entry.version for entry in model.opset_import}
 
 
 def _bodies(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:

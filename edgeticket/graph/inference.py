@@ -11,7 +11,7 @@ the shape of what they read, or are that operator with something added: files of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import onnx
 
@@ -48,6 +48,15 @@ _STANDARD: dict[tuple[str, str], tuple[str, int | tuple[int, ...]]] = {
     (_CONTRIB, "FusedGemm"): ("Gemm", 3),
     (_CONTRIB, "FusedMatMul"): ("MatMul", 2),
 }  # fmt: skip
+_TURNED_BACK: dict[int, int] = {
+    onnx.TensorProto.STRING: onnx.TensorProto.INT64,
+    onnx.TensorProto.INT64: onnx.TensorProto.STRING,
+}
+_LABELS: dict[str, int] = {
+    "values_floats": onnx.TensorProto.FLOAT,
+    "values_int64s": onnx.TensorProto.INT64,
+    "values_strings": onnx.TensorProto.STRING,
+}
 _TURNED = ("transA", "transB", "transBatchA", "transBatchB")
 
 
@@ -62,8 +71,9 @@ def inferred(model: onnx.ModelProto, *, strict: bool = False) -> onnx.ModelProto
     """
     standard = [entry.domain for entry in model.opset_import if entry.domain in _OWN]
     changed = [(node, onnx.NodeProto.FromString(node.SerializeToString())) for node in _foreign(model.graph)]
+    types = {value.name: value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.value_info)}
     try:
-        hidden = [node for node, _ in changed if strict or not _stand_in(node, standard)]
+        hidden = [node for node, _ in changed if strict or not _stand_in(node, standard, types)]
         return _while_ready([node for node in hidden if node.domain == _UNSAFE], model, strict=strict)
     finally:
         for node, before in changed:
@@ -103,14 +113,17 @@ def _known(graph: onnx.GraphProto) -> Iterator[str]:
     yield from (tensor.name for tensor in graph.initializer)
 
 
-def _stand_in(node: onnx.NodeProto, standard: list[str]) -> bool:
+def _stand_in(node: onnx.NodeProto, standard: list[str], types: Mapping[str, int]) -> bool:
     """Make the node one of the standard whose first output has the same shape and type, if there is one.
 
-    `standard` says how the model imports the standard, which some models do not need.
+    `standard` says how the model imports the standard, which some models do not need; `types` are those declared.
     """
     kind, count = _STANDARD.get((node.domain, node.op_type), ("", 0))
+    to: int | None = onnx.TensorProto.FLOAT
+    if (node.domain, node.op_type) == (_UNSAFE, "LabelEncoder"):
+        kind, count, to = "Cast", 1, _label_type(node, types)
     turned = any(attribute.name in _TURNED and attribute.i for attribute in node.attribute)
-    if not kind or not standard or (turned and kind == "MatMul"):
+    if not kind or not standard or to is None or (turned and kind == "MatMul"):
         return False
     node.op_type, node.domain = kind, standard[0]
     taken = [
@@ -120,8 +133,19 @@ def _stand_in(node: onnx.NodeProto, standard: list[str]) -> bool:
     node.input.extend(taken)
     if kind == "Cast":
         del node.attribute[:]
-        node.attribute.append(onnx.helper.make_attribute("to", onnx.TensorProto.FLOAT))
+        node.attribute.append(onnx.helper.make_attribute("to", to))
     return True
+
+
+def _label_type(node: onnx.NodeProto, types: Mapping[str, int]) -> int | None:
+    """What type a LabelEncoder returns: its values say it; the first version turns texts into numbers and back."""
+    for attribute in node.attribute:
+        if attribute.name in _LABELS:
+            return _LABELS[attribute.name]
+        if attribute.name == "values_tensor":
+            return int(attribute.t.data_type)
+    first = any(attribute.name == "classes_strings" for attribute in node.attribute)
+    return _TURNED_BACK.get(types.get(node.input[0], 0)) if first else None
 
 
 def _foreign(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

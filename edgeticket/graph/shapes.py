@@ -15,18 +15,40 @@ from onnx_ir import serde
 from edgeticket.graph.inference import inferred
 from edgeticket.graph.intermediate import give_back
 from edgeticket.graph.values import is_standard, opset
+from edgeticket.graph.vectors import vector
 
+_TARGETS = {"ConstantOfShape": 0, "Reshape": 1}  # which input holds the shape of what is returned
 _SMALL_BYTES = 1024  # inference sees the numbers of constants up to here: shapes, axes, sizes
 
 
 def infer_shapes(model: ir.Model) -> None:
     """Infer every shape anew. A shape that inference cannot find stays unknown; nothing is raised."""
     forget_shapes(model)
-    try:
-        found = inferred(_outline(model))
-    except Exception:  # the inference is C++ and raises what it likes on a graph that it does not understand
-        return
-    _take_shapes(model.graph, found.graph)
+    while True:
+        try:
+            found = inferred(_outline(model))
+        except Exception:  # the inference is C++ and raises what it likes on a graph that it does not understand
+            return
+        _take_shapes(model.graph, found.graph)
+        if not _take_targets(model):
+            return
+
+
+def _take_targets(model: ir.Model) -> bool:
+    """Give a Reshape and a ConstantOfShape the rank that the length of a computed target says, where nothing else does.
+
+    Returns whether there was one: then more of what follows can be inferred.
+    """
+    found = False
+    for node in model.graph:
+        if node.op_type not in _TARGETS or not is_standard(node, opset(model)) or node.outputs[0].shape is not None:
+            continue
+        place = _TARGETS[node.op_type]
+        target = vector(node.inputs[place]) if len(node.inputs) > place else None
+        if target is not None:
+            node.outputs[0].shape = ir.Shape([dim if isinstance(dim, int) and dim > 0 else None for dim in target])
+            found = True
+    return found
 
 
 def _outline(model: ir.Model) -> onnx.ModelProto:
@@ -92,7 +114,7 @@ def _take(value: ir.Value, kind: onnx.TypeProto) -> None:
         return
     if found is not None and value.dtype != found.dtype:
         value.type = found
-    if shape is not None and value.shape != shape:
+    if shape is not None and (value.shape is None or value.shape != shape):
         value.shape = shape
 
 

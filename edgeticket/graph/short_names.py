@@ -8,11 +8,11 @@ constants become one.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-import numpy as np
 import onnx
 
 from edgeticket.graph import quantized
@@ -22,6 +22,7 @@ from edgeticket.graph.simplify import Simplified
 from edgeticket.graph.storing.readers import nodes_of
 from edgeticket.graph.storing.tensors import SMALLEST
 from edgeticket.graph.storing.writer import all_names, short_names
+from edgeticket.graph.varints import write_varints
 
 _QUANTISED = ("QuantizeLinear", "DequantizeLinear")
 
@@ -55,6 +56,7 @@ def _shortened(
     _share(model.graph, kept | apart)
     names = _shorter(model.graph, kept)
     _rename(model.graph, names)
+    write_varints(model.graph)
     return model, names
 
 
@@ -89,7 +91,7 @@ def _bias(node: onnx.NodeProto) -> int:
 
 
 def _elements(tensor: onnx.TensorProto) -> int:
-    return int(np.prod(tensor.dims, dtype=np.int64))
+    return math.prod(tensor.dims)
 
 
 def _share(graph: onnx.GraphProto, kept: Collection[str]) -> None:

@@ -15,7 +15,7 @@ import onnx_ir as ir
 from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ModelError
 from edgeticket.graph.annotations import Declared
-from edgeticket.graph.branches import simplify_branches
+from edgeticket.graph.branches import Inside, simplify_branches
 from edgeticket.graph.intermediate import first_cause, give_back, to_ir, unreadable
 from edgeticket.graph.layers import layer_weights
 from edgeticket.graph.passes.canonicalise import canonicalise
@@ -107,22 +107,22 @@ def simplify(
     proto, notes = inline_functions(model) if inline else (model, [])
     proto, upgraded = upgrade(proto, convert=upgrade_opset)
     notes += upgraded
-    numbers: dict[str, Array] = {}
+    inside = Inside()
     if removal:
-        proto, removed, numbers = simplify_branches(proto, lambda part: simplify(part, inline=False, lanes=lanes))
-        notes += removed
+        proto, inside = simplify_branches(proto, lambda part: simplify(part, inline=False, lanes=lanes))
+        notes += inside.notes
     inlined = tuple(notes)
     work = _read(proto)
-    remember_unrounded(work, numbers)
+    remember_unrounded(work, inside.unrounded)
     version = opset(work)
     if not OLDEST_OPSET <= version <= onnx.defs.onnx_opset_version():
         known = f"{OLDEST_OPSET} to {onnx.defs.onnx_opset_version()}"
         notes.append(Note("simplify", 0, f"{UNCHANGED}: opset {version} is not one of those known ({known})"))
         return _untouched(proto, notes)
     try:
-        found, tables = _passes(work, notes, removal, lanes, unpruned)
+        found, tables = _passes(work, notes, inside, removal, lanes, unpruned)
         if tables and unfolded(found.model, tables) != frozenset():
-            found, _ = _passes(_read(proto), [*inlined], removal, lanes, unpruned, tables=False)
+            found, _ = _passes(_read(proto), [*inlined], inside, removal, lanes, unpruned, tables=False)
         return found
     except Exception as error:  # a graph we have never seen must not keep anyone from exporting it
         reason = f"a pass failed on this graph ({type(error).__name__}: {first_cause(error)})"
@@ -145,7 +145,7 @@ def _untouched(proto: onnx.ModelProto, notes: list[Note]) -> Simplified:
 
 
 def _passes(
-    work: ir.Model, notes: list[Note], removal: bool, lanes: int, unpruned: bool, *, tables: bool = True
+    work: ir.Model, notes: list[Note], inside: Inside, removal: bool, lanes: int, unpruned: bool, *, tables: bool = True
 ) -> tuple[Simplified, list[str]]:
     """What the passes make of `work`, and the large constants that were given their nodes back, unless not `tables`."""
     strip_debugging(work)
@@ -164,7 +164,7 @@ def _passes(
             notes += remove_dead(work, lanes) if run is remove_dead else run(work)
     given_back = give_back_nodes(work.graph) if tables else []
     unrounded = settle(work)
-    layers = plan(before, survey(work) | without_layer(work, before))
+    layers = inside.since_given(plan(before, survey(work) | without_layer(work, before)))
     if layers and all(layer.nonzeros_before == math.prod(layer.shape_before) for layer in layers):
         notes.append(Note("simplify", 0, NO_ZEROS))
     declared.give_back(work)

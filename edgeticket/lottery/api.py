@@ -130,7 +130,7 @@ def request(
             at=one_of("--at", at, At),
             controls=tuple(dict.fromkeys(one_of("--control", kind, ControlKind) for kind in several(controls))),
             control_trials=control_trials,
-            control_rounds=None if control_rounds is None else tuple(control_rounds),
+            control_rounds=None if control_rounds is None else several(control_rounds),
             keep_test=keep_test,
         ),
     )

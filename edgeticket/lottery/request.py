@@ -5,21 +5,24 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from pathlib import Path
 
 import torch
 
+from edgeticket.arguments import MOST_THREADS, require_whole
 from edgeticket.errors import EdgeticketError, InputError, TaskError
 from edgeticket.lottery.criteria import CRITERIA
 from edgeticket.lottery.data import folders
 from edgeticket.lottery.load import load_task
-from edgeticket.lottery.settings import Goal, Settings
+from edgeticket.lottery.settings import Goal, Settings, tolerance_of
 from edgeticket.lottery.task import Data, Task
 from edgeticket.lottery.trial import Lottery
 from edgeticket.lottery.watcher import Watcher
 from edgeticket.ticket import store
 
 DEVICES = ("auto", "cpu", "cuda")
+SEEDS = (-(2**62), 2**62)  # each trial adds its number, and torch takes 64 bits
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ def check(request: FindRequest, task: Task) -> None:
         InputError: a value is out of its range.
     """
     rewind, goal = request.settings.rewind, request.goal
+    _require_numbers(request)
     if rewind not in ("init", "lr") and not (
         rewind.isascii() and rewind.isdigit() and 0 < int(rewind) < task.iterations
     ):
@@ -59,6 +63,7 @@ def check(request: FindRequest, task: Task) -> None:
         raise InputError(f"--until {goal.until}: give a density above 0 and up to 1, as 3.6% or 0.036")
     if goal.tolerance is not None and not 0 <= goal.tolerance < math.inf:
         raise InputError(f"--tolerance {goal.tolerance}: give points, 0 or more")
+    tolerance_of(goal, task)
     if goal.control_trials < 1 or min(goal.control_rounds or (0,)) < 0:
         raise InputError(
             f"--control-trials {goal.control_trials} --control-rounds {goal.control_rounds}: "
@@ -72,6 +77,32 @@ def check(request: FindRequest, task: Task) -> None:
         raise InputError(f"--device {request.settings.device}: choose from {', '.join(DEVICES)}")
     if request.settings.device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: this PyTorch sees no GPU; use --device cpu, or install a CUDA build of torch")
+
+
+def _require_numbers(request: FindRequest) -> None:
+    """Refuse what is no number at all, and numbers that PyTorch does not take.
+
+    Raises:
+        InputError: there is such a one.
+    """
+    goal = request.goal
+    whole = {
+        "--trials": request.trials,
+        "--rounds": goal.rounds,
+        "--control-trials": goal.control_trials,
+        "--keep-test": goal.keep_test,
+    }
+    for name, value in whole.items():
+        if value is not None:
+            require_whole(name, value)
+    for number in goal.control_rounds or ():
+        require_whole("--control-rounds", number)
+    for name, share in (("--until", goal.until), ("--tolerance", goal.tolerance)):
+        if share is not None and not isinstance(share, Real):
+            raise InputError(f"{name} {share!r}: give a number")
+    if request.threads is not None:
+        require_whole("--threads", request.threads, most=MOST_THREADS)
+    require_whole("--seed", request.settings.seed, *SEEDS)
 
 
 def resolve(request: FindRequest) -> FindRequest:

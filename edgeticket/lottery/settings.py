@@ -82,11 +82,17 @@ def tolerance_of(goal: Goal, task: Task) -> float:
     """How far below dense, in points of the task's metric, a ticket may be.
 
     Raises:
-        InputError: the goal does not say, and the default of 0.5 points means something in percent only.
+        InputError: the goal does not say, and the default of 0.5 points means something in percent only; or it says
+            more than the metric can fall.
     """
-    if goal.tolerance is not None:
-        return goal.tolerance
     metric = task.metric_of
+    if goal.tolerance is not None:
+        if metric.unit == "%" and goal.tolerance > 100:
+            raise InputError(
+                f"--tolerance {goal.tolerance:g}: every round is within it, as {metric.name} runs from 0 to 100 %; "
+                "give points, as in 0.5"
+            )
+        return goal.tolerance
     if metric.unit != "%":
         raise InputError(
             f"task {task.name!r}: its metric {metric.name!r} is not in percent, so 0.5 points mean nothing "

@@ -72,7 +72,7 @@ def _drawn(name: str, path: str, shapes: Mapping[str, tuple[int, ...]]) -> check
         model = load.load_model(Path(path))
         made = probes.probes(model, shapes)
     except EdgeticketError as error:
-        raise ModelFailedError(name, str(error)) from error
+        raise ModelFailedError(name, f"cannot be tried: {error}") from error
     if not made and (reason := kinds.unmade(model.graph)):
         raise ModelFailedError(name, f"cannot be timed: {reason}")
     if not made:

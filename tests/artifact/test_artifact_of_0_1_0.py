@@ -12,22 +12,17 @@ import numpy as np
 import pytest
 import sample_artifacts
 from click.testing import CliRunner, Result
+from engine_library import needs_library
 
-from edgeticket import api, runtime
+from edgeticket import api
 from edgeticket.cli import main
-from edgeticket.errors import EngineError, Exit
+from edgeticket.errors import Exit
 from edgeticket.subject.shared_feed import shared_feed
 from edgeticket.subject.subject import open_subject, require_alike
 from edgeticket.version import __version__
 
 FIXTURE = Path(__file__).resolve().parents[1] / "fixtures" / "0.1.0"
 CHECKS = ["hashes", "bytes", "golden", "accuracy", "latency"]
-
-try:
-    runtime.library_path()
-    BUILT = True
-except EngineError:
-    BUILT = False
 
 
 @pytest.fixture
@@ -62,7 +57,7 @@ def test_damage_is_still_seen(artifact: Path) -> None:
     assert edgeticket("check", artifact).exit_code == 4
 
 
-@pytest.mark.skipif(not BUILT, reason="the sparse engine's library was not built")
+@needs_library
 def test_it_is_inspected(artifact: Path) -> None:
     inspected = api.inspect(artifact)
     assert inspected.subject.name == "fixture"

@@ -224,6 +224,24 @@ def test_a_budget(folder: Path, limit_ms: float, host: str, verdict: str, code: 
     assert values["low_ms"] <= values["median_ms"] <= values["high_ms"]
 
 
+def test_a_budget_for_more_threads_than_cores_is_open(folder: Path) -> None:
+    edit(folder, budget={"latency_ms": 1e6, "threads": 1024, "host": "any"})
+    outcome = checks.check_artifact(folder)
+    assert verdicts(outcome)["latency"] == "inconclusive"
+    assert "a budget at 1,024 threads needs as many cores" in outcome.checks[-1].sentence
+    assert outcome.exit_code == 3
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "4096", "99999999999999999999"])
+def test_the_script_refuses_threads_without_meaning(
+    folder: Path, capsys: pytest.CaptureFixture[str], threads: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        checks.main([str(folder), "--threads", threads])
+    assert stopped.value.code == 2
+    assert f"--threads {threads}: from 1 to " in capsys.readouterr().err
+
+
 def test_a_model_that_this_runtime_does_not_take_fails(folder: Path) -> None:
     rewrite(folder, "model.onnx", b"\x08\x09 this is no model")
     edit(folder, size_bytes=18)

@@ -12,7 +12,7 @@ import pytest
 import sample_artifacts
 from numpy.typing import NDArray
 
-from edgeticket.artifact import golden
+from edgeticket.artifact import golden, numbers
 from edgeticket.artifact.manifest import Port
 from edgeticket.ticket import store
 
@@ -36,7 +36,7 @@ def test_denormals_are_no_golden_inputs() -> None:
 def test_what_counts_as_denormal_follows_the_type(dtype: type, denormal: float) -> None:
     normal = np.finfo(dtype).smallest_normal
     array = np.array([denormal, normal, -normal, 0, np.inf], dtype)
-    found = golden.flushed(array)
+    found = numbers.flushed(array)
     assert found.dtype == array.dtype
     assert found.tolist() == [0, normal, -normal, 0, np.inf]
 

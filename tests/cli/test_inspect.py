@@ -11,18 +11,11 @@ import onnx
 import pytest
 import sample_artifacts
 from click.testing import CliRunner, Result
+from engine_library import needs_library
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeticket import engine, runtime
 from edgeticket.cli import main
-from edgeticket.errors import EngineError
-
-try:
-    runtime.library_path()
-    BUILT = True
-except EngineError:
-    BUILT = False
-needs_library = pytest.mark.skipif(not BUILT, reason="the sparse engine's library was not built")
 
 
 def run(*arguments: str | Path) -> Result:

@@ -9,18 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import sample_artifacts
+from engine_library import needs_library
 
 from edgeticket import api, engine, runtime
 from edgeticket.artifact import checks, parity
-from edgeticket.errors import EngineError, InputError
+from edgeticket.errors import InputError
 from edgeticket.measure import profile
-
-try:
-    runtime.library_path()
-    BUILT = True
-except EngineError:
-    BUILT = False
-needs_library = pytest.mark.skipif(not BUILT, reason="the sparse engine's library was not built")
 
 
 @pytest.fixture(scope="module")

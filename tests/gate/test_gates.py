@@ -12,10 +12,10 @@ import pytest
 import sample_artifacts
 from click.testing import CliRunner, Result
 
-from edgeticket import runtime
+from edgeticket import api, runtime
 from edgeticket.artifact import checks
 from edgeticket.cli import main
-from edgeticket.errors import EngineError
+from edgeticket.errors import EngineError, InputError
 from edgeticket.gate import exact
 from edgeticket.gate.comparison import Measured
 from edgeticket.gate.run import _instructions
@@ -85,6 +85,13 @@ def test_accuracy_is_judged_on_the_providers_that_are_compared(artifact: Path, p
     where = [(arms["candidate"].provider, arms["baseline"].provider) for arms in asked]
     assert where == [(name, checks.CPU_PROVIDER) for name in (checks.CPU_PROVIDER, runtime.EP_NAME)]
     assert "accuracy, sparse against cpu" in done.stdout
+
+
+def test_a_drop_that_no_metric_in_percent_can_have_is_refused(artifact: Path, play: Play) -> None:
+    play()
+    with pytest.raises(InputError, match="--max-accuracy-drop 101 can never fail, as accuracy runs from 0 to 100 %"):
+        api.check(artifact, artifact, max_accuracy_drop=101, max_latency=None)
+    assert api.check(artifact, artifact, max_accuracy_drop=100, max_latency=None).verdict == "pass"
 
 
 def test_accuracy_that_cannot_be_compared_is_said(artifact: Path, play: Play) -> None:

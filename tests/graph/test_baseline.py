@@ -45,6 +45,9 @@ def test_the_passes_stand_for_a_trace_that_the_runtime_cannot_fuse(tmp_path: Pat
     assert found.forms[0].operators.total() < found.forms[1].operators.total()
     assert found.caveat == ""
     assert found.smallest == found.forms[0].model
+    untimed = dense_baseline(source, timed=False)
+    assert [form.words for form in untimed.forms] == [PASSES], "the form as given is larger, and may be the fastest"
+    assert (untimed.smallest, untimed.given, untimed.caveat) == (found.smallest, found.given, found.caveat)
 
 
 def test_a_baseline_with_something_left_to_fuse_says_so(tmp_path: Path) -> None:

@@ -74,6 +74,10 @@ def test_dead_channels_of_both_branches_go(value: float, inner: bool) -> None:
     assert model.SerializeToString() == before
     assert channels(result.model) == [4, 4]
     assert "removed 2 dead channels" in sentences(result)
+    plan = {layer.name.removesuffix("_2"): (layer.shape_before, layer.shape_after) for layer in result.layers}
+    for branch in ("yes", "no"):
+        assert plan[f"{branch}.a"] == ((6, 3, 1, 1), (4, 3, 1, 1))
+        assert plan[f"{branch}.b"] == ((2, 6, 1, 1), (2, 4, 1, 1))
     onnx.checker.check_model(result.model, full_check=True)
     image = np.random.default_rng(0).normal(size=(2, 3, 6, 6)).astype(np.float32)
     for flag in (True, False):
@@ -81,6 +85,15 @@ def test_dead_channels_of_both_branches_go(value: float, inner: bool) -> None:
         (expected,) = run_reference(model, feeds)
         (found,) = runtime.run(runtime.cpu_session(result.model.SerializeToString()), feeds).values()
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+def test_the_standard_may_be_imported_without_its_name() -> None:
+    """PyTorch's older exporter leaves the empty domain out of the file, where others write it."""
+    model = switch(0.0, inner=True)
+    del model.opset_import[:]
+    model.opset_import.add().version = 18
+    assert not model.opset_import[0].HasField("domain")
+    assert channels(simplify(model).model) == [4, 4]
 
 
 def test_numbers_that_were_computed_keep_what_was_not_rounded() -> None:

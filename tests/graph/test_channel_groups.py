@@ -8,7 +8,8 @@ import onnx_ir as ir
 import pytest
 from nets import Net
 
-from edgeticket.graph.channels.groups import ChannelGroup, channel_groups
+from edgeticket.graph.channels.analysis import analyse
+from edgeticket.graph.channels.groups import ChannelGroup, groups_of
 from edgeticket.graph.passes.canonicalise import canonicalise
 from edgeticket.graph.shapes import infer_shapes
 
@@ -20,7 +21,7 @@ def groups(model: onnx.ModelProto) -> list[ChannelGroup]:
     assert isinstance(work, ir.Model)
     canonicalise(work)
     infer_shapes(work)
-    return channel_groups(work)
+    return groups_of(analyse(work))
 
 
 def entries(group: ChannelGroup) -> Entries:

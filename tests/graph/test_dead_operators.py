@@ -348,6 +348,20 @@ def test_a_shuffle_of_channels(groups: int) -> None:
     assert ("Gather" in ops(result)) == (groups == 3)  # one dead channel in each of two groups, at the same place
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_shuffle_between_layers_in_groups(seed: int) -> None:
+    """Each group of the one goes to all groups of the other: what goes is the fewest of any group, in each."""
+    net = Net(("n", 36, 4, 4), DOUBLE, seed)
+    dead = net.rng.choice(36, 20, replace=False)
+    left, right = (np.bincount(part, minlength=3) for part in (dead // 12, dead % 12 // 4))
+    most = 3 * int(min(left.min(), right.min()))
+    value = net.op("Relu", net.conv("x", zero_rows(net.normal(36, 12, 1, 1), *dead), None, "a", group=3))
+    value = net.op("Reshape", value, net.const(np.array([0, 3, 12, 4, 4])))
+    value = net.op("Reshape", net.op("Transpose", value, perm=[0, 2, 1, 3, 4]), net.const(np.array([0, 36, 4, 4])))
+    result = same(net.model(net.conv(value, net.normal(36, 12, 1, 1), name="b", group=3)))
+    assert shapes(result) == {"a": (36 - most, 12, 1, 1), "b": (36, 12 - most // 3, 1, 1)}
+
+
 def test_a_shuffle_without_dead_channels_stays_as_it_is() -> None:
     net = Net(("n", 3, 6, 6), DOUBLE)
     value = net.op("Reshape", maps(net, 6, ()), net.const(np.array([0, 2, 3, 6, 6])))
@@ -536,6 +550,48 @@ def test_what_keeps_dead_channels_is_said() -> None:
     assert "kept channels that are constant: 2 before LRN" in sentences(result)
 
 
+@pytest.mark.parametrize(
+    ("filling", "mode", "left"), [(None, "constant", 6), (1.5, "constant", 4), (None, "edge", 4), (None, "reflect", 4)]
+)
+def test_a_border_of_zeros_keeps_constants_other_than_zero_and_says_so(
+    filling: float | None, mode: str, left: int
+) -> None:
+    net = Net(("n", 3, 6, 6), DOUBLE)
+    weight, bias = net.normal(6, 3, 1, 1), net.normal(6)
+    weight[[1, 3]], bias[[1, 3]] = 0, 1.5
+    value = net.conv("x", weight, bias, name="a")
+    amounts = net.const(np.array([0, 0, 1, 1, 0, 0, 1, 1]))
+    more = [] if filling is None else [net.const(np.array(filling))]
+    value = net.op("Pad", value, amounts, *more, mode=mode)
+    result = same(net.model(net.conv(value, net.normal(2, 6, 1, 1), name="b")))
+    assert shapes(result)["a"][0] == left
+    kept = "kept channels that are constant: 2 before Pad, behind which they vary"
+    assert (kept in sentences(result)) == (left == 6)
+
+
+def test_a_sum_with_what_varies_keeps_nothing_by_itself() -> None:
+    net = Net(("n", 3, 6, 6), DOUBLE)
+    other = net.conv("x", net.normal(6, 3, 1, 1), name="other")
+    result = same(net.model(net.conv(net.op("Add", maps(net), other), net.normal(2, 6, 1, 1), name="b")))
+    assert not any("behind which they vary" in sentence for sentence in sentences(result))
+
+
+def test_channels_that_vary_in_another_branch_are_said_to_stay() -> None:
+    net = Net(("n", 3, 6, 6), DOUBLE)
+    value = net.op("Add", maps(net), net.conv("x", net.normal(6, 3, 1, 1)))
+    result = same(net.model(net.conv(net.op("Relu", value), net.normal(2, 6, 1, 1), name="b")))
+    assert shapes(result)["a"] == (6, 3, 1, 1)
+    assert "kept 2 constant channels that sums or concatenations join with channels that vary" in sentences(result)
+
+
+def test_channels_that_stay_because_groups_are_even_are_said() -> None:
+    net = Net(("n", 4, 6, 6), DOUBLE)
+    value = net.op("Relu", net.conv("x", zero_rows(net.normal(6, 2, 1, 1), 0, 1, 4), None, "a", group=2))
+    result = same(net.model(net.conv(value, net.normal(2, 3, 1, 1), name="b", group=2)))
+    assert shapes(result)["a"] == (4, 2, 1, 1)
+    assert "kept 1 dead channel: the groups of a convolution, or heads, have as many each" in sentences(result)
+
+
 def test_what_stays_for_blocks_is_said() -> None:
     """Of 10 channels 9 are alive, and there are no 12; of 13 with 9 alive, 12 stay."""
     for count, dead, left in ((10, (3,), 9), (13, (0, 3, 4, 7), 12)):
@@ -556,6 +612,32 @@ def test_convolutions_may_keep_a_multiple_of_channels(lanes: int, left: int) -> 
     inputs = feed(model)
     np.testing.assert_allclose(run_reference(result.model, inputs)[0], run_reference(model, inputs)[0], atol=1e-12)
     assert shapes(result)["a"][0] == shapes(result)["d"][0] == left
+
+
+def test_what_stays_for_one_convolution_unbalances_no_other() -> None:
+    """Of 8 and 13 channels, which one convolution reads together, the 13 become 16: another one reads the 8 alone."""
+    net = Net(("n", 3, 6, 6), DOUBLE)
+    first = net.op("Relu", maps(net, 16, tuple(range(0, 16, 2))))
+    second = net.op("Relu", net.conv("x", zero_rows(net.normal(16, 3, 1, 1), 2, 5, 9), None, "b"))
+    alone = net.conv(first, net.normal(2, 16, 1, 1), None, "alone")
+    together = net.conv(net.op("Concat", first, second, axis=1), net.normal(2, 32, 1, 1), None, "together")
+    result = same(net.model(net.op("Add", alone, together)))
+    assert {name: shape[:2] for name, shape in shapes(result).items()} == {
+        "a": (8, 3), "b": (16, 3), "alone": (2, 8), "together": (2, 24),
+    }  # fmt: skip
+
+
+def test_convolutions_that_share_what_they_read_do_not_keep_all_of_it() -> None:
+    """Each two of three layers with 9 of 32 channels alive: of each, 12 stay, and any two of them are 24."""
+    net = Net(("n", 3, 6, 6), DOUBLE)
+    made = [net.op("Relu", maps(net, 32, tuple(range(9, 32)))) if index == 0 else
+            net.op("Relu", net.conv("x", zero_rows(net.normal(32, 3, 1, 1), *range(9, 32)), None, "bc"[index - 1]))
+            for index in range(3)]  # fmt: skip
+    pairs = [net.op("Concat", made[i], made[j], axis=1) for i, j in ((0, 1), (1, 2), (0, 2))]
+    read = [net.conv(pair, net.normal(2, 64, 1, 1), None, f"pair{index}") for index, pair in enumerate(pairs)]
+    result = same(net.model(net.op("Sum", *read)))
+    left = {name: shape[:2] for name, shape in shapes(result).items()}
+    assert left == {**dict.fromkeys("abc", (12, 3)), **dict.fromkeys(("pair0", "pair1", "pair2"), (2, 24))}
 
 
 FOREIGN: dict[str, tuple[str, dict[str, object]]] = {
@@ -582,3 +664,42 @@ def test_layers_behind_an_operator_of_another_domain(kind: str) -> None:
         runtime.run(runtime.cpu_session(which.SerializeToString()), inputs).values() for which in (model, result.model)
     )
     np.testing.assert_allclose(after, before, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [{"classes_strings": ["", "a", "b"]}, {"keys_strings": ["", "a", "b"], "values_int64s": [0, 1, 2]}],
+    ids=["first version", "second version"],
+)
+def test_layers_behind_an_encoder_of_texts(encoding: dict[str, object]) -> None:
+    """A LabelEncoder returns the shape of its input, which onnx does not infer for the first version."""
+    net = Net(("n", 5))
+    first = "classes_strings" in encoding
+    rows = net.op("Gather", net.const(net.normal(3, 3)), net.op("LabelEncoder", "x", domain="ai.onnx.ml", **encoding))
+    hidden = net.op("Add", net.op("MatMul", rows, net.const(zero_rows(net.normal(6, 3), 1, 4).T, "a")),
+                    net.const(net.normal(6)))  # fmt: skip
+    model = net.model(net.op("MatMul", net.op("Relu", hidden), net.const(net.normal(6, 2), "b")), extra="ai.onnx.ml")
+    model.opset_import[1].version = 1 if first else 2
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
+    result = simplify(model)
+    assert shapes(result) == {"a": (3, 4), "b": (4, 2)}
+    inputs = {"x": np.array([["a", "b", "", "b", "a"]], object)}
+    (before,), (after,) = (
+        runtime.run(runtime.cpu_session(which.SerializeToString()), inputs).values() for which in (model, result.model)
+    )
+    np.testing.assert_allclose(after, before, rtol=0, atol=1e-5)
+
+
+def test_layers_behind_a_reshape_to_a_computed_shape() -> None:
+    """How many entries the target has says the rank; onnx infers none up to opset 13."""
+    net = Net(("n", 4, 4), DOUBLE)
+    batch = net.op("Gather", net.op("Shape", "x"), net.const(np.array([0])))
+    twice = net.op("Mul", net.op("Cast", batch, to=TensorProto.DOUBLE), net.const(np.array([2.0])))
+    target = net.op("Cast", net.op("Concat", twice, net.const(np.array([-1.0, 8.0])), axis=0), to=TensorProto.INT64)
+    rows = net.op("MatMul", net.op("Reshape", "x", target), net.const(net.normal(8, 4), "first"))
+    hidden = net.op("MatMul", rows, net.const(zero_rows(net.normal(6, 4), 1, 4).T, "a"))
+    model = net.model(net.op("MatMul", net.op("Relu", hidden), net.const(net.normal(6, 2), "b")), opset=12)
+    for axis in ("a", "b", "c"):
+        model.graph.output[0].type.tensor_type.shape.dim.add().dim_param = axis
+    result = same(model)
+    assert shapes(result) == {"first": (8, 4), "a": (4, 4), "b": (4, 2)}

@@ -13,13 +13,13 @@ import pytest
 from nets import Net
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
+from proofs import prove_feeds
 
 from edgeticket import api, exporter
 from edgeticket.artifact import checks
 from edgeticket.artifact.manifest import ProofInfo
 from edgeticket.errors import ProofError
 from edgeticket.graph.proving.probes import probes
-from edgeticket.graph.proving.proof import prove_feeds
 from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified, simplify

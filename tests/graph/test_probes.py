@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from onnx import ModelProto, TensorProto, helper
+from proofs import prove_feeds
 from storage_models import convnet, lenet, model, node, product
 
 from edgeticket.errors import InputError, ModelError
-from edgeticket.graph.proving.probes import MOST_ELEMENTS, probes
-from edgeticket.graph.proving.proof import prove_feeds
+from edgeticket.graph.proving.declared import MOST_ELEMENTS
+from edgeticket.graph.proving.probes import probes
 from edgeticket.graph.storing.storage import store
 
 

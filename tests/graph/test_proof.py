@@ -9,10 +9,10 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from proofs import prove, prove_feeds
 from storage_models import convnet, lenet, model, node, product, pruned
 
 from edgeticket.graph.proving import proof, reference
-from edgeticket.graph.proving.proof import prove, prove_feeds
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.storing.storage import store
 
@@ -192,7 +192,7 @@ def test_too_large_for_float64_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_float64_reference_the_tolerance_is_wider_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        proof.float64, "evaluate", lambda *_, **__: reference.Reference(None, "Frobnicate is unknown to it")
+        reference, "evaluate", lambda *_, **__: reference.Reference(None, "Frobnicate is unknown to it")
     )
     found = prove(lenet(), store(lenet()).serialized(), _images())
     assert found.proved

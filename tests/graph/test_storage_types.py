@@ -20,7 +20,7 @@ from storage_models import model, node, product, pruned
 from edgeticket import runtime
 from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.graph.evaluate import ScatterElements
-from edgeticket.graph.proving.stored_weights import check_stored_weights
+from edgeticket.graph.proving.stored_weights import check_stored_weights, rebuilt
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.storing import runtime_folds
 from edgeticket.graph.storing.storage import STORAGES, Stored, store
@@ -176,6 +176,45 @@ def test_numbers_that_a_narrower_type_holds_rest_in_it_exactly(dtype: Any, label
     weights["s"][3, 4] = np.float32(1.0001)
     weights["f"][3, 4] = 1e-30 if dtype == np.float16 else 1e-39  # would be denormal, or nothing
     assert {tensor.weights for tensor in store(model(nodes, weights, {"x": ["n", 60]})).tensors} == {"fp32"}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    dtype=st.sampled_from([np.int32, np.int64]),
+    limits=st.sampled_from([(-128, 127), (0, 255), (-30000, 30000), (0, 65535), (-(2**31), 2**31 - 1)]),
+    rows=st.lists(st.integers(17, 90), min_size=1, max_size=4),
+    seed=st.integers(0, 999),
+)
+def test_integers_of_few_bytes_rest_in_them(dtype: Any, limits: tuple[int, int], rows: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    names = [f"w{index}" for index in range(len(rows))]
+    arrays = [rng.integers(*limits, size, dtype=np.int64, endpoint=True).astype(dtype) for size in rows]
+    for array in arrays:
+        array[:2] = limits
+    nodes = [node("Cast", [name], [f"{name}_wide"], to=TensorProto.FLOAT) for name in names]
+    nodes += [node("ReduceSum", [f"{name}_wide"], [f"{name}_sum"]) for name in names]
+    nodes.append(node("Sum", ["x", *(f"{name}_sum" for name in names)], ["y"]))
+    proto = model(nodes, dict(zip(names, arrays, strict=True)), {"x": [1]}, opset=18)
+    stored = _stored(proto, "auto")
+    constants = rebuilt(stored.serialized())
+    for name, array in zip(names, arrays, strict=True):
+        assert constants[name].dtype == array.dtype
+        assert constants[name].tobytes() == array.tobytes()
+    assert len(stored.serialized()) <= len(serialize(proto))
+    narrow = 1 if limits in ((-128, 127), (0, 255)) else 2 if limits[1] < 2**16 else 4
+    saved = sum(rows) * (np.dtype(dtype).itemsize - narrow)
+    # Cast, Split, its sizes, their outputs and the constant's own entry
+    assert len(serialize(proto)) - len(stored.serialized()) >= saved - 100 - 10 * len(rows)
+    if saved > 100 + 60 * len(rows):
+        assert {(t.storage, t.weights == t.dtype, t.lossless) for t in stored.tensors} == {("dense", False, True)}
+
+
+def test_biases_of_quantised_layers_rest_in_two_bytes_and_kernels_stay(tmp_path: Path) -> None:
+    proto = qdq_network(np.int8, True)
+    stored = store(proto)
+    biases = [tensor for tensor in stored.tensors if tensor.name in ("c1.b", "c2.b")]
+    assert [(tensor.storage, tensor.weights, tensor.lossless) for tensor in biases] == [("dense", "int16", True)] * 2
+    assert _optimized(stored.model, tmp_path) == _optimized(proto, tmp_path)
 
 
 def test_negative_zeros_are_zeros_where_weights_are_multiplied_and_kept_elsewhere() -> None:

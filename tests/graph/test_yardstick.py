@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from storage_models import lenet, node, product, pruned
 
-from edgeticket.artifact.golden import NEGLIGIBLE
+from edgeticket.artifact.numbers import NEGLIGIBLE
 from edgeticket.graph.proving import reference
-from edgeticket.graph.proving.comparison import Tally
+from edgeticket.graph.proving.comparison import Run, Tally
 from edgeticket.graph.proving.proof import Proof, proof
+from edgeticket.graph.proving.samples import ProofInputs
 from edgeticket.graph.proving.yardstick import (
     FACTOR,
     SHARE,
@@ -31,7 +32,7 @@ FEED = {"input": RNG.normal(size=(4, 784)).astype(np.float32)}
 
 
 def _proof(model: Any, feed: dict[str, Array]) -> Proof:
-    return proof(model, serialize(model), [feed])
+    return proof(model, serialize(model), ProofInputs([feed]))
 
 
 def test_float_outputs_may_differ_by_their_rounding() -> None:
@@ -56,10 +57,11 @@ def test_beyond_its_budget_the_reference_is_not_asked(monkeypatch: pytest.Monkey
 
 
 def test_an_output_below_all_normal_numbers_has_no_error_of_its_own() -> None:
-    """Flushed to zero by the runtime, its error is all of it."""
+    """Flushed to zero by the runtime, its error is all of it; so there is nothing that a proof could see."""
     feed = {"x": np.full((4, 30), 1e-41, np.float32)}
     found = _proof(product(np.ones((30, 40), np.float32)), feed)
-    assert found.info.proved
+    assert found.info.verdict == "not proved"
+    assert found.info.not_compared == ("output 'y': it was 0 on every input",)
     assert found.yardstick.atol("y", np.zeros((4, 40), np.float32)) == NEGLIGIBLE
 
 
@@ -100,8 +102,8 @@ def test_what_processors_flush_or_not_is_alike() -> None:
     """6.5e-41 here and zero there, as in a process that used another session before."""
     tally, yardstick = Tally(), _yardstick(np.linspace(-1, 1, 9), 1e-7)
     here, there = np.full(9, 6.5e-41, np.float32), np.zeros(9, np.float32)
-    assert not tally.judge({"y": here}, {"y": there}, yardstick, exact=None, usual=True)
-    assert not tally.judge({"y": there}, {"y": here}, yardstick, exact={"y": np.zeros(9)}, usual=False)
+    assert not tally.judge(Run({}, True, {"y": here}), {"y": there}, yardstick)
+    assert not tally.judge(Run({}, False, {"y": there}, {"y": np.zeros(9)}), {"y": here}, yardstick)
 
 
 def test_an_extreme_feed_neither_refutes_nor_proves_where_float32_fails() -> None:
@@ -109,7 +111,7 @@ def test_an_extreme_feed_neither_refutes_nor_proves_where_float32_fails() -> Non
     tally, yardstick = Tally(), _yardstick(np.linspace(-1, 1, 9), 1e-7)
     exact = np.linspace(0, 1e5, 9)
     before, after = (exact + 2e4).astype(np.float32), (exact - 2e4).astype(np.float32)
-    assert not tally.judge({"y": before}, {"y": after}, yardstick, exact={"y": exact}, usual=False)
+    assert not tally.judge(Run({}, False, {"y": before}, {"y": exact}), {"y": after}, yardstick)
     assert "y" not in tally.testified
     assert tally.mute == ["y"]
 
@@ -118,10 +120,10 @@ def test_what_is_chosen_on_an_extreme_feed_says_nothing() -> None:
     """All rows nearly tie where the input is 1e-6 and the bias is 1: ArgMax may take another."""
     yardstick = _yardstick(np.linspace(-1, 1, 9), 1e-7)
     before, after = np.array([0, 1, 2]), np.array([0, 1, 1])
-    assert not Tally().judge({"y": before}, {"y": after}, yardstick, exact=None, usual=False)
-    assert "changed in 1 of 3" in Tally().judge({"y": before}, {"y": after}, yardstick, exact=None, usual=True)
-    assert not Tally().judge({"y": before}, {"y": after[:2]}, yardstick, exact=None, usual=False)
-    assert "not int64(3,)" in Tally().judge({"y": before}, {"y": after[:2]}, yardstick, exact=None, usual=True)
+    assert not Tally().judge(Run({}, False, {"y": before}), {"y": after}, yardstick)
+    assert "changed in 1 of 3" in Tally().judge(Run({}, True, {"y": before}), {"y": after}, yardstick)
+    assert not Tally().judge(Run({}, False, {"y": before}), {"y": after[:2]}, yardstick)
+    assert "not int64(3,)" in Tally().judge(Run({}, True, {"y": before}), {"y": after[:2]}, yardstick)
     tally = Tally()
-    assert tally.judge({"y": before}, {"y": after[None]}, yardstick, exact=None, usual=False)
+    assert tally.judge(Run({}, False, {"y": before}), {"y": after[None]}, yardstick)
     assert tally.refutation  # another rank is another output

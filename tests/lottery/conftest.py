@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -23,3 +25,17 @@ def traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return _GRAPHS[key]
 
     monkeypatch.setattr(trace, "trace", traced)
+
+
+@pytest.fixture(autouse=True)
+def _threads_given_back() -> Iterator[None]:
+    """A trial sets the threads of the whole process; the next test has those that were there before."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def one_thread() -> None:
+    """Sums in one order, whatever the machine."""
+    torch.set_num_threads(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,17 +24,9 @@ from edgeticket.ticket import store
 from edgeticket.ticket.mask import Mask
 from edgeticket.ticket.pruning import FloatArray, PrunableLayer, prune
 
-pytestmark = pytest.mark.usefixtures("traced_once")
+pytestmark = pytest.mark.usefixtures("traced_once", "one_thread")
 
 FIXTURE = Path(__file__).resolve().parents[1] / "fixtures/0.1.0/run/trial-0"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def a_round(task: Task, density: float = 0.5) -> TrainedRound:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,6 @@ from edgeticket.ticket.pruning import kept_counts, prune
 from edgeticket.ticket.record import Choice, Record, RecordedMetric, RecordedOutput
 
 pytestmark = pytest.mark.usefixtures("traced_once")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 class Spy(Silent):

@@ -30,13 +30,6 @@ ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = f"{tiny_task.__file__}:tiny"
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-
-
 def request(folder: Path, **others: Any) -> FindRequest:
     return api.request(others.pop("task", tiny), **{"out": folder, "rounds": 1, "threads": 1, **others})
 
@@ -161,6 +154,16 @@ def test_cores_are_shared_by_the_trials(tmp_path: Path, monkeypatch: pytest.Monk
         ({"until": 0.0}, "--until 0.0"),
         ({"tolerance": float("nan")}, "--tolerance nan"),
         ({"tolerance": -0.5}, "--tolerance -0.5"),
+        ({"tolerance": 101}, "--tolerance 101: every round is within it"),
+        ({"tolerance": "x"}, "--tolerance 'x': give a number"),
+        ({"until": "x"}, "--until 'x': give a number"),
+        ({"rounds": 1.5}, "--rounds 1.5: give a whole number"),
+        ({"trials": 1.5}, "--trials 1.5: give a whole number"),
+        ({"control_rounds": ("x",)}, "--control-rounds 'x': give a whole number"),
+        ({"control_trials": 1.5}, "--control-trials 1.5: give a whole number"),
+        ({"keep_test": 1.5}, "--keep-test 1.5: give a whole number"),
+        ({"threads": 10**6}, "--threads 1000000: give up to 1,024"),
+        ({"seed": 10**30}, ": give -4,611,686,018,427,387,904 to 4,611,686,018,427,387,904"),
         ({"tolerance": float("inf")}, "--tolerance inf"),
         ({"at": "middle"}, "--at middle"),
         ({"controls": ("shuffle",)}, "--control shuffle: choose from reinit, random-mask"),

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from click.testing import CliRunner, Result
 
 from edgeticket.cli import main
@@ -20,13 +18,6 @@ from edgeticket.ticket.kinds import At
 from edgeticket.ticket.record import Choice
 
 FIXTURE = Path(__file__).resolve().parents[1] / "fixtures" / "0.1.0"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from edgeticket.graph.channels.analysis import analyse
 from edgeticket.graph.channels.state import State
 
 
@@ -48,17 +47,12 @@ class ChannelGroup:
     removable: bool
 
 
-def channel_groups(model: ir.Model) -> list[ChannelGroup]:
-    """Every group that a constant of the main graph takes part in, in the order of the graph.
-
-    The model's shapes must be inferred. It should be as passes/canonicalise.py leaves it: a Reshape that is not known
-    to keep the channels is an operator without a rule.
-    """
-    return groups_of(analyse(model))
-
-
 def groups_of(state: State) -> list[ChannelGroup]:
-    """The groups of a model that was analysed already."""
+    """Every group of an analysed model that a constant of the main graph takes part in, in the order of the graph.
+
+    The model should be as passes/canonicalise.py leaves it: a Reshape that is not known to keep the channels is an
+    operator without a rule.
+    """
     members: dict[int, list[Member]] = {}
     for cut in state.cuts:
         if len(cut.axes) > 1:

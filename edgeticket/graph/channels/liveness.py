@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from edgeticket.graph.channels.crossing import crossings, evenly
 from edgeticket.graph.channels.grid import along, box, evened
 from edgeticket.graph.channels.records import Bools, Grid, Linear, Units
 from edgeticket.graph.channels.state import State
+
+_ATTEMPTS = 4  # rounds in which convolutions are aligned one by one
 
 
 class Liveness:
@@ -23,6 +26,7 @@ class Liveness:
         self._roots = _representatives(state)
         self._live = np.zeros(len(state.parents), np.bool_)
         self._boxed = boxed
+        self._crossings: dict[int, tuple[Units, Units, Units]] | None = None
         self.aligned = 0
         if state.pinned:
             self._live[self._roots[list(state.pinned)]] = True
@@ -30,13 +34,21 @@ class Liveness:
         while (empty := self._an_empty_value()) is not None:
             self._live[self._roots[state.channels[empty].units.flat[0]]] = True
             self._spread()
-        while lanes > 1 and self._align(lanes):
+        while lanes > 1 and self._align(lanes, alike=True):
+            self._spread()
+        attempts = 0
+        while lanes > 1 and attempts < _ATTEMPTS and self._align(lanes, alike=False):
+            attempts += 1
             self._spread()
 
     def keep(self, units: Units) -> Bools:
         """True for each unit that stays, in the units' shape."""
         kept: Bools = self._live[self._roots[units]]
         return kept
+
+    def roots(self, units: Units) -> Units:
+        """The representative of each unit, in the units' shape."""
+        return np.asarray(self._roots[units])
 
     def needs(self, unit: int) -> bool:
         """Whether one unit stays."""
@@ -92,26 +104,57 @@ class Liveness:
         if grid.ragged is None:
             filled = box(sides)
         else:
-            filled = evened(mask, box([side for axis, side in enumerate(sides) if axis != grid.ragged]), grid.ragged)
+            rows = box([side for axis, side in enumerate(sides) if axis != grid.ragged])
+            filled = evened(self._crossed(grid, mask) if rows.all() else mask, rows, grid.ragged)
         self._live[self._roots[grid.units[filled]]] = True
         for axis, units in grid.sides.items():
             self._live[self._roots[units[sides[axis]]]] = True
 
-    def _align(self, lanes: int) -> bool:
+    def _crossed(self, grid: Grid, mask: Bools) -> Bools:
+        """Where the units lie in rows in another way too, keep those that would unbalance either; the mask is then."""
+        if self._crossings is None:
+            self._crossings = crossings(self._state.grids, self._roots)
+        if id(grid) not in self._crossings:
+            return mask
+        units, here, there = self._crossings[id(grid)]
+        dead = ~self._live[units]
+        counts = np.zeros((here.max() + 1, there.max() + 1), np.int64)
+        np.add.at(counts, (here[dead], there[dead]), 1)
+        left = evenly(counts, len(units) // len(counts) - 1)
+        for row, column in np.argwhere(counts > left).tolist():
+            both = units[dead & (here == row) & (there == column)]
+            self._live[both[: counts[row, column] - left[row, column]]] = True
+        return self.keep(grid.units)
+
+    def _align(self, lanes: int, *, alike: bool) -> bool:
         """Let dead channels stay where a convolution is left with an odd number of them; whether there were any.
 
         ONNX Runtime computes a convolution in blocks of channels only where it reads a multiple of 4, or reads less
         than a block; a depthwise one where it makes a multiple of 4 (nchwc_transformer.cc). Otherwise it is far slower.
+        Groups of several channels would have to be multiples of a whole block each, so a multiple of 4 gains nothing.
+        With `alike`, every set of channels that the same convolutions read is made a multiple. Where that is not enough
+        because a set has too few, one convolution after the other may unbalance others, so that this is tried only
+        some times.
         """
         before = self.aligned
-        for linear in self._state.linears:
-            if linear.node.op_type != "Conv" or linear.stored.quantised:
-                continue
-            units = (linear.source if linear.groups == 1 else linear.result).units
-            kept = self.keep(units)
-            missing = -int(kept.sum()) % lanes
-            if kept.sum() >= 2 * lanes and 0 < missing <= int((~kept).sum()):
-                self._live[self._roots[units[~kept][:missing]]] = True
+        read = [
+            self._roots[(linear.source if linear.groups == 1 else linear.result).units]
+            for linear in self._state.linears
+            if linear.node.op_type == "Conv"
+            and not linear.stored.quantised
+            and not 1 < linear.groups < linear.source.count
+        ]
+        read = [units for units in read if np.count_nonzero(self._live[units]) >= 2 * lanes]
+        readers = np.zeros(len(self._live), np.int64)
+        for units in read:
+            readers[np.unique(units)] += 1
+        for units in _read_alike(read, len(self._live)) if alike else read:
+            dead = np.unique(units[~self._live[units]])
+            left = int(np.count_nonzero(self._live[units]))
+            missing = -left % lanes
+            if 0 < missing <= len(dead):
+                # What other convolutions read too would unbalance them.
+                self._live[dead[np.argsort(readers[dead], kind="stable")[:missing]]] = True
                 self.aligned += missing
         return self.aligned > before
 
@@ -130,6 +173,15 @@ class Liveness:
         if not made:
             return False
         return all(droppable[output] for output in made) or (node.op_type == "Concat" and not self.empty(made[0]))
+
+
+def _read_alike(read: list[Units], size: int) -> list[Units]:
+    """The same units, in the sets that are read by the same convolutions."""
+    marks = np.zeros(size, np.uint64)
+    for units, mark in zip(read, np.random.default_rng(0).integers(1, 2**63, len(read), np.uint64), strict=True):
+        marks[np.unique(units)] ^= mark
+    units = np.unique(np.concatenate(read)) if read else np.zeros(0, np.int64)
+    return [units[marks[units] == mark] for mark in np.unique(marks[units])]
 
 
 def _representatives(state: State) -> Units:

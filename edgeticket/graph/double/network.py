@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edgeticket.graph.double.kernels import Computed, compute
 from edgeticket.graph.double.operation import NotHereError, Operation, Signature
 from edgeticket.graph.double.program import Graph
-from edgeticket.graph.double.widen import flushed, wide
+from edgeticket.graph.double.widen import as_read
 from edgeticket.graph.passes.inline_functions import inline_functions
 
 Array = NDArray[Any]
@@ -127,7 +127,7 @@ class Network:
             tainted = done.single or any(scope.find(name)[1] for name in operation.reads)
             for name, value in zip(operation.node.output, done.outputs, strict=False):
                 scope.values[name] = value
-                if tainted and _is_float(value):
+                if tainted and _holds_floats(value):
                     scope.single.add(name)
             for name in graph.last_reads[index]:
                 scope.values.pop(name, None)
@@ -226,8 +226,8 @@ def _cost_ns(operation: Operation, inputs: Sequence[Any], outputs: Sequence[Any]
 
 
 def _given(value: Any) -> Any:
-    return wide(flushed(value)) if isinstance(value, np.ndarray) else value
+    return as_read(value) if isinstance(value, np.ndarray) else value
 
 
-def _is_float(value: Any) -> bool:
+def _holds_floats(value: Any) -> bool:
     return isinstance(value, list | dict) or (isinstance(value, np.ndarray) and value.dtype.kind == "f")

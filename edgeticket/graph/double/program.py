@@ -12,7 +12,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeticket.graph.double.operation import Operation
-from edgeticket.graph.double.widen import flushed, wide
+from edgeticket.graph.double.widen import as_read
 
 Array = NDArray[Any]
 
@@ -48,7 +48,7 @@ class Graph:
         entry = self.constants.get(name)
         if entry is None:
             return None
-        array = wide(flushed(_dense(entry)))
+        array = as_read(_dense(entry))
         if self._readers[name] > 1:
             self._kept[name] = array
         return array

@@ -14,7 +14,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
-from edgeticket.graph.values import HALF_AND_SINGLE, TINY
+from edgeticket.artifact.numbers import flushed
+from edgeticket.graph.values import HALF_AND_SINGLE
 
 Array = NDArray[Any]
 NARROW = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16)
@@ -43,13 +44,9 @@ def wide(array: Array) -> Array:
     return array.astype(np.float64) if array.dtype in HALF_AND_SINGLE else array
 
 
-def flushed(array: Array) -> Array:
-    """The array with zeros for denormal float32 and float64 numbers, as the runtime takes them (runtime.py)."""
-    tiny = TINY.get(array.dtype)
-    if tiny is None:
-        return array
-    small = (np.abs(array) < tiny) & (array != 0)
-    return np.where(small, array.dtype.type(0), array) if small.any() else array
+def as_read(array: Array) -> Array:
+    """An array in float64 as the runtime reads it (runtime.py): with zeros for denormal float32 and float64 numbers."""
+    return wide(flushed(array, half=False))
 
 
 def _widen_graph(graph: onnx.GraphProto) -> None:

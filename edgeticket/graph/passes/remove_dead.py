@@ -18,9 +18,10 @@ from collections import Counter
 import onnx_ir as ir
 
 from edgeticket.graph.channels.analysis import OUTPUT, analyse
+from edgeticket.graph.passes.dead.barriers import Held, barriers
 from edgeticket.graph.passes.dead.branches import replace_constant_branches
 from edgeticket.graph.passes.dead.constants import fold_constant_channels
-from edgeticket.graph.passes.dead.cut import barriers, cut_dead_channels
+from edgeticket.graph.passes.dead.cut import cut_dead_channels
 from edgeticket.graph.passes.dead.lengths import replace_lengths
 from edgeticket.graph.passes.dead.shuffles import replace_shuffles
 from edgeticket.graph.passes.note import Note
@@ -37,7 +38,7 @@ def remove_dead(model: ir.Model, lanes: int = 1) -> list[Note]:
     lost: Counter[str] = Counter()
     folded = branches = aligned = 0
     declined: dict[str, list[str]] = {}
-    kept: dict[str, int] = {}
+    kept = Held()
     infer_shapes(model)  # what the rounds change, they write into the shapes
     for _ in range(2 * len(model.graph) + 16):  # each round removes something; a few are enough for most networks
         state = analyse(model)
@@ -69,10 +70,20 @@ def _notes(lost: Counter[str], folded: int, branches: int, declined: dict[str, l
     return notes + [Note(NAME, 0, f"left {listing(where)} alone: {reason}") for reason, where in declined.items()]
 
 
-def _kept(kept: dict[str, int]) -> list[Note]:
-    """One sentence for the dead channels that operators need, by operator; an output's own channels are no matter."""
-    found = [f"{count} before {reader}" for reader, count in sorted(kept.items()) if reader != OUTPUT]
-    return [Note(NAME, 0, f"kept channels that are constant: {listing(found)}")] if found else []
+def _kept(kept: Held) -> list[Note]:
+    """A sentence for each reason why dead channels stay; an output's own channels are no matter."""
+    sentences = []
+    found = [f"{count} before {reader}" for reader, count in sorted(kept.readers.items()) if reader != OUTPUT]
+    found += [f"{count} before {reader}, behind which they vary" for reader, count in sorted(kept.uneven.items())]
+    if found:
+        sentences.append(f"kept channels that are constant: {listing(found)}")
+    if kept.joined:
+        channels = plural(kept.joined, "constant channel")
+        sentences.append(f"kept {channels} that sums or concatenations join with channels that vary")
+    if kept.evened:
+        channels = plural(kept.evened, "dead channel")
+        sentences.append(f"kept {channels}: the groups of a convolution, or heads, have as many each")
+    return [Note(NAME, 0, sentence) for sentence in sentences]
 
 
 def _aligned(count: int, lanes: int) -> list[Note]:

@@ -6,7 +6,8 @@ same operator. What an operator reads that chooses, sorts, rounds or is not know
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import onnx
 
@@ -23,33 +24,52 @@ _PREFIX = "edgeticket.chosen_from."
 Pair = tuple[str, str]
 
 
-def exposed(original: onnx.ModelProto, simplified: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.ModelProto] | None:
-    """Both networks with what is chosen from for outputs, under the same names; None where nothing is."""
-    pairs = list(dict.fromkeys(_chosen_from(original.graph, simplified.graph)))
+@dataclass(frozen=True)
+class Exposed:
+    """Both networks with what is chosen from for outputs, under the same names.
+
+    `sources` has, for each output of the network that is chosen, the names of what it is chosen from.
+    """
+
+    original: onnx.ModelProto
+    simplified: onnx.ModelProto
+    sources: Mapping[str, tuple[str, ...]]
+
+
+def exposed(original: onnx.ModelProto, simplified: onnx.ModelProto) -> Exposed | None:
+    """What the networks choose from, made outputs; None where there is nothing."""
+    found = _chosen_from(original.graph, simplified.graph)
+    pairs = list(dict.fromkeys(pair for each in found.values() for pair in each))
     if not pairs:
         return None
-    return _with_outputs(original, [before for before, _ in pairs]), _with_outputs(
-        simplified, [after for _, after in pairs]
+    names = {pair: f"{_PREFIX}{number}" for number, pair in enumerate(pairs)}
+    return Exposed(
+        _with_outputs(original, [before for before, _ in pairs]),
+        _with_outputs(simplified, [after for _, after in pairs]),
+        {output: tuple(names[pair] for pair in each) for output, each in found.items() if each},
     )
 
 
-def _chosen_from(original: onnx.GraphProto, simplified: onnx.GraphProto) -> Iterator[Pair]:
-    """Pairs of values that stand in the same place of both."""
+def _chosen_from(original: onnx.GraphProto, simplified: onnx.GraphProto) -> dict[str, list[Pair]]:
+    """For each output, the pairs of values that it is chosen from, which stand in the same place of both networks."""
     before, after = _makers(original), _makers(simplified)
     known, kept = set(before) | _stored(original), set(after) | _stored(simplified)
-    waiting = [(output.name, output.name) for output in original.output]
-    seen: set[Pair] = set()
-    while waiting:
-        pair = waiting.pop()
-        old, new = before.get(pair[0]), after.get(pair[1])
-        if pair in seen or old is None or new is None or not _same(old, new):
-            continue
-        seen.add(pair)
-        places = list(zip(old.input, new.input, strict=True))
-        if old.op_type in _CHOOSES:
-            yield from ((x, y) for x, y in places if x in known and y in kept)
-        elif old.op_type in _HANDS_ON:
-            waiting += places
+    found: dict[str, list[Pair]] = {}
+    for output in original.output:
+        pairs = found[output.name] = []
+        waiting, seen = [(output.name, output.name)], set[Pair]()
+        while waiting:
+            pair = waiting.pop()
+            old, new = before.get(pair[0]), after.get(pair[1])
+            if pair in seen or old is None or new is None or not _same(old, new):
+                continue
+            seen.add(pair)
+            places = list(zip(old.input, new.input, strict=True))
+            if old.op_type in _CHOOSES:
+                pairs += [(x, y) for x, y in places if x in known and y in kept]
+            elif old.op_type in _HANDS_ON:
+                waiting += places
+    return found
 
 
 def _same(old: onnx.NodeProto, new: onnx.NodeProto) -> bool:

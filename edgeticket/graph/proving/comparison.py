@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeticket.artifact.numbers import is_float
+from edgeticket.graph.proving.stillness import Movement
 from edgeticket.graph.proving.yardstick import Yardstick, largest, span
 
 Array = NDArray[Any]
+Feed = Mapping[str, Array]
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,16 @@ class Finding:
     tolerance: float
     own_error: float | None  # of the original in float32, to float64
     range: float  # of the output, as yardstick.py has it
+
+
+@dataclass
+class Run:
+    """One feed, denormals as zeros, and what the original made of it: sequences and maps are tensors of their own."""
+
+    feed: Feed
+    usual: bool
+    single: dict[str, Array]
+    double: dict[str, Array] | None = None  # in float64, where that was run
 
 
 @dataclass
@@ -44,6 +57,8 @@ class Tally:
     silent: dict[str, float] = field(default_factory=dict)  # output -> own error, where it was too large to testify
     moved: set[str] = field(default_factory=set)  # outputs that were not the same bit for bit
     refutation: str = ""
+    movement: Movement = field(default_factory=Movement)  # of what could testify
+    in_single: frozenset[str] = frozenset()  # outputs whose float64 numbers are no better than float32
 
     @property
     def never_compared(self) -> list[str]:
@@ -59,31 +74,27 @@ class Tally:
         """Count one feed of a file whose values rest rounded: they move on purpose, and so may what they choose."""
         self._structure(expected, found, judged=False)
 
-    def judge(
-        self,
-        expected: Mapping[str, Array],
-        found: Mapping[str, Array],
-        yardstick: Yardstick,
-        *,
-        exact: Mapping[str, Array] | None,
-        usual: bool,
-        counted: bool = True,
-    ) -> str:
-        """Count one feed; `exact` is the original in float64 where that was run. Returns what speaks against it, or ''.
+    def judge(self, each: Run, found: Mapping[str, Array], yardstick: Yardstick, *, counted: bool = True) -> str:
+        """Count what the file made of one feed. Returns what speaks against it, or ''.
 
-        `usual` feeds are held to the errors seen on feeds of their kind. Others (extreme ones) have only their own, and
+        Usual feeds are held to the errors seen on feeds of their kind. Others (extreme ones) have only their own, and
         what is chosen on them says nothing: there, all candidates may be alike but for rounding.
         Without `counted` the feed's samples come again in another one, and are counted there.
         """
         book = self if counted else Tally()
-        against = book._structure(expected, found, judged=usual)
+        against = book._structure(each.single, found, judged=each.usual)
         self.refutation = self.refutation or book.refutation
-        for name, before in expected.items():
+        for name, before in each.single.items():
             after = found[name]
-            if not is_float(before) or before.shape != after.shape or before.dtype != after.dtype:
+            if before.shape != after.shape or before.dtype != after.dtype:
                 continue
-            wide = None if exact is None else exact.get(name)
-            against = self._held(name, before, after, wide, yardstick, usual) or against
+            if not is_float(before):
+                testifies = each.usual
+            else:
+                testifies, said = self._held(name, each, after, yardstick)
+                against = said or against
+            if testifies or before.tobytes() == after.tobytes():
+                self.movement.see(name, self._finer(name, each), each.feed)
         return against
 
     def _structure(self, expected: Mapping[str, Array], found: Mapping[str, Array], *, judged: bool) -> str:
@@ -129,17 +140,22 @@ class Tally:
             self.moved.add(name)
         return ""
 
-    def _held(
-        self, name: str, before: Array, after: Array, wide: Array | None, yardstick: Yardstick, usual: bool
-    ) -> str:
-        """Hold one output to its tolerance, where the feed can testify about it."""
+    def _finer(self, name: str, each: Run) -> Array:
+        """The output in float64, where it was run in that: the graph's proof sees what float32 does not."""
+        before, wide = each.single[name], None if each.double is None else each.double.get(name)
+        known = wide is not None and wide.shape == before.shape and is_float(wide) and name not in self.in_single
+        return wide if wide is not None and known else before
+
+    def _held(self, name: str, each: Run, after: Array, yardstick: Yardstick) -> tuple[bool, str]:
+        """Hold one output to its tolerance. Can the feed testify about it, and what does it say against it?"""
+        before, wide = each.single[name], None if each.double is None else each.double.get(name)
         finite = np.isfinite(before) & np.isfinite(after)
         if wide is not None and (wide.shape != before.shape or not is_float(wide)):
             wide = None
         if wide is not None:
             finite &= np.isfinite(wide)
-        if not finite.any() or (wide is None and not usual):
-            return ""
+        if not finite.any() or (wide is None and not each.usual):
+            return False, ""
         known = (before if wide is None else wide)[finite].astype(np.float64)
         old, new = before[finite].astype(np.float64), after[finite].astype(np.float64)
         own = None
@@ -147,10 +163,10 @@ class Tally:
             own = largest(old - known)
             if not yardstick.testifies(name, own, largest(known), span(known)):
                 self.silent[name] = max(own, self.silent.get(name, 0.0))
-                return ""
+                return False, ""
         elif name in yardstick.unmeasured:
             self.silent.setdefault(name, np.inf)
-            return ""
+            return False, ""
         allowed = yardstick.allowed(name, largest(known), span(known), own or 0.0)
         delta = largest(new - known)
         self.testified.add(name)
@@ -158,11 +174,11 @@ class Tally:
         if self.worst is None or _share(found) > _share(self.worst):
             self.worst = found
         if delta <= allowed.tolerance:
-            return ""
+            return True, ""
         if delta <= allowed.rounding:
             self.coarse = found
-            return ""
-        return f"output {name!r} moved by {delta:.3g}, more than rounding explains ({allowed.tolerance:.3g})"
+            return True, ""
+        return True, f"output {name!r} moved by {delta:.3g}, more than rounding explains ({allowed.tolerance:.3g})"
 
 
 def _share(found: Finding) -> float:
@@ -176,11 +192,6 @@ def _same_type(before: Array, after: Array) -> bool:
 
 def _form(array: Array | None) -> str:
     return "missing" if array is None else f"{array.dtype}{array.shape}"
-
-
-def is_float(array: object) -> bool:
-    """Is it a tensor of floats? The runtime returns lists and maps as well."""
-    return isinstance(array, np.ndarray) and bool(np.issubdtype(array.dtype, np.floating))
 
 
 def same(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:

@@ -19,11 +19,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeticket.artifact.golden import NEGLIGIBLE
 from edgeticket.artifact.manifest import GraphProof
+from edgeticket.artifact.numbers import NEGLIGIBLE, is_float
 from edgeticket.graph.double.operation import Signature
 from edgeticket.graph.proving import chosen, reference
-from edgeticket.graph.proving.comparison import is_float
+from edgeticket.graph.proving.stillness import Movement
 from edgeticket.graph.proving.yardstick import Yardstick, largest, span
 from edgeticket.graph.simplify import Simplified
 from edgeticket.graph.values import to_dtype
@@ -33,7 +33,6 @@ Feed = Mapping[str, Array]
 DOUBLE = 2.0**-52
 FACTOR, ULPS = 64.0, 1024.0
 SHARE = 1e-7  # of an output's range, at most
-_CHOSEN_FROM = 2  # samples
 _PER_SINGLE = 2.0**-29  # float64's unit roundoff, of float32's
 
 
@@ -46,6 +45,14 @@ class Sample:
     double: Mapping[str, Array]
 
 
+@dataclass(frozen=True)
+class GraphFinding:
+    """The proof of the graph, and the outputs of which it compared what they are chosen from, where that moved."""
+
+    proof: GraphProof | None
+    chosen: frozenset[str] = frozenset()
+
+
 def prove_graph(
     original: onnx.ModelProto,
     simplified: Simplified,
@@ -53,30 +60,45 @@ def prove_graph(
     yardstick: Yardstick,
     coarse: frozenset[str],
     by_runtime: frozenset[Signature],
-) -> GraphProof:
+) -> GraphFinding:
     """Compare the simplified network with the original in float64, over samples.
 
     `coarse` are outputs that are no better than float32, because an operator on the way was run in that: they are held
-    to float32's tolerance. What the network chooses from (chosen.py) is compared too, over the first samples.
+    to float32's tolerance. What the network chooses from (chosen.py) is compared too, over two samples.
     """
     changed = _not_rounded(simplified)
     if changed:
-        return GraphProof("refuted", f"the constant {changed!r} is not the rounding of what was computed for it")
+        reason = f"the constant {changed!r} is not the rounding of what was computed for it"
+        return GraphFinding(GraphProof("refuted", reason))
     found = _outputs(original, simplified, samples, yardstick, coarse, by_runtime)
     inner = chosen.exposed(original, simplified.model) if found.verdict == "proved" else None
-    if inner is not None:
-        before, after = inner
-        feeds = [sample.feed for sample in samples[:_CHOSEN_FROM]]
-        wide = reference.evaluate(before, feeds, None, by_runtime)
-        known = [
-            Sample(feed, {}, {name: array for name, array in outputs.items() if name not in wide.single})
-            for feed, outputs in zip(feeds, wide.outputs or (), strict=False)
-            if outputs is not None
-        ]
-        against = _outputs(before, replace(simplified, model=after), known, yardstick, frozenset(), by_runtime)
-        if against.verdict == "refuted":
-            return replace(against, reason=f"where it chooses, {against.reason}")
-    return found
+    if inner is None:
+        return GraphFinding(found)
+    feeds = [sample.feed for sample in _alike(samples)]
+    wide = reference.evaluate(inner.original, feeds, None, by_runtime)
+    known = [
+        Sample(feed, {}, {name: array for name, array in outputs.items() if name not in wide.single})
+        for feed, outputs in zip(feeds, wide.outputs or (), strict=False)
+        if outputs is not None
+    ]
+    plan = replace(simplified, model=inner.simplified)
+    against = _outputs(inner.original, plan, known, yardstick, frozenset(), by_runtime)
+    if against.verdict == "refuted":
+        return GraphFinding(replace(against, reason=f"where it chooses, {against.reason}"))
+    movement = Movement()
+    for sample in known if against.verdict == "proved" else ():
+        for name, array in sample.double.items():
+            movement.see(name, array, sample.feed)
+    moved = {name for name, sources in inner.sources.items() if not all(movement.still(each) for each in sources)}
+    return GraphFinding(found, frozenset(moved))
+
+
+def _alike(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Two samples, of one shape where there are such: between those one sees what moves."""
+    first, *rest = samples
+    shapes = [array.shape for array in first.feed.values()]
+    same = [sample for sample in rest if [array.shape for array in sample.feed.values()] == shapes]
+    return [first, *(same or rest)[:1]]
 
 
 def _outputs(

@@ -5,33 +5,31 @@ original itself errs by, on the same inputs and for each output (yardstick.py). 
 runs a sample, the file is held to the original in float32, by the errors that the sample showed.
 
 A feed says something about an output only where the original's own error is small beside the output's range. Extreme
-feeds must not crash the file or make its outputs NaN, and are compared where they can testify.
+feeds must not crash the file or make its outputs NaN, and are compared where they can testify. An output that never
+moved is not proved (stillness.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from edgeticket import runtime
-from edgeticket.artifact import outputs
-from edgeticket.artifact.manifest import ProofInfo
+from edgeticket.artifact import checks, outputs
+from edgeticket.artifact.manifest import GraphProof, ProofInfo, Verdict
 from edgeticket.errors import InputError, ModelError
-from edgeticket.graph.proving import reference as float64
-from edgeticket.graph.proving.comparison import Tally
-from edgeticket.graph.proving.trial import Run, Trial
+from edgeticket.graph.proving.comparison import Run, Tally
+from edgeticket.graph.proving.graph_proof import GraphFinding
+from edgeticket.graph.proving.reference import rows
+from edgeticket.graph.proving.samples import Feed, ProofInputs
+from edgeticket.graph.proving.stillness import Movement, reading
+from edgeticket.graph.proving.trial import Trial
 from edgeticket.graph.proving.verdict import judged
 from edgeticket.graph.proving.yardstick import Yardstick
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified
-
-Array = NDArray[Any]
-Feed = Mapping[str, Array]
 
 
 @dataclass(frozen=True)
@@ -56,112 +54,82 @@ def of_rounded(graph: ProofInfo, rounded: ProofInfo) -> ProofInfo:
     return replace(rounded, reason=reason, graph=graph)
 
 
-def prove(
-    original: onnx.ModelProto, exported: bytes, inputs: Feed, *, batch: int = 256, exact: bool = True, threads: int = 1
-) -> ProofInfo:
-    """Compare over a whole set: `inputs` maps each input's name to [n, ...]. `exact` is False for fp16 and int8."""
-    feeds, samples, count = batches(original, inputs, batch)
-    return prove_feeds(original, exported, feeds, samples=samples, exact=exact, threads=threads, count=count)
-
-
-def batches(original: onnx.ModelProto, inputs: Feed, batch: int = 256) -> tuple[list[Feed], list[Feed], int]:
-    """A whole set as feeds, the feeds that float64 should run, and the number of samples.
-
-    A model of fixed batch size gets batches of that size, the last one filled up with its last row.
-    """
-    fixed = _fixed_batch(original)
-    feeds = list(_batches(inputs, fixed or batch, pad=fixed is not None))
-    count = min(len(array) for array in inputs.values())
-    rows = np.unique(np.linspace(0, max(count - 1, 0), float64.rows_within_budget(original)).astype(np.int64))
-    spread = {name: array[rows] for name, array in inputs.items()} if count else {}
-    samples = list(_batches(spread, fixed or len(rows), pad=True)) if count and len(rows) else []
-    return feeds, samples, count
-
-
-def prove_feeds(
-    original: onnx.ModelProto,
-    exported: bytes,
-    feeds: Sequence[Feed],
-    *,
-    samples: Sequence[Feed] | None = None,
-    simplified: Simplified | None = None,
-    exact: bool = True,
-    threads: int = 1,
-    count: int | None = None,
-) -> ProofInfo:
-    """As `proof`, but only what was found."""
-    found = proof(
-        original, exported, feeds, samples=samples, simplified=simplified, exact=exact, threads=threads, count=count
-    )
-    return found.info
-
-
 def proof(
     original: onnx.ModelProto,
     exported: bytes,
-    feeds: Sequence[Feed],
+    samples: ProofInputs,
     *,
-    samples: Sequence[Feed] | None = None,
     simplified: Simplified | None = None,
     exact: bool = True,
-    threads: int = 1,
-    count: int | None = None,
     before: runtime.Session | None = None,
 ) -> Proof:
-    """Compare over single feeds, which need no common batch size.
+    """Compare an exported file with the original, feed by feed, on one thread or as many as `before` has.
 
     Args:
-        samples: the usual feeds: errors are measured on them, and in float64 as many are run as the budget allows. The
-            other feeds are extreme. Without samples, all feeds are usual.
         simplified: what the passes made of the original; its graph is proved in float64.
         exact: False for a file whose values rest rounded: its outputs move on purpose, and are measured.
-        count: the number of samples to report; without it, the rows of all feeds.
         before: the original in the runtime, where it has been loaded.
     """
-    nothing = Yardstick()
     try:
-        before = before or runtime.cpu_session(serialize(original), threads=threads)
+        before = before or runtime.cpu_session(serialize(original), threads=checks.cores())
     except ModelError as error:
-        return Proof(ProofInfo("not proved", str(error)), nothing)
-    if not feeds:
-        return Proof(ProofInfo("not proved", "there are no inputs to compare on"), nothing)
+        return _nothing("not proved", str(error))
+    if not samples.usual:
+        return _nothing("not proved", "there are no inputs to compare on")
     try:
-        after = runtime.cpu_session(exported, threads=threads)
+        after = runtime.cpu_session(exported, threads=checks.cores())
     except ModelError as error:
-        reason = f"the original runs, the exported model does not: {error}"
-        return Proof(ProofInfo("refuted", reason), nothing)
+        return _nothing("refuted", f"the original runs, the exported model does not: {error}")
     against = _other_ports(before, after)
     if against:
-        return Proof(ProofInfo("refuted", against), nothing)
-    usual = feeds if samples is None else samples or feeds[:1]
-    known = {id(feed) for feed in usual}
-    others = [feed for feed in feeds if id(feed) not in known]
-    trial = Trial(original, before, after)
+        return _nothing("refuted", against)
     try:
-        trial.run(usual, usual=True)
-        if count is None:
-            trial.run(others, usual=False)
-        if trial.is_random():
-            reason = "the original gives other outputs each time it runs (random operators)"
-            return Proof(ProofInfo("not proved", reason), nothing)
-        tally, yardstick = Tally(), trial.yardstick(exact=exact)
-        graph = trial.graph(simplified, yardstick) if simplified is not None and exact else None
-        if graph is not None and graph.verdict == "refuted":
-            return Proof(ProofInfo("refuted", graph.reason, in_float64=graph), nothing)
-        for each in trial.runs:
-            against = _compared(trial, tally, yardstick, each, exact=exact, counted=count is None or not samples)
-            if against:
-                return Proof(ProofInfo("refuted", against, in_float64=graph), nothing)
-        for feed in others if count is not None else ():
-            each = trial.single(feed)
-            against = _compared(trial, tally, yardstick, each, exact=exact)
-            if against:
-                return Proof(ProofInfo("refuted", against, in_float64=graph), nothing)
+        return _tried(Trial(original, before, after), samples, simplified, exact=exact)
     except InputError as error:
-        return Proof(ProofInfo("not proved", str(error)), nothing)
-    info = judged(tally, yardstick, graph, exact=exact, samples=tally.samples if count is None else count)
+        return _nothing("not proved", str(error))
+
+
+def _nothing(verdict: Verdict, reason: str, graph: GraphProof | None = None) -> Proof:
+    """A proof without numbers."""
+    return Proof(ProofInfo(verdict, reason, in_float64=graph), Yardstick())
+
+
+def _tried(trial: Trial, samples: ProofInputs, simplified: Simplified | None, *, exact: bool) -> Proof:
+    """Run both models on all samples.
+
+    Raises:
+        InputError: the original does not take a usual feed, or one of the whole set.
+    """
+    reads = reading(trial.original if simplified is None else simplified.model)
+    trial.run(samples.usual, usual=True)
+    if exact and samples.count is None:
+        trial.wake(reads)
+    trial.run(samples.extreme, usual=False)
+    if trial.is_random():
+        return _nothing("not proved", "the original gives other outputs each time it runs (random operators)")
+    yardstick = trial.yardstick(exact=exact)
+    tally = Tally(movement=Movement(yardstick.unit, rows=samples.count is not None), in_single=trial.coarse)
+    found = trial.graph(simplified, yardstick) if simplified is not None and exact else GraphFinding(None)
+    graph = found.proof
+    if graph is not None and graph.verdict == "refuted":
+        return _nothing("refuted", graph.reason, graph)
+    for each, counted in _all_runs(trial, samples):
+        against = _compared(trial, tally, yardstick, each, exact=exact, counted=counted)
+        if against:
+            return _nothing("refuted", against, graph)
+    quiet = tally.movement.all_still(reads - found.chosen) if exact else {}
+    count = tally.samples if samples.count is None else samples.count
+    info = judged(tally, yardstick, graph, quiet, exact=exact, samples=count)
     witnesses = tuple(each.feed for each in trial.runs if each.usual or each.double is not None)
-    return Proof(info, yardstick, witnesses, after)
+    return Proof(info, yardstick, witnesses, trial.after)
+
+
+def _all_runs(trial: Trial, samples: ProofInputs) -> Iterator[tuple[Run, bool]]:
+    """What was run, then the whole set batch by batch; and whether its samples count."""
+    for each in trial.runs:
+        yield each, not samples.again
+    for feed in samples.whole:
+        yield trial.single(feed), True
 
 
 def _other_ports(before: runtime.Session, after: runtime.Session) -> str:
@@ -176,38 +144,17 @@ def _other_ports(before: runtime.Session, after: runtime.Session) -> str:
     return ""
 
 
-def _compared(trial: Trial, tally: Tally, yardstick: Yardstick, each: Run, *, exact: bool, counted: bool = True) -> str:
+def _compared(trial: Trial, tally: Tally, yardstick: Yardstick, each: Run, *, exact: bool, counted: bool) -> str:
     """Run the exported file on one feed and count it. Returns what refutes it, or ''."""
     try:
         found = outputs.run(trial.after, each.feed)
     except InputError as error:
         return f"the original runs, the exported model does not: {error}"
-    tally.samples += float64.rows(each.feed) if counted else 0
+    tally.samples += rows(each.feed) if counted else 0
     if not exact:
         (tally if counted else Tally()).measure(each.single, found)
         return tally.refutation
-    against = tally.judge(each.single, found, yardstick, exact=each.double, usual=each.usual, counted=counted)
+    against = tally.judge(each, found, yardstick, counted=counted)
     if tally.refutation or not against:
         return tally.refutation
     return "" if trial.explains(each, found, yardstick) else against
-
-
-def _fixed_batch(model: onnx.ModelProto) -> int | None:
-    """The batch size that a model's inputs insist on."""
-    initialized = {tensor.name for tensor in model.graph.initializer}
-    first = [
-        int(value.type.tensor_type.shape.dim[0].dim_value)
-        for value in model.graph.input
-        if value.name not in initialized and value.type.tensor_type.shape.dim
-    ]
-    return first[0] if first and first[0] > 0 and len(set(first)) == 1 else None
-
-
-def _batches(inputs: Feed, batch: int, *, pad: bool) -> Iterator[Feed]:
-    count = min(len(array) for array in inputs.values())
-    for start in range(0, count, max(batch, 1)):
-        rows: Iterable[int] = range(start, min(start + batch, count))
-        taken = np.asarray(rows)
-        if pad and len(taken) < batch:
-            taken = np.concatenate([taken, np.full(batch - len(taken), taken[-1])])
-        yield {name: array[taken] for name, array in inputs.items()}

@@ -11,10 +11,11 @@ from edgeticket.artifact import checks
 from edgeticket.artifact.golden import inputs_from_feeds, inputs_from_ticket
 from edgeticket.artifact.manifest import ProofInfo
 from edgeticket.errors import ModelError
-from edgeticket.graph.proving import kinds, probes, proof, reference
+from edgeticket.graph.proving import declared, kinds, probes, proof, reference
+from edgeticket.graph.proving.samples import ProofInputs, whole_set
 from edgeticket.graph.proving.yardstick import Yardstick
 from edgeticket.graph.reading.source import Source, ports
-from edgeticket.graph.reading.validity import fault_of
+from edgeticket.graph.reading.validity import fault_of, invalid
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified
 from edgeticket.ticket.record import Ticket
@@ -46,13 +47,13 @@ def prove_source(
     """
     if source.ticket is not None:
         return _over_test_set(source, source.ticket, simplified, exported, fp32)
-    probes.require_possible(source.masked, shapes or {})
+    declared.require_possible(source.masked, shapes or {})
     try:
         before = runtime.cpu_session(serialize(source.masked), threads=checks.cores())
         made = probes.probes(source.masked, shapes, before)
     except ModelError as error:  # operators that the runtime does not know: passed through, and said
         if fault := fault_of(source.masked):
-            raise ModelError(f"{source.name}: no valid ONNX model: {fault}. Export it again.") from error
+            raise ModelError(invalid(fault)) from error
         return SourceProof(ProofInfo("not proved", str(error)), [], Yardstick())
     if not made:
         reason = "no inputs could be made up for its free axes or types; give shapes with --input-shape NAME=1x3x32x32"
@@ -61,11 +62,9 @@ def prove_source(
             reason = f"the model does not run with the shapes given, {given}; give others that suit it"
         reason = kinds.unmade(source.masked.graph) or reason
         return SourceProof(ProofInfo("not proved", reason), [], Yardstick())
-    feeds = [dict(probe.feed) for probe in made]
-    usual = [feed for feed, probe in zip(feeds, made, strict=True) if probe.usual]
+    usual, extreme = ([probe.feed for probe in made if probe.usual is wanted] for wanted in (True, False))
     compare = partial(
-        proof.proof, source.masked, feeds=feeds, samples=usual, simplified=simplified, threads=checks.cores(),
-        before=before,
+        proof.proof, source.masked, samples=ProofInputs(usual, extreme), simplified=simplified, before=before
     )  # fmt: skip
     found = _compared(compare, exported, fp32)
     golden = inputs_from_feeds([dict(feed) for feed in found.witnesses])
@@ -77,10 +76,9 @@ def _over_test_set(
 ) -> SourceProof:
     name = ports(source.masked)[0][0].name
     golden = inputs_from_ticket(ticket, name, reference.rows_within_budget(source.masked))
-    feeds, samples, count = proof.batches(source.masked, {name: ticket.test.inputs})
+    samples = whole_set(source.masked, {name: ticket.test.inputs})
     compare = partial(
-        proof.proof, source.masked, feeds=feeds, samples=samples, simplified=simplified, count=count,
-        threads=checks.cores(),
+        proof.proof, source.masked, samples=samples, simplified=simplified
     )  # fmt: skip
     found = _compared(compare, exported, fp32)
     return SourceProof(found.info, golden, found.yardstick, found.after)

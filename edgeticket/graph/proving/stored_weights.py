@@ -8,7 +8,8 @@ outputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -20,27 +21,41 @@ from edgeticket.graph.intermediate import to_ir
 from edgeticket.graph.layers import Weight, layer_weights
 from edgeticket.graph.passes.fold_constants import FOLDABLE, fold_constants
 from edgeticket.graph.passes.inline_functions import inline_functions
+from edgeticket.graph.proving.scopes import differing, texts_as_unicode
 from edgeticket.graph.reading.load import parse_model
 from edgeticket.graph.storing.encoding import Weights, encode
 from edgeticket.graph.storing.readers import channel_axes
 from edgeticket.graph.values import Array, nonzeros
 
 
-def rebuilt(model_bytes: bytes, where: str = "the exported model") -> dict[str, Array]:
+@dataclass(frozen=True)
+class Rebuilt:
+    """The constants of a file by name, with the chains that rebuild weights evaluated.
+
+    `unevaluated` are computed from constants alone, and were not evaluated. `weights` are those of layers by name,
+    bodies included: two bodies may use one name.
+    """
+
+    constants: Mapping[str, Array]
+    unevaluated: frozenset[str]
+    weights: Mapping[str, Sequence[Weight]]
+
+
+def rebuilt(model_bytes: bytes, where: str = "the exported model") -> Mapping[str, Array]:
     """Every constant of a stored file by name, with the chains that rebuild weights evaluated by onnx.reference.
 
     Raises:
         ModelError: the bytes are no ONNX model.
     """
-    return _evaluated(model_bytes, where)[0]
+    return evaluated(parse_model(model_bytes, where)).constants
 
 
-def _evaluated(model_bytes: bytes, where: str) -> tuple[dict[str, Array], frozenset[str], dict[str, list[Weight]]]:
-    """The constants by name, the names of those that are computed from constants alone but were not evaluated, and the
-    layers' weights by name, those in bodies among them: two bodies may use one name.
-    """
-    proto, _ = inline_functions(parse_model(model_bytes, where))
+def evaluated(file: onnx.ModelProto) -> Rebuilt:
+    """The constants of a model that was read; the argument is not changed."""
+    proto, _ = inline_functions(file)
     model = to_ir(proto)
+    unread = [value for node in model.graph for value in node.outputs if value.name and not value.uses()]
+    model.graph.outputs.extend(value for value in unread if not value.is_graph_output())  # or they would not be kept
     fold_constants(model, outputs=True)
     constants = {
         name: value.const_value.numpy()
@@ -54,7 +69,7 @@ def _evaluated(model_bytes: bytes, where: str) -> tuple[dict[str, Array], frozen
     weights: dict[str, list[Weight]] = {}
     for weight in layer_weights(model.graph):
         weights.setdefault(weight.value.name or "", []).append(weight)
-    return constants, frozenset(fixed - set(constants)), weights
+    return Rebuilt(constants, frozenset(fixed - set(constants)), weights)
 
 
 def check_stored_weights(
@@ -78,7 +93,24 @@ def check_stored_weights(
         ProofError: a weight is missing, has another shape, number or number of nonzeros, or should be gone.
         ModelError: the bytes are no ONNX model.
     """
-    constants, unevaluated, weights = _evaluated(model_bytes, "the exported model")
+    found = evaluated(parse_model(model_bytes, "the exported model"))
+    return compare_weights(found, layers, planned=planned, encoded=encoded, lossy=lossy)
+
+
+def compare_weights(
+    found: Rebuilt,
+    layers: Sequence[LayerInfo],
+    *,
+    planned: onnx.ModelProto | None = None,
+    encoded: Mapping[str, Weights] | None = None,
+    lossy: bool = False,
+) -> tuple[str, ...]:
+    """The same for a file that has been read and evaluated.
+
+    Raises:
+        ProofError: see check_stored_weights.
+    """
+    constants, unevaluated, weights = found.constants, found.unevaluated, found.weights
     unchecked = []
     for layer in layers:
         array, weight = constants.get(layer.name), _nearest(weights.get(layer.name, []), layer)
@@ -124,7 +156,7 @@ def _check_constants(
 ) -> list[str]:
     """Hold every initializer of `planned` to what the file rebuilds under its name. Returns what was not rebuilt."""
     unchecked = []
-    axes = channel_axes(planned.graph)
+    as_encoded = encoding_of(planned, encoded)
     for tensor in planned.graph.initializer:
         if tensor.name in unevaluated:
             unchecked.append(tensor.name)
@@ -132,16 +164,14 @@ def _check_constants(
         array = constants.get(tensor.name)
         if array is None:
             raise ProofError(f"the exported file does not hold the constant {tensor.name!r}, or not as a constant")
-        array, wanted = _texts_as_unicode(array), _texts_as_unicode(onnx.numpy_helper.to_array(tensor))
-        kind = encoded.get(tensor.name, "fp32")
-        if kind != "fp32" and wanted.dtype == np.float32:
-            wanted = encode(tensor.name, wanted, kind, axes.get(tensor.name) if wanted.ndim > 1 else None).decoded()
+        array = texts_as_unicode(array)
+        wanted = as_encoded(tensor.name, texts_as_unicode(onnx.numpy_helper.to_array(tensor)))
         if array.shape != wanted.shape or array.dtype != wanted.dtype:
             raise ProofError(
                 f"the exported constant {tensor.name!r} is {array.dtype}{list(array.shape)}, planned was "
                 f"{wanted.dtype}{list(wanted.shape)}"
             )
-        differ = (array != wanted) & ~((array != array) & (wanted != wanted))
+        differ = differing(array, wanted)
         if np.any(differ):
             place = tuple(int(axis[0]) for axis in np.nonzero(differ))
             raise ProofError(
@@ -151,12 +181,18 @@ def _check_constants(
     return unchecked
 
 
-def _texts_as_unicode(array: Array) -> Array:
-    """Texts come as bytes from onnx-ir and as objects from onnx; numbers stay as they are."""
-    if array.dtype.kind not in "SO":
-        return array
-    flat = (each.decode("utf-8", "surrogateescape") if isinstance(each, bytes) else str(each) for each in array.flat)
-    return np.array(list(flat), np.str_).reshape(array.shape)
+def encoding_of(planned: onnx.ModelProto, encoded: Mapping[str, Weights]) -> Callable[[str, Array], Array]:
+    """From a constant's name and numbers in the plan to the numbers that its encoding makes of them."""
+    axes = channel_axes(planned.graph)
+
+    def wanted(name: str, array: Array) -> Array:
+        kind = encoded.get(name, "fp32")
+        if kind == "fp32" or array.dtype != np.float32:
+            return array
+        decoded: Array = encode(name, array, kind, axes.get(name) if array.ndim > 1 else None).decoded()
+        return decoded
+
+    return wanted
 
 
 def _too_large(layer: LayerInfo) -> bool:

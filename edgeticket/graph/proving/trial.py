@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,14 @@ from edgeticket import runtime
 from edgeticket.artifact import outputs
 from edgeticket.artifact.golden import nudged
 from edgeticket.artifact.manifest import GraphProof
+from edgeticket.artifact.numbers import flushed, is_float
 from edgeticket.errors import InputError
 from edgeticket.graph.double.operation import Signature
 from edgeticket.graph.double.suspects import suspects
-from edgeticket.graph.double.widen import flushed
 from edgeticket.graph.proving import reference as float64
-from edgeticket.graph.proving.comparison import is_float, same
-from edgeticket.graph.proving.graph_proof import Sample, prove_graph
+from edgeticket.graph.proving.comparison import Run, same
+from edgeticket.graph.proving.graph_proof import GraphFinding, Sample, prove_graph
+from edgeticket.graph.proving.stillness import Movement, scaled
 from edgeticket.graph.proving.yardstick import SINGLE, Yardstick, largest, measured, span
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified
@@ -31,23 +31,13 @@ _UNITS = {onnx.TensorProto.BFLOAT16: 2.0**-7, onnx.TensorProto.FLOAT16: 2.0**-10
 _NUDGES = 4
 
 
-@dataclass
-class Run:
-    """One feed, denormals as zeros, and what the original made of it: sequences and maps are tensors of their own."""
-
-    feed: Feed
-    usual: bool
-    single: dict[str, Array]
-    double: dict[str, Array] | None = None
-
-
 class Trial:
     """The original and the exported file with the feeds that the original ran on."""
 
     def __init__(self, original: onnx.ModelProto, before: runtime.Session, after: runtime.Session) -> None:
         self.original, self.before, self.after = original, before, after
         self.runs: list[Run] = []
-        self._coarse: frozenset[str] = frozenset()
+        self.coarse: frozenset[str] = frozenset()
         self._operators: tuple[str, ...] = ()
         self._by_runtime: frozenset[Signature] = frozenset()
         self._missing = ""
@@ -59,7 +49,7 @@ class Trial:
         Raises:
             InputError: it does not take the feed.
         """
-        clean = {name: flushed(array) if is_float(array) else array for name, array in feed.items()}
+        clean = {name: flushed(array, half=False) for name, array in feed.items()}
         return Run(clean, usual, outputs.run(self.before, clean))
 
     def run(self, feeds: Sequence[Feed], *, usual: bool) -> None:
@@ -74,6 +64,27 @@ class Trial:
             except InputError:
                 if usual:
                     raise
+
+    def wake(self, names: Collection[str]) -> None:
+        """Run the original at other scales of the first feed, until every output of `names` has moved somewhere."""
+        seen = Movement(_unit(self.original))
+        for each in self.runs:
+            for name in each.single:
+                seen.see(name, each.single[name], each.feed)
+        asleep = {name for name in names if seen.still(name)}
+        for feed in scaled(self.runs[0].feed) if asleep else ():
+            try:
+                each = self.single(feed, usual=False)
+            except InputError:
+                continue
+            for name in asleep:
+                seen.see(name, each.single[name], each.feed)
+            woken = {name for name in asleep if not seen.still(name)}
+            if woken:
+                self.runs.append(each)
+                asleep -= woken
+            if not asleep:
+                return
 
     def is_random(self) -> bool:
         """Does it give other outputs each time?"""
@@ -105,7 +116,7 @@ class Trial:
         """Run the original in float64; the reason where it cannot be."""
         feeds = [each.feed for each in chosen]
         found = float64.evaluate(self.original, feeds, {}, self._by_runtime, budget_s=float64.BUDGET_S)
-        self._coarse, self._operators = found.single, found.operators
+        self.coarse, self._operators = found.single, found.operators
         for each, doubled in zip(chosen, found.outputs or [None] * len(chosen), strict=True):
             each.double = doubled
         return "" if found.outputs is not None else found.reason
@@ -128,12 +139,13 @@ class Trial:
                     return True
         return False
 
-    def graph(self, simplified: Simplified, yardstick: Yardstick) -> GraphProof:
+    def graph(self, simplified: Simplified, yardstick: Yardstick) -> GraphFinding:
         """The proof of the graph, over what was run in float64."""
         samples = [Sample(each.feed, each.single, each.double) for each in self.runs if each.double is not None]
         if not samples:
-            return GraphProof("not proved", yardstick.missing or "no feed was run in float64")
-        return prove_graph(self.original, simplified, samples, yardstick, self._coarse, self._by_runtime)
+            reason = yardstick.missing or "no feed was run in float64"
+            return GraphFinding(GraphProof("not proved", reason))
+        return prove_graph(self.original, simplified, samples, yardstick, self.coarse, self._by_runtime)
 
     def explains(self, each: Run, found: Mapping[str, Array], yardstick: Yardstick) -> bool:
         """Does the original move as much as the file did, when nothing but its rounding changes?

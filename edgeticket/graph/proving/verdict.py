@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from edgeticket.artifact import checks
 from edgeticket.artifact.manifest import GraphProof, ProofInfo, Verdict
 from edgeticket.graph.proving.comparison import Tally
 from edgeticket.graph.proving.yardstick import SHARE, ULPS_WITHOUT_REFERENCE, Yardstick
 from edgeticket.text import listing
 
 
-def judged(tally: Tally, yardstick: Yardstick, graph: GraphProof | None, *, exact: bool, samples: int) -> ProofInfo:
-    """The verdict on a file that nothing has refuted so far."""
+def judged(
+    tally: Tally,
+    yardstick: Yardstick,
+    graph: GraphProof | None,
+    quiet: Mapping[str, str],
+    *,
+    exact: bool,
+    samples: int,
+) -> ProofInfo:
+    """The verdict on a file that nothing has refuted so far. `quiet` says of outputs why they testify to nothing."""
     if not any(tally.compared.values()):
         strange = f"all {tally.nonfinite} of them are NaN or infinite" if tally.nonfinite else "they are empty"
         return ProofInfo("not proved", f"the outputs give nothing to compare: {strange}", samples=samples)
@@ -20,6 +32,11 @@ def judged(tally: Tally, yardstick: Yardstick, graph: GraphProof | None, *, exac
             "output was the same number on all inputs: give inputs of a real size with --input-shape",
             samples=samples,
         )
+    unseen = tuple(f"output {name!r}: {why}" for name, why in quiet.items())
+    if unseen and all(name in quiet for name in tally.compared if not name.endswith(checks.STRUCTURE)):
+        tried = f"there was nothing to compare, also at other scales of the inputs ({listing(list(unseen))})"
+        reason = f"{tried}: give inputs of a real size with --input-shape"
+        return ProofInfo("not proved", reason, in_float64=graph, samples=samples, not_compared=unseen)
     verdict, reason = _verdict(tally, exact=exact)
     if exact and yardstick.missing and verdict == "proved":
         reason += f"; the tolerance is {ULPS_WITHOUT_REFERENCE:.0f} units in the last place, as {yardstick.missing}"
@@ -29,6 +46,9 @@ def judged(tally: Tally, yardstick: Yardstick, graph: GraphProof | None, *, exac
         reason += f"; {tally.discrete_differ} of {tally.discrete} outputs that are no floats (class numbers) changed"
     if tally.never_compared:
         reason += f"; no finite number was seen at {listing([repr(name) for name in tally.never_compared])}"
+    also = [said for said, name in zip(unseen, quiet, strict=True) if name not in tally.never_compared]
+    if also:
+        reason += f"; not proved of what could not be compared ({listing(also)})"
     worst = tally.worst if exact else None
     return ProofInfo(
         verdict,
@@ -46,7 +66,14 @@ def judged(tally: Tally, yardstick: Yardstick, graph: GraphProof | None, *, exac
         nonfinite_differ=tally.nonfinite_differ,
         discrete=tally.discrete,
         discrete_differ=tally.discrete_differ,
+        not_compared=unseen,
     )
+
+
+def with_unchecked(found: ProofInfo, weights: Sequence[str]) -> ProofInfo:
+    """The proof, and in it the weights that are too large to be rebuilt outside the runtime."""
+    said = tuple(f"weight {name!r}: too large to be rebuilt and held to the plan" for name in weights)
+    return replace(found, not_compared=(*found.not_compared, *said))
 
 
 def _verdict(tally: Tally, *, exact: bool) -> tuple[Verdict, str]:

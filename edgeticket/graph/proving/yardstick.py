@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeticket.artifact.golden import NEGLIGIBLE
+from edgeticket.artifact.numbers import NEGLIGIBLE, is_float
 
 Array = NDArray[Any]
 
@@ -82,7 +82,7 @@ class Yardstick:
 
         `error` is how far the same file was seen to move on this input when nothing but its rounding changed.
         """
-        if not np.issubdtype(output.dtype, np.floating):
+        if not is_float(output):
             return 0.0
         finite = output[np.isfinite(output)].astype(np.float64)
         return self.allowed(name, largest(finite), span(finite), error).tolerance
@@ -96,7 +96,7 @@ def measured(
     highs: dict[str, float] = {}
     for outputs in singles:
         for name, array in outputs.items():
-            if not np.issubdtype(array.dtype, np.floating):
+            if not is_float(array):
                 continue
             finite = array[np.isfinite(array)]
             if finite.size:

@@ -17,6 +17,7 @@ from edgeticket.errors import ModelError
 from edgeticket.graph.reading.external import read_external
 from edgeticket.graph.reading.order import put_in_order
 from edgeticket.graph.reading.tensors import checked, tensors_of
+from edgeticket.graph.reading.texts import require_texts
 from edgeticket.graph.serialize import LIMIT_BYTES
 
 
@@ -53,6 +54,7 @@ def parse_model(data: bytes, where: str, path: Path | None = None) -> onnx.Model
         raise ModelError(
             f"{where}: not an ONNX model, or truncated: {len(data)} bytes that do not parse. Export or copy it again."
         ) from error
+    require_texts(model, where)
     if model.ir_version < 1 or not model.opset_import or not model.HasField("graph") or not model.graph.output:
         raise ModelError(
             f"{where}: not an ONNX model: it has no IR version, operator set, graph or output. Export or copy it again."
@@ -65,8 +67,22 @@ def parse_model(data: bytes, where: str, path: Path | None = None) -> onnx.Model
     _densify(model.graph, where)
     put_in_order(model.graph)
     _check_graph(model.graph, where)
+    _check_functions(model, where)
     _agree(model.graph)
     return model
+
+
+def _check_functions(model: onnx.ModelProto, where: str) -> None:
+    """What a function reads is computed in it, in whatever order."""
+    for function in model.functions:
+        known = {"", *function.input, *(name for node in function.node for name in node.output)}
+        for node in function.node:
+            for name in node.input:
+                if name not in known:
+                    raise ModelError(
+                        f"{where}: node {node.name or node.op_type!r} of the function {function.name!r} reads "
+                        f"{name!r}, which nothing in it computes. Check it with onnx.checker.check_model."
+                    )
 
 
 def _agree(graph: onnx.GraphProto) -> None:
@@ -138,7 +154,8 @@ def _check_graph(graph: onnx.GraphProto, where: str, outer: frozenset[str] = fro
 
     for entry in graph.input:
         define(entry.name)
-        if not outer and not entry.type.WhichOneof("value"):
+        tensor = entry.type.HasField("tensor_type")
+        if not outer and (entry.type.tensor_type.elem_type == 0 if tensor else not entry.type.WhichOneof("value")):
             raise ModelError(f"{where}: the input {entry.name!r} has no type. Export the model again.")
     initializers: set[str] = set()
     for tensor in graph.initializer:

@@ -80,6 +80,7 @@ class Encoded:
     fill: ZeroPoints | float = 0  # what the codes are that are not stored
     lossless: bool = False  # a narrower type that holds every number of the tensor
     signed_zeros: bool = False  # a negative zero is a value like any other
+    whole: bool = False  # every code is stored, so that no positions are
 
     @property
     def exact(self) -> bool:
@@ -103,6 +104,8 @@ class Encoded:
         return self._positions()
 
     def _positions(self) -> Positions:
+        if self.whole:
+            return np.arange(self.codes.size)
         plain = self.codes.dtype.kind in "iubf"
         if plain and not isinstance(self.fill, ZeroPoints) and self.fill == 0 and not self.signed_zeros:
             return self.codes.nonzero()[0]
@@ -125,6 +128,8 @@ class Encoded:
 
     @cached_property
     def _stream(self) -> tuple[int, int, int]:
+        if self.whole:
+            return self.codes.size, 0, 0
         positions = self.positions
         return len(positions), *gaps.shortest(positions)
 
@@ -175,6 +180,21 @@ def narrowed(found: Encoded, *, bfloat16: bool) -> list[Encoded]:
         for kind in kinds
         if _narrow(found.codes[:_SAMPLE], kind) is not None and (codes := _narrow(found.codes, kind)) is not None
     ]
+
+
+def narrowed_integers(found: Encoded) -> list[Encoded]:
+    """A tensor of int32 or int64 in the narrowest type that holds its numbers: biases of quantised layers, indices."""
+    codes = found.codes
+    lowest, highest = int(codes.min()), int(codes.max())
+    for kind in (TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UINT16, TensorProto.INT32):
+        dtype = np.dtype(DTYPES[kind])
+        limits = np.iinfo(dtype)
+        if dtype.itemsize < codes.itemsize and limits.min <= lowest and highest <= limits.max:
+            narrow = codes.astype(dtype)
+            return [
+                replace(found, codes=narrow, weights=TYPES[kind], note="exactly", lossless=True, fill=0, whole=True)
+            ]
+    return []
 
 
 def _narrow(codes: Array, kind: int) -> Array | None:

@@ -8,10 +8,13 @@ uint8 gaps
 packed (Golomb-Rice; R. F. Rice and J. R. Plaunt, IEEE Trans. Communication Technology 19, 1971)
     A gap takes steps[i] = ceil(gap[i] / 2**k) steps of 2**k, less a low part of k bits, so that positions need no
     fillers. Steps stand in unary: a bitmap whose i-th one is bit u[i] = steps[0] + ... + steps[i]; low parts stand
-    behind it, side by side.
+    behind it, first the highest bits of all, then the next: ONNX Runtime joins these 20 times faster than bits that
+    stand side by side.
         position[i] = u[i] * 2**k - (low[0] + ... + low[i]).
     For random positions within a tenth of a bit of the entropy where the density is low; k = 0 is the plain bitmap.
     Undone by BitShift, Mod, TopK (which breaks ties by the lower index), MatMulInteger and CumSum.
+    A small number for each entry, its rank (ranks.py), may stand in the same stream behind the gaps, in the same code
+    or in unary alone.
 
 What is stored is what differs from a base: 0 unless the caller gives the positions that are to be stored. Then the
 vector comes back bit by bit, negative zeros, NaN and infinities among them, where the base has the other elements.
@@ -19,13 +22,16 @@ vector comes back bit by bit, negative zeros, NaN and infinities among them, whe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.generic]
 Positions = NDArray[np.int64]
+Ranks = Literal["none", "unary", "same code"]
 
 LARGEST_GAP = 255
 MOST_LOW_BITS = 8  # the weights 128 ... 1 that join them are uint8
@@ -43,21 +49,27 @@ class Gaps:
 
 @dataclass(frozen=True)
 class Packed:
-    """values [n] of the vector's type, and their positions in `stream`: bitmap, then n * low_bits low bits.
+    """values [n] of the vector's type, and their positions in `stream`: bitmap, then low_bits planes of low bits.
 
-    Bits run from the highest of each byte to its lowest, a low part's highest bit first. What is left over to the
-    next whole byte is zeros at the bitmap's end: bitmap_bits + n * low_bits = 8 * len(stream).
+    Bits run from the highest of each byte to its lowest, the plane of the highest low bits first. What is left over to
+    the next whole byte is zeros at the bitmap's end: bitmap_bits + lows * low_bits = 8 * len(stream).
     """
 
     values: Array
     stream: NDArray[np.uint8]
     low_bits: int
     size: int
+    ranks: Ranks = "none"
+
+    @property
+    def lows(self) -> int:
+        """How many numbers have a low part: the gaps, and the ranks that are in the same code."""
+        return len(self.values) * (2 if self.ranks == "same code" else 1)
 
     @property
     def bitmap_bits(self) -> int:
         """The length of the unary part, its padding included."""
-        return 8 * len(self.stream) - len(self.values) * self.low_bits
+        return 8 * len(self.stream) - self.lows * self.low_bits
 
 
 def to_gaps(vector: Array, positions: Positions | None = None) -> Gaps:
@@ -97,31 +109,76 @@ def to_packed(vector: Array, low_bits: int | None = None, positions: Positions |
     Raises:
         ValueError: `low_bits` is not within 0 ... 8.
     """
+    if low_bits is not None and not 0 <= low_bits <= MOST_LOW_BITS:
+        raise ValueError(f"low_bits is {low_bits}, not within 0 ... {MOST_LOW_BITS}")
     if positions is None:
         positions = np.flatnonzero(vector)
-    if low_bits is None:
-        low_bits, _ = shortest(positions)
-    if not 0 <= low_bits <= MOST_LOW_BITS:
-        raise ValueError(f"low_bits is {low_bits}, not within 0 ... {MOST_LOW_BITS}")
-    gaps = np.diff(positions, prepend=0)
-    steps = _steps(gaps, low_bits)
-    low = (steps << low_bits) - gaps
-    bits = np.zeros(8 * packed_bytes(positions, low_bits), np.uint8)
-    bits[np.cumsum(steps)] = 1
+    return _packed(vector[positions], np.diff(positions, prepend=0), None, vector.size, low_bits)
+
+
+def with_ranks(stored: Packed, positions: Positions, ranks: Positions) -> Packed:
+    """The same entries, whose `positions` are known, with a rank [n] for each, at least 1, in the stream."""
+    return _packed(stored.values, np.diff(positions, prepend=0), ranks, stored.size, None)
+
+
+def _packed(values: Array, gaps: Positions, ranks: Positions | None, size: int, low_bits: int | None) -> Packed:
+    low_bits, form = _form(gaps, ranks, low_bits)
+    numbers = np.concatenate([gaps, ranks]) if ranks is not None and form == "same code" else gaps
+    steps = _steps(numbers, low_bits)
+    low = (steps << low_bits) - numbers
+    if ranks is not None and form == "unary":
+        steps = np.concatenate([steps, ranks])
+    ends = np.cumsum(steps)
+    bits = np.zeros(-(-(int(ends[-1]) + 1 + low.size * low_bits) // 8) * 8 if len(gaps) else 0, np.uint8)
+    bits[ends] = 1
     shifts = np.arange(low_bits - 1, -1, -1)
-    bits[len(bits) - len(gaps) * low_bits :] = ((low[:, None] >> shifts) & 1).reshape(-1)
-    return Packed(vector[positions], np.packbits(bits), low_bits, vector.size)
+    bits[len(bits) - low.size * low_bits :] = ((low >> shifts[:, None]) & 1).reshape(-1)
+    return Packed(values, np.packbits(bits), low_bits, size, form)
+
+
+def _form(gaps: Positions, ranks: Positions | None, low_bits: int | None) -> tuple[int, Ranks]:
+    """The number of low bits, and the form of the ranks, for the shortest stream."""
+    choices = range(MOST_LOW_BITS + 1) if low_bits is None else [low_bits]
+    sizes: dict[tuple[int, Ranks], int] = {}
+    for k, size in zip(choices, _bits_of(gaps, choices), strict=True):
+        if ranks is None:
+            sizes[k, "none"] = size
+            continue
+        sizes[k, "unary"] = size + int(ranks.sum())
+        if k:
+            sizes[k, "same code"] = size + _bits_of(ranks, [k])[0]
+    return min(sizes, key=sizes.__getitem__)
 
 
 def from_packed(stored: Packed, base: Array | None = None) -> Array:
     """The vector [size], over `base` or zeros."""
+    vector = np.zeros(stored.size, stored.values.dtype) if base is None else base.copy()
+    vector[_numbers(stored)[0]] = stored.values
+    return vector
+
+
+def ranks_of(stored: Packed) -> Positions:
+    """The ranks [n] that stand in the stream.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if stored.ranks == "none":
+        raise ValueError("the stream holds positions alone")
+    return _numbers(stored)[1]
+
+
+def _numbers(stored: Packed) -> tuple[Positions, Positions]:
+    """positions [n] and ranks [n or 0]."""
     n, k = len(stored.values), stored.low_bits
     bits = np.unpackbits(stored.stream)
     unary = np.flatnonzero(bits[: stored.bitmap_bits])
-    low = bits[stored.bitmap_bits :].reshape(n, k).astype(np.int64) @ (1 << np.arange(k - 1, -1, -1))
-    vector = np.zeros(stored.size, stored.values.dtype) if base is None else base.copy()
-    vector[(unary << k) - np.cumsum(low)] = stored.values
-    return vector
+    low = (1 << np.arange(k - 1, -1, -1)) @ bits[stored.bitmap_bits :].reshape(k, stored.lows).astype(np.int64)
+    sums = (unary[: stored.lows] << k) - np.cumsum(low)
+    ranks = (
+        np.diff(sums if stored.ranks == "same code" else unary)[n - 1 :] if n and stored.ranks != "none" else sums[:0]
+    )
+    return sums[:n], ranks
 
 
 def packed_bytes(positions: Positions, low_bits: int) -> int:
@@ -133,22 +190,23 @@ def shortest(positions: Positions) -> tuple[int, int]:
     """The number of low bits for the shortest stream, the smaller of equals, and the bytes of that stream."""
     if not len(positions):
         return 0, 0
-    choices = np.arange(MOST_LOW_BITS + 1)
-    steps = np.zeros(len(choices), np.int64)
     gaps = positions.copy()
     gaps[1:] -= positions[:-1]
-    for start in range(0, len(gaps), _CHUNK):
-        steps += _steps(gaps[start : start + _CHUNK], choices[:, None]).sum(axis=1)
-    sizes = -(-(steps + 1 + len(gaps) * choices) // 8)
-    low_bits = int(np.argmin(sizes))
-    return low_bits, int(sizes[low_bits])
+    sizes = [-(-(bits + 1) // 8) for bits in _bits_of(gaps, range(MOST_LOW_BITS + 1))]
+    return sizes.index(min(sizes)), min(sizes)
+
+
+def _bits_of(numbers: Positions, choices: Sequence[int]) -> list[int]:
+    """The bits of gaps or ranks for each number of low bits, without the padding at the end."""
+    low_bits = np.array(choices, np.int64)
+    steps = np.zeros(len(low_bits), np.int64)
+    for start in range(0, len(numbers), _CHUNK):
+        steps += _steps(numbers[start : start + _CHUNK], low_bits[:, None]).sum(axis=1)
+    return [int(bits) for bits in steps + len(numbers) * low_bits]
 
 
 def _bytes_of(gaps: Positions, low_bits: int) -> int:
-    if len(gaps) == 0:
-        return 0
-    last = int(_steps(gaps, low_bits).sum())
-    return -(-(last + 1 + len(gaps) * low_bits) // 8)
+    return -(-(_bits_of(gaps, [low_bits])[0] + 1) // 8) if len(gaps) else 0
 
 
 def _steps(gaps: Positions, low_bits: int | Positions) -> Positions:

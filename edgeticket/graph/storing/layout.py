@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,8 @@ _MEMBER_BYTES = 55  # Split's output and size, Reshape and its shape: what one m
 
 def pays(tensor: Encoded) -> bool:
     """Whether stored sparsely the tensor takes fewer bytes, once there is a chain to join."""
+    if tensor.whole:
+        return tensor.original_bytes > tensor.codes.nbytes + _MEMBER_BYTES
     zeros = tensor.codes.size - tensor.nonzeros
     if not zeros:
         return False
@@ -32,7 +35,7 @@ def groups(tensors: Sequence[Encoded], by_density: bool) -> list[list[Encoded]]:
     groups: dict[tuple[str, int, int], list[Encoded]] = {}
     filled: dict[tuple[str, int], tuple[int, int]] = {}
     for tensor in tensors:
-        kind = (f"{tensor.data_type} {tensor.weights}", tensor.low_bits if by_density else 0)
+        kind = (f"{tensor.data_type} {tensor.weights} {tensor.whole}", tensor.low_bits if by_density else 0)
         number, elements = filled.get(kind, (0, 0))
         if elements and elements + tensor.codes.size > GROUP_ELEMENTS:
             number, elements = number + 1, 0
@@ -76,12 +79,43 @@ class Twin:
     times: str = ""
 
 
+class GroupTrial(NamedTuple):
+    """What a group takes in one coding, and whether its values are stored by rank."""
+
+    coding: Coding
+    size_bytes: int
+    by_rank: bool
+
+
+class Trials:
+    """How many bytes a group takes in each coding, tried once however many layouts of one model have that group."""
+
+    def __init__(self) -> None:
+        self._tried: dict[tuple[tuple[str, str], ...], GroupTrial] = {}
+
+    def smallest(self, writer: Writer, group: Sequence[Encoded]) -> GroupTrial:
+        """The coding that takes the fewest bytes: what a name and `weights` stand for never changes."""
+        key = tuple((tensor.name, tensor.weights) for tensor in group)
+        found = self._tried.get(key)
+        if found is None:
+            found = min((_trial(writer, group, coding) for coding in CODINGS), key=lambda trial: trial.size_bytes)
+            self._tried[key] = found
+        return found
+
+
+def _trial(writer: Writer, group: Sequence[Encoded], coding: Coding) -> GroupTrial:
+    trial = writer.fresh()
+    by_rank = rebuild.write_group(trial, group, coding)
+    return GroupTrial(coding, trial.size_bytes(), by_rank)
+
+
 class Layout:
     """One way to write all tensors down, as it grows. `dense` holds each tensor's encoding where it is dense."""
 
-    def __init__(self, writer: Writer, dense: Mapping[str, Encoded]) -> None:
+    def __init__(self, writer: Writer, dense: Mapping[str, Encoded], trials: Trials) -> None:
         self.writer = writer
         self.dense = dense
+        self.trials = trials
         self.stored: dict[str, TensorInfo] = {}
         self.made_by: dict[str, frozenset[str]] = {}  # a tensor -> every value its rebuilding computes
         self.replaced: set[str] = set()  # initializers that leave the model
@@ -94,14 +128,9 @@ class Layout:
     def write_group(self, group: Sequence[Encoded], *, may_be_dense: bool) -> None:
         """In the coding that takes the fewest bytes; not at all where `may_be_dense` and dense takes fewer."""
         filled = [tensor for tensor in group if tensor.nonzeros]
-        ways: list[tuple[int, Coding, Writer]] = []
-        for coding in CODINGS:
-            trial = self.writer.fresh()
-            if filled:
-                rebuild.write_group(trial, filled, coding)
-            ways.append((trial.size_bytes(), coding, trial))
-        size_bytes, coding, trial = min(ways, key=lambda way: way[0])
-        alone = len(filled) == len(group) and self.writer.empty  # then the trial is what would be written
+        coding, size_bytes, by_rank = CODINGS[0], 0, False
+        if filled:
+            coding, size_bytes, by_rank = self.trials.smallest(self.writer, filled)
         if may_be_dense and filled and size_bytes >= sum(self._dense_bytes(tensor) for tensor in filled):
             filled = []
         for tensor in group:
@@ -110,8 +139,11 @@ class Layout:
                 self._record([tensor], "gaps", partial(rebuild.write_fill, self.writer, tensor), note)
         if filled:
             note = "positions as uint8 gaps" if coding == "uint8" else "packed positions (Golomb-Rice)"
-            write = partial(rebuild.write_group, self.writer, filled, coding)
-            self._record(filled, "gaps", partial(setattr, self, "writer", trial) if alone else write, note)
+            note += ", values by rank" if by_rank else ""
+            storage = "gaps"
+            if filled[0].whole:
+                storage, note = "dense", ""
+            self._record(filled, storage, partial(rebuild.write_group, self.writer, filled, coding), note)
 
     def write_sparse_initializers(self, tensors: Sequence[Encoded]) -> None:
         """The standard's own form, each tensor by itself."""
@@ -142,7 +174,7 @@ class Layout:
     def _dense_bytes(self, tensor: Encoded) -> int:
         return dense_bytes(self.writer, self.dense[tensor.name])
 
-    def _record(self, tensors: Sequence[Encoded], storage: str, write: Callable[[], None], note: str) -> None:
+    def _record(self, tensors: Sequence[Encoded], storage: str, write: Callable[[], object], note: str) -> None:
         nodes, size_bytes = len(self.writer.nodes), self.writer.size_bytes()
         write()
         values = frozenset(value for node in self.writer.nodes[nodes:] for value in node.output)
@@ -152,7 +184,8 @@ class Layout:
             if values:
                 self.made_by[tensor.name] = values
             text = "; ".join(part for part in (note, tensor.note) if part)
-            self.stored[tensor.name] = _info(tensor, tensor.nonzeros, storage, share_bytes, text)
+            nonzeros = tensor.original_nonzeros if tensor.whole else tensor.nonzeros
+            self.stored[tensor.name] = _info(tensor, nonzeros, storage, share_bytes, text)
 
 
 def _info(tensor: Encoded, nonzeros: int, storage: str, size_bytes: int, note: str) -> TensorInfo:

@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeticket.graph.storing import codebook, gaps
+from edgeticket.graph.storing import codebook, gaps, ranks
+from edgeticket.graph.storing.codebook import Coded
 from edgeticket.graph.storing.encoding import DTYPES, Encoded, ZeroPoints
+from edgeticket.graph.storing.ranks import Ranked
 from edgeticket.graph.storing.writer import Writer
 
 Array = NDArray[np.generic]
@@ -36,6 +38,8 @@ _OPSET_BF16_FILL = 20
 
 def scale_bytes(writer: Writer, tensor: Encoded) -> int:
     """What being int8 costs a tensor however it is stored sparsely: its scale, and the product with it."""
+    if tensor.scale is None:
+        return 0
     trial = writer.fresh()
     _scaled(trial, tensor, tensor.name)
     return trial.size_bytes()
@@ -60,29 +64,50 @@ def write_sparse_initializer(writer: Writer, tensor: Encoded) -> None:
         _scaled(writer, tensor, name, cast=True)
 
 
-def write_group(writer: Writer, tensors: Sequence[Encoded], coding: Coding) -> None:
-    """Several tensors of one type with the same `weights`, at least one code to store, as one sparse vector."""
+def write_group(writer: Writer, tensors: Sequence[Encoded], coding: Coding) -> bool:
+    """Several tensors of one type with the same `weights`, at least one code to store, as one sparse vector.
+
+    Returns whether values rest by their ranks: with packed positions, where that takes fewer bytes.
+    """
     joint = np.concatenate([tensor.codes for tensor in tensors])
+    if tensors[0].whole:
+        pieces = _pieces(writer, tensors)
+        output = pieces[0] if len(tensors) == 1 else None
+        flat = writer.node("Cast", [writer.constant(joint, writer.name())], output, to=tensors[0].data_type)
+        _cut(writer, flat, tensors, pieces)
+        return False
     starts = [0, *np.cumsum([tensor.codes.size for tensor in tensors])[:-1].tolist()]
     stored = np.concatenate([tensor.positions + start for tensor, start in zip(tensors, starts, strict=True)])
+    by_rank: Ranked | Coded | None = None
     if coding == "uint8":
         stored_gaps = gaps.to_gaps(joint, stored)
-        stored_values = stored_gaps.values
-        stored = np.cumsum(stored_gaps.gaps, dtype=np.int64)  # with the fillers
+        ends = np.searchsorted(np.cumsum(stored_gaps.gaps, dtype=np.int64), [*starts[1:], len(joint)]).tolist()
         positions = _positions_of_gaps(writer, stored_gaps)
+        values = codebook.write_values(writer, stored_gaps.values, ends)
     else:
-        packed = gaps.to_packed(joint, positions=stored)
-        stored_values = packed.values
-        positions = _positions_of_packed(writer, packed)
-    ends = np.searchsorted(stored, [*starts[1:], len(joint)]).tolist()
-    values = codebook.write_values(writer, stored_values, ends)
-    if not tensors[0].exact:
-        values = writer.node("Cast", [values], to=TensorProto.FLOAT)
+        ends = np.searchsorted(stored, [*starts[1:], len(joint)]).tolist()
+        packed, by_rank = _with_ranks(writer, gaps.to_packed(joint, positions=stored), stored, ends)
+        positions, rank = _positions_of_packed(writer, packed)
+        values = by_rank.write(writer, rank) if by_rank else codebook.write_values(writer, packed.values, ends)
+    wide = isinstance(by_rank, Ranked) and by_rank.format is not None
+    kind = TensorProto.FLOAT if wide else helper.np_dtype_to_tensor_dtype(joint.dtype)
+    if kind != tensors[0].data_type:
+        values = writer.node("Cast", [values], to=tensors[0].data_type)
     zeros = _base(writer, tensors)
-    alone = len(tensors) == 1
-    pieces: Sequence[str] = [tensor.name if len(tensor.shape) == 1 else writer.name() for tensor in tensors]
-    flat = writer.node("ScatterElements", [zeros, positions, values], pieces[0] if alone else None)
-    if not alone:
+    pieces = _pieces(writer, tensors)
+    flat = writer.node("ScatterElements", [zeros, positions, values], pieces[0] if len(tensors) == 1 else None)
+    _cut(writer, flat, tensors, pieces)
+    return by_rank is not None
+
+
+def _pieces(writer: Writer, tensors: Sequence[Encoded]) -> list[str]:
+    """What each tensor is called before it has its shape."""
+    return [tensor.name if len(tensor.shape) == 1 else writer.name() for tensor in tensors]
+
+
+def _cut(writer: Writer, flat: str, tensors: Sequence[Encoded], pieces: Sequence[str]) -> None:
+    """The vector `flat`, cut into `pieces` where there are several, as tensors of their shapes."""
+    if len(tensors) > 1:
         writer.split(flat, [tensor.codes.size for tensor in tensors], pieces)
     for piece, tensor in zip(pieces, tensors, strict=True):
         if piece != tensor.name:
@@ -90,6 +115,27 @@ def write_group(writer: Writer, tensors: Sequence[Encoded], coding: Coding) -> N
             shaped = writer.node("Reshape", [piece, writer.integers(*tensor.shape)], shaped)
             if tensor.scale is not None:
                 _scaled(writer, tensor, shaped)
+
+
+def _with_ranks(
+    writer: Writer, packed: gaps.Packed, positions: gaps.Positions, ends: Sequence[int]
+) -> tuple[gaps.Packed, Ranked | Coded | None]:
+    """The same with the values' ranks in the stream, and what they stand for, where both take fewer bytes."""
+    values = packed.values
+    if len(values) < ranks.LEAST:
+        return packed, None
+    plain = writer.fresh()
+    codebook.write_values(plain, values, ends)
+    best: tuple[gaps.Packed, Ranked | Coded | None] = packed, None
+    least = plain.size_bytes() + packed.stream.nbytes
+    known = ranks.ranked(values) if ranks.suits(values.dtype, len(values)) else None
+    for found in (known, codebook.coded(values, ends)):
+        if found is None or found.size_bytes >= least:
+            continue
+        both = gaps.with_ranks(packed, positions, found.ranks)
+        if found.size_bytes + both.stream.nbytes < least:
+            best, least = (both, found), found.size_bytes + both.stream.nbytes
+    return best
 
 
 def write_fill(writer: Writer, tensor: Encoded) -> None:
@@ -142,9 +188,9 @@ def _spread(writer: Writer, points: ZeroPoints, shape: Sequence[int], output: st
 
 
 def _scaled(writer: Writer, tensor: Encoded, codes: str, *, cast: bool = False) -> None:
-    """codes -> float32 -> times the scale, under the tensor's own name."""
+    """codes -> the tensor's type -> times the scale, under the tensor's own name."""
     if cast:
-        codes = writer.node("Cast", [codes], tensor.name if tensor.scale is None else None, to=TensorProto.FLOAT)
+        codes = writer.node("Cast", [codes], tensor.name if tensor.scale is None else None, to=tensor.data_type)
     if tensor.scale is None:
         return
     scale = writer.constant(tensor.scale)
@@ -158,25 +204,35 @@ def _positions_of_gaps(writer: Writer, stored: gaps.Gaps) -> str:
     return writer.node("CumSum", [wide, writer.constant(np.array(0, np.int64))])
 
 
-def _positions_of_packed(writer: Writer, stored: gaps.Packed) -> str:
-    """position[i] = u[i] * 2**k - (low[0] + ... + low[i]), see gaps.py."""
+def _positions_of_packed(writer: Writer, stored: gaps.Packed) -> tuple[str, str]:
+    """position[i] = u[i] * 2**k - (low[0] + ... + low[i]), see gaps.py; and the ranks, "" where there are none."""
     n, k = len(stored.values), stored.low_bits
     stream = writer.constant(stored.stream[:, None], writer.name())
     shifts = writer.constant(np.arange(7, -1, -1, dtype=np.uint8))
     bits = writer.node("BitShift", [stream, shifts], direction="RIGHT")
     bits = writer.node("Mod", [bits, writer.constant(np.array(2, np.uint8))])
     bits = writer.node("Reshape", [bits, writer.integers(-1)])
-    low = ""
+    low, rank = "", ""
     if k:
-        bits, low = writer.split(bits, (stored.bitmap_bits, n * k))
+        bits, low = writer.split(bits, (stored.bitmap_bits, stored.lows * k))
     bits = writer.node("Cast", [bits], to=TensorProto.INT32)  # TopK of bytes came after ONNX Runtime 1.24
     ones, unary = writer.name(), writer.name()
-    writer.nodes.append(helper.make_node("TopK", [bits, writer.integers(n)], [ones, unary]))
-    if not k:
-        return unary
-    high = writer.node("Mul", [unary, writer.integers(1 << k)])
-    low = writer.node("Reshape", [low, writer.integers(n, k)])
-    low = writer.node("MatMulInteger", [low, writer.constant(2 ** np.arange(k - 1, -1, -1).astype(np.uint8))])
-    low = writer.node("Cast", [low], to=TensorProto.INT64)
-    low = writer.node("CumSum", [low, writer.constant(np.array(0, np.int64))])
-    return writer.node("Sub", [high, low])
+    count = n if stored.ranks == "none" else 2 * n
+    writer.nodes.append(helper.make_node("TopK", [bits, writer.integers(count)], [ones, unary]))
+    if stored.ranks == "unary":
+        unary, rank = _halves(writer, unary, n)
+    if k:
+        high = writer.node("Mul", [unary, writer.integers(1 << k)])
+        low = writer.node("Reshape", [low, writer.integers(k, stored.lows)])
+        low = writer.node("MatMulInteger", [writer.constant(2 ** np.arange(k - 1, -1, -1).astype(np.uint8)), low])
+        low = writer.node("Cast", [low], to=TensorProto.INT64)
+        low = writer.node("CumSum", [low, writer.constant(np.array(0, np.int64))])
+        unary = writer.node("Sub", [high, low])
+    return _halves(writer, unary, n) if stored.ranks == "same code" else (unary, rank)
+
+
+def _halves(writer: Writer, sums: str, n: int) -> tuple[str, str]:
+    """Of sums [2n] the first half, and what each of the second adds to the one before."""
+    first, second = writer.split(sums, (n, n))
+    _, before, _ = writer.split(sums, (n - 1, n, 1))
+    return first, writer.node("Sub", [second, before])

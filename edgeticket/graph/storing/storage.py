@@ -18,7 +18,7 @@ import onnx
 from edgeticket.artifact.manifest import TensorInfo
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.storing import layout as layouts
-from edgeticket.graph.storing import runtime_folds
+from edgeticket.graph.storing import ranks, runtime_folds
 from edgeticket.graph.storing.allowed import SMALLER_SPARSE, within_opset
 from edgeticket.graph.storing.archives import Archives
 from edgeticket.graph.storing.encoding import Encoded, Weights
@@ -115,7 +115,7 @@ def store(
     return Stored(written.model, written.tensors, tuple(notes))
 
 
-def add_storages(archives: Archives, model: onnx.ModelProto) -> None:
+def add_storages(archives: Archives, read: TensorReader) -> None:
     """The whole file for each storage, under the names that a report has for them."""
     variants: dict[str, tuple[Storage, Weights]] = {
         "dense": ("dense", "fp32"),
@@ -124,18 +124,26 @@ def add_storages(archives: Archives, model: onnx.ModelProto) -> None:
         "gaps-fp16": ("gaps", "fp16"),
         "gaps-int8": ("gaps", "int8"),
     }
-    read = TensorReader(model)
+    made: dict[tuple[Storage, bool, tuple[str, ...]], bytes] = {}
     for name, (storage, weights) in variants.items():
-        stored = store(
-            model, storage=storage, weights=weights, unfolded=lambda *_: frozenset(), alike=lambda *_: True, read=read
-        )
-        archives.add(name, stored.serialized())
+        key = storage, weights == "fp32", read.types(weights)  # where no tensor suits int8, it is the file of fp16
+        if key not in made:
+            stored = store(
+                read.model,
+                storage=storage,
+                weights=weights,
+                unfolded=lambda *_: frozenset(),
+                alike=lambda *_: True,
+                read=read,
+            )
+            made[key] = stored.serialized()
+        archives.add(name, made[key])
 
 
 def sizes(model: onnx.ModelProto) -> dict[str, int]:
     """Bytes of the whole file for each storage, and of the file in gzip -9 under the same name with '.gz'."""
     archives = Archives()
-    add_storages(archives, model)
+    add_storages(archives, TensorReader(model))
     return archives.sizes()
 
 
@@ -162,7 +170,7 @@ def _write(
             if best is not None and _least_bytes(sparse) >= best.size_bytes():
                 continue
             for together in _groupings(sparse, storage):
-                layout = Layout(writer.fresh(), dense)
+                layout = Layout(writer.fresh(), dense, read.trials)
                 if storage in _SPARSE:
                     layout.write_sparse_initializers(sparse)
                 for group in together:
@@ -203,7 +211,7 @@ def _smallest(found: Sequence[Encoded], size_bytes: Callable[[Encoded], int]) ->
 
 def _least_bytes(sparse: Sequence[Encoded]) -> int:
     """The values themselves, however their positions are written; only those of few numbers take less (codebook.py)."""
-    return sum(tensor.nonzeros * tensor.codes.itemsize for tensor in sparse)
+    return sum(ranks.least_bytes(tensor.codes.dtype, tensor.nonzeros) for tensor in sparse)
 
 
 def _choices(tensors: Sequence[Encoded], storage: str) -> list[list[Encoded]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,8 +23,9 @@ from edgeticket.graph.storing.encoding import (
     encode,
     encodings,
     narrowed,
+    narrowed_integers,
 )
-from edgeticket.graph.storing.layout import Twin
+from edgeticket.graph.storing.layout import Trials, Twin
 from edgeticket.graph.storing.writer import Writer, all_names, entry_bytes
 
 Array = NDArray[np.generic]
@@ -47,7 +49,9 @@ class TensorReader:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         graph = model.graph
+        self.model = model
         self.opset = opset(model)
+        self.trials = Trials()
         self.taken = all_names(graph)
         self._axes = readers.channel_axes(graph)
         self._points = readers.zero_points(graph)
@@ -79,7 +83,10 @@ class TensorReader:
                 found.append(each)
                 continue
             twin = Twin(each[-1], first.setdefault(self._key(tensor), name))
-            if twin.of == name:
+            rounded = weights != "fp32" and tensor.data_type == TensorProto.FLOAT
+            if rounded and self._axes.get(twin.of) != self._axes.get(name):
+                twin = Twin(each[-1], name)  # the same numbers have other scales there
+            if twin.of == name and not rounded:  # a product of rounded numbers is not the rounded product
                 twin = self._products.get(name, twin)
             expanded = tensor.data_type != TensorProto.BFLOAT16  # Expand of these is not in ONNX Runtime
             if expanded and twin.of != name and _twin_bytes(writer, twin) < each[-1].original_bytes:
@@ -89,9 +96,21 @@ class TensorReader:
         repeated.sort(key=lambda twin: bool(twin.times))  # a factor may repeat another one's numbers
         return Survey(tuple(found), tuple(repeated), tuple(tensor.name for tensor in self._tensors))
 
+    def types(self, weights: Weights) -> tuple[str, ...]:
+        """What each tensor rests as where `weights` is asked for; where that is the same, so is all that is stored."""
+        return tuple(
+            self._encode(tensor, weights).weights if tensor.data_type == TensorProto.FLOAT else TYPES[tensor.data_type]
+            for tensor in self._tensors
+        )
+
     def _encodings(self, tensor: onnx.TensorProto, weights: Weights, *, packed: bool) -> list[Encoded]:
         if tensor.data_type != TensorProto.FLOAT:
-            return [self._encode(tensor, TYPES[tensor.data_type])]
+            exact = self._encode(tensor, TYPES[tensor.data_type])
+            if not packed or tensor.data_type not in (TensorProto.INT32, TensorProto.INT64):
+                return [exact]
+            if tensor.name not in self._narrowed:
+                self._narrowed[tensor.name] = narrowed_integers(exact)
+            return [*self._narrowed[tensor.name], exact]
         found = encodings(partial(self._encode, tensor), weights)
         if weights != "fp32" or not packed:
             return found
@@ -178,7 +197,7 @@ def unpackable(graph: onnx.GraphProto, opset: int) -> dict[str, list[str]]:
 def _large(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     inputs = {value.name for value in graph.input}
     for tensor in graph.initializer:
-        small = int(np.prod(tensor.dims, dtype=np.int64)) < SMALLEST
+        small = math.prod(tensor.dims) < SMALLEST
         if not small and tensor.name not in inputs and tensor.data_location != TensorProto.EXTERNAL:
             yield tensor
 

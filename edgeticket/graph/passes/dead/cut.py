@@ -98,15 +98,3 @@ def _cut(value: ir.Value, cuts: list[tuple[Cut, Bools]]) -> None:
         return array
 
     change_constant(value, left)
-
-
-def barriers(state: State) -> dict[str, int]:
-    """Constant channels of layers that stay only because an operator needs them: operator -> how many."""
-    held = {state.find(unit): reader for unit, reader in state.pinned.items()}
-    kept: dict[str, set[int]] = {}
-    for linear in state.linears:
-        constants = ~np.isnan(linear.result.constant)
-        for unit in state.roots(linear.result.units[constants]).tolist():
-            if unit in held:
-                kept.setdefault(held[unit], set()).add(unit)
-    return {reader: len(units) for reader, units in kept.items()}
