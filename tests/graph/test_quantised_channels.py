@@ -217,6 +217,7 @@ def test_a_constant_stays_where_it_makes_the_range_of_a_dynamic_layer(mode: str,
     result = simplify(model)
     assert _shapes(result.model) == {"m1": (10, 16), "m2": (8, 10)}
     assert "kept channels that are constant: 1 before DynamicQuantizeLinear" in _notes(result)
+    assert "kept 1 channel that no weight reads: DynamicQuantizeLinear takes its range from them" in _notes(result)
     _same_bits(model, result.model, (2, 5, 16))
 
 
