@@ -25,7 +25,11 @@ def quantize(state: State, node: ir.Node) -> bool:
 
 def dequantize(state: State, node: ir.Node) -> bool:
     """DequantizeLinear: (x - zero point) scale. That of a constant is read by the layer whose weight or bias it is."""
-    return rests(node.outputs[0]) or _turn(state, node)
+    value = node.inputs[0]
+    if value is not None and rests(node.outputs[0]):
+        node.outputs[0].shape = value.shape  # what was cut before has changed it, and nobody else writes it down
+        return True
+    return _turn(state, node)
 
 
 def quantize_dynamically(state: State, node: ir.Node) -> bool:
