@@ -20,7 +20,7 @@ from edgeticket import api, exporter, text
 from edgeticket.artifact import checks
 from edgeticket.artifact.manifest import TicketSource
 from edgeticket.errors import Exit, FolderError, InputError, IntegrityError, ModelError, ProofError
-from edgeticket.graph import evaluate
+from edgeticket.graph import conversion, evaluate
 from edgeticket.graph.proving import proof, reference
 from edgeticket.graph.storing import storage
 from edgeticket.report import view
@@ -191,7 +191,7 @@ def test_a_foreign_folder_is_refused_before_any_work(
         ({"weights": "int2"}, "weights"),
         ({"budget_ms": 0.0}, "budget"),
         ({"budget_ms": float("inf")}, "budget_ms inf"),
-        ({"budget_ms": 1.0, "budget_threads": 0}, "a budget at 0 threads"),
+        ({"budget_ms": 1.0, "budget_threads": 0}, "budget_threads 0: give 1 to 1,024"),
     ],
 )
 def test_an_unknown_option_is_refused(small_ticket: Path, tmp_path: Path, options: dict[str, Any], word: str) -> None:
@@ -357,7 +357,7 @@ def test_torch_is_never_imported(small_ticket: Path, tmp_path: Path, command: st
 def test_rounded_weights_do_not_excuse_the_graph(
     small_ticket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = exporter.simplify
+    honest = conversion.simplify
 
     def dishonest(model: onnx.ModelProto, **options: Any) -> Any:
         found = honest(model, **options)
@@ -366,7 +366,7 @@ def test_rounded_weights_do_not_excuse_the_graph(
                 tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(1e-3), tensor.name))
         return found
 
-    monkeypatch.setattr(exporter, "simplify", dishonest)
+    monkeypatch.setattr(conversion, "simplify", dishonest)
     for source in (small_ticket, sample_artifacts.onnx_file(tmp_path)):
         for weights in ("int8", "fp16"):
             with pytest.raises(ProofError, match=r"moved by 0\.001|'fc2.bias' is not the rounding"):

@@ -1,4 +1,4 @@
-"""What an export found, as its report takes it: bytes of files, metrics, remarks, and what the times stand beside."""
+"""What an export found, as its report takes it: metrics, remarks, and what the times stand beside."""
 
 from __future__ import annotations
 
@@ -7,30 +7,10 @@ from collections.abc import Iterator, Sequence
 from edgeticket import text
 from edgeticket.artifact.labelled_slice import Slice
 from edgeticket.graph.baseline import Baseline
-from edgeticket.graph.storing import storage
-from edgeticket.graph.storing.archives import Archives
-from edgeticket.graph.storing.tensors import TensorReader
 from edgeticket.measure.sides import Sides
 from edgeticket.report.content import Score
 from edgeticket.ticket.kinds import At
 from edgeticket.ticket.record import Ticket
-
-
-def sizes(dense: Baseline, masked: bytes | None, read: TensorReader, exported: bytes) -> dict[str, int]:
-    """The bytes of every file the report compares: the dense network first, the exported file last.
-
-    `masked` is the pruned network without what export does for it, None where the dense one may be it; `read` has the
-    tensors of the simplified one.
-    """
-    archives = Archives()
-    archives.add("original", dense.smallest)
-    if dense.given is not None and dense.given != dense.smallest:
-        archives.add("given", dense.given)
-    if masked is not None:
-        archives.add("masked", masked)
-    storage.add_storages(archives, read)
-    archives.add("exported", exported)
-    return archives.sizes()
 
 
 def baseline(ticket: Ticket | None, dense: Baseline, bench: Sides | None) -> Iterator[str]:

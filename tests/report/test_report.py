@@ -155,6 +155,12 @@ def test_ids_are_unique_and_every_section_has_one() -> None:
     assert "loading-and-memory" in ids
 
 
+def test_no_line_of_a_tile_ends_between_a_number_and_its_unit() -> None:
+    tiles = re.findall(r"<small>(.*?)</small>", report.html(content()))
+    assert any(re.search(r"\d\N{NO-BREAK SPACE}[kM]B", tile) for tile in tiles)
+    assert not any(re.search(r"\d (?:[kM]?B|[µm]?s|%)", tile) for tile in tiles)
+
+
 def sizes_of_letters(page: str) -> list[float]:
     """Every font size of the page in pixels, as a browser has it by default."""
     found = re.findall(r"font(?:-size)?: ([\d.]+)(rem|px)", page)
@@ -305,6 +311,7 @@ def test_one_slow_sample_in_a_hundred_leaves_the_medians_readable() -> None:
 @pytest.mark.parametrize("form", [report.html, report.markdown])
 def test_every_form_says_what_matters(form: Any) -> None:
     text = parsed(form(content())).text if form is report.html else form(content()).replace("\\", "")
+    text = text.replace("\N{NO-BREAK SPACE}", " ")
     for needed in (
         "20.0× smaller", "1,000 kB dense → 50.0 kB", "98.24 %", "dense 97.51 %, ticket 98.22 %", "91.67 %", "90.00 %",
         "64×30", "64×25", "removed", "3e-06", "99.90 %", "declined: there is none", "a remark of the export",

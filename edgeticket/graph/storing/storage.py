@@ -80,9 +80,10 @@ def store(
     they are.
     `unfolded` says which values are still computed at inference, or None where the runtime cannot load the model;
     `alike` whether the runtime runs no other operators for the second of two models than for the first. `read` are the
-    tensors of this very model where they have been read already.
+    tensors of this very model where they have been read already; those of another one are not looked at.
     """
-    read = read or TensorReader(model)
+    if read is None or read.model is not model:
+        read = TensorReader(model)
     notes: list[str] = []
     how, weights = within_opset(model, storage, weights, notes)
     dense_notes: dict[str, str] = {}

@@ -22,10 +22,9 @@ from edgeticket.graph.storing.encoding import (
     as_it_is,
     encode,
     encodings,
-    narrowed,
-    narrowed_integers,
 )
 from edgeticket.graph.storing.layout import Trials, Twin
+from edgeticket.graph.storing.narrow import narrowed, narrowed_integers
 from edgeticket.graph.storing.writer import Writer, all_names, entry_bytes
 
 Array = NDArray[np.generic]
