@@ -37,8 +37,7 @@ TYPES = """\
 ## By the type of the weights
 
 Three matrix products hold 50,432 weights, of which 90 % are 0. That leaves units that no weight reads, or whose own
-weights are all 0; what is removed of them goes with all its weights, and the rest of the zeros is packed. Quantised
-layers are barriers: their units stay."""
+weights are all 0; what is removed of them goes with all its weights, and the rest of the zeros is packed."""
 
 VERSIONS = """\
 ## By operator set and format
@@ -51,7 +50,10 @@ CUT = """\
 Two of the six channels of a first layer are constant at 1.5, or at 0 before what puts zeros beyond a border, and the
 operator stands between it and a layer that reads the channels. Where they are removed, both layers lose them, and the
 constant moves into the bias. "Removed" counts the channels of the first layer. A constant other than 0 stays where
-zeros are put beyond the border: it is 1.5 inside and 0 outside then, which no bias can stand for."""
+zeros are put beyond the border: it is 1.5 inside and 0 outside then, which no bias can stand for.
+
+Operators on quantised numbers read codes of that first layer. A constant other than 0 moves into a bias of int32 there;
+it stays before padding, and where it makes the range that DynamicQuantizeLinear finds at inference."""
 
 SHAPES = """\
 ## By shape"""

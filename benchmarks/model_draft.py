@@ -68,9 +68,13 @@ class Draft:
         """The model, of whatever shape `y` has."""
         shapes: dict[int, tuple[int, ...]] = {2: (2, 3), 3: (2, 5, 3), 4: (2, 3, 8, 8)}
         self.nodes.append(node("Identity", [y], ["y"]))
-        return Case(
-            name, model(self.nodes, self.constants, [value("x", shapes[self.rank])], [value("y", None)], self.version())
+        ends = [value("x", shapes[self.rank])], [value("y", None)]
+        made = model(self.nodes, self.constants, *ends, self.version())
+        made.opset_import.extend(
+            onnx.helper.make_opsetid(domain, 1)
+            for domain in sorted({each.domain for each in self.nodes} - {entry.domain for entry in made.opset_import})
         )
+        return Case(name, made)
 
     def version(self) -> tuple[int, int]:
         """An operator set that has all operators, 20 unless one is younger or was given up, and its format."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from model_codes import CODES
 from model_draft import CHANNELS, Draft
 from model_trial import Case
 from model_types import node
@@ -47,7 +48,7 @@ def followed() -> Iterator[Case]:
         yield built(kind, lambda d, kind=kind: d.read(d.op(kind, d.h, kernel_shape=[2, 2], strides=[2, 2])))
     for kind in REDUCED:
         yield built(kind, lambda d, kind=kind: d.read(reduced(d, kind)))
-    for name, (rank, build) in OTHERS.items():
+    for name, (rank, build) in (OTHERS | CODES).items():
         yield built(name, build, rank)
 
 

@@ -193,6 +193,13 @@ def _check_alone(folder: Path, threads: int, engine: bool) -> Outcome:
             outcome = check_artifact(folder, threads)
             return with_engine(folder, outcome, threads) if engine else outcome
         except NotAnArtifactError as error:
+            if not folder.exists():
+                raise FolderError(f"{folder}: no such file or folder; give an artifact's folder") from error
+            if folder.is_file():
+                raise FolderError(
+                    f"{folder}: a file, and an artifact is a folder; `edgeticket export` makes one, and beside "
+                    "--baseline or --budget-ms an ONNX file is taken as it is"
+                ) from error
             raise FolderError(f"{error}; `edgeticket export` makes one") from error
 
 

@@ -31,6 +31,7 @@ OPTIONS = {  # name -> the values that it takes, in words and as a pattern
     "report": ("a path", ".+"),
     "threads": ("1 to 1024", "[1-9][0-9]{0,2}|10[01][0-9]|102[0-4]"),
 }
+SIZE_UNKNOWN = ", is not known before it runs"  # how the reason ends (export/src/onnx/read_node.cpp)
 _MOST_REASONS = 4
 
 
@@ -112,5 +113,5 @@ def summary(records: list[NodeRecord]) -> str:
     reasons = [f"{count} {op} ({reason})" for (op, reason), count in left.most_common(_MOST_REASONS)]
     more = len(left) - len(reasons)
     if more > 0:
-        reasons.append(f"{more} more reasons")
+        reasons.append(f"{more} more reason{'s' if more > 1 else ''}")
     return f"{text}; left to the CPU provider: " + "; ".join(reasons)

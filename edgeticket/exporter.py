@@ -19,21 +19,17 @@ from edgeticket.artifact.golden import LoadedModel, record_outputs
 from edgeticket.artifact.labelled_slice import Slice, labelled_slice
 from edgeticket.artifact.manifest import GOLDEN, MANIFEST, MODEL, SLICE, Budget, GoldenInfo, Manifest, ProofInfo
 from edgeticket.errors import Exit, InputError, ProofError
-from edgeticket.graph.baseline import Baseline, dense_baseline, plainly, with_fixed_axes
+from edgeticket.graph.baseline import with_fixed_axes
+from edgeticket.graph.conversion import Converted, convert
 from edgeticket.graph.garbage import collect, rarely_collected
 from edgeticket.graph.proving.source_proof import SourceProof, prove_source
-from edgeticket.graph.proving.stored_file import check_stored_file
 from edgeticket.graph.proving.verdict import with_unchecked
 from edgeticket.graph.reading.naming import parameter_names
-from edgeticket.graph.reading.source import Source, ports, read_source, stamp
+from edgeticket.graph.reading.source import Source, ports, read_source
 from edgeticket.graph.reading.validity import blamed_on_faults
-from edgeticket.graph.serialize import LIMIT_BYTES, serialize
-from edgeticket.graph.short_names import with_short_names
-from edgeticket.graph.simplify import Simplified, simplify
-from edgeticket.graph.smallest import functions_left_where_smaller
+from edgeticket.graph.serialize import serialize
 from edgeticket.graph.storing import storage
-from edgeticket.graph.storing.encoding import WEIGHTS, Weights
-from edgeticket.graph.storing.tensors import TensorReader
+from edgeticket.graph.storing.encoding import Weights
 from edgeticket.measure import sides
 from edgeticket.report import Content, facts, view
 from edgeticket.tables import ShowsTable, Table
@@ -88,23 +84,6 @@ class Exported(ShowsTable):
 
 
 @dataclass(frozen=True)
-class Converted:
-    """The model after simplification, as it is stored, and serialised.
-
-    `model` is the file to be exported, `fp32` the same network where some values are stored rounded, else None;
-    `dense` is the dense network as its user would deploy it.
-    """
-
-    simplified: Simplified
-    stored: storage.Stored
-    model: bytes
-    fp32: bytes | None
-    dense: Baseline
-    sizes: Mapping[str, int]  # of the files that the report compares
-    unchecked: tuple[str, ...]  # weights too large to be rebuilt outside the runtime
-
-
-@dataclass(frozen=True)
 class Sealed:
     """What the exported model was seen to do on this host, and the files by which a device can see the same."""
 
@@ -131,7 +110,7 @@ def _run(path: Path, out: Path | None, options: Options) -> Exported:
     folder = out or source.default_out
     require_free(folder)
     with blamed_on_faults(source.masked):
-        converted = _convert(source, kind, weights, upgrade_opset=options.upgrade_opset, timed=options.bench)
+        converted = convert(source, kind, weights, upgrade_opset=options.upgrade_opset, timed=options.bench)
         collect()
         proved = prove_source(source, converted.simplified, converted.model, converted.fp32, options.input_shapes)
     proof = with_unchecked(proved.info, converted.unchecked)
@@ -166,39 +145,11 @@ def _known(name: str, given: str, known: tuple[Known, ...]) -> Known:
     raise InputError(f"{name} {given!r}: choose from {', '.join(map(str, known))}")
 
 
-def _convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade_opset: bool, timed: bool) -> Converted:
-    """Simplify, store, and hold the stored file to the plan.
-
-    Raises:
-        ProofError: the file does not hold the planned weights.
-    """
-    simplified = with_short_names(
-        simplify(source.masked, upgrade_opset=upgrade_opset, unpruned=source.ticket is None and not upgrade_opset)
-    )
-    unpruned = simplified.unpruned
-    read = TensorReader(simplified.model)
-    stored = storage.store(simplified.model, storage=kind, weights=weights, read=read)
-    inlined = simplified
-    simplified, stored = functions_left_where_smaller(source.masked, (simplified, stored), kind, weights)
-    for each in (simplified.model, stored.model):
-        stamp(each, source.stamp)
-    model = stored.serialized()
-    rounded = any(tensor.rounded for tensor in stored.tensors)
-    encoded = {t.name: kind for t in stored.tensors if t.rounded for kind in WEIGHTS if t.weights == kind}
-    unchecked = check_stored_file(model, simplified.layers, simplified.model, encoded, lossy=rounded)
-    fp32 = serialize(simplified.model) if rounded else None
-    masked = plainly(source, source.masked, removal=False) if source.ticket else None
-    dense = dense_baseline(source, unpruned, timed=timed)
-    read = read if simplified is inlined else TensorReader(simplified.model)
-    sizes = facts.sizes(dense, masked, read, model)
-    return Converted(simplified, stored, model, fp32, dense, sizes, unchecked)
-
-
 def _seal(source: Source, converted: Converted, proved: SourceProof, *, bench: bool) -> Sealed:
     """Record golden outputs and a ticket's labelled slice, hold the engine to them, and time it where `bench`."""
     inputs, outputs = ports(source.masked)
     exported = LoadedModel.load(converted.model) if proved.running is None else LoadedModel(proved.running)
-    plain = LoadedModel.load(_as_written(converted), optimize=False)
+    plain = LoadedModel.load(converted.as_written(), optimize=False)
     golden = record_outputs(exported, plain, proved.yardstick.atol, inputs, proved.feeds)
     files = {GOLDEN: golden.data}
     cut = None
@@ -214,16 +165,6 @@ def _seal(source: Source, converted: Converted, proved: SourceProof, *, bench: b
         forms = {form.words: form.model for form in with_fixed_axes(converted.dense, source, shapes).forms}
         timed = sides.measure(forms, converted.model, golden.timed, sparse=engine.state == parity.RAN)
     return Sealed(files, golden.about, cut, engine, timed)
-
-
-def _as_written(converted: Converted) -> bytes:
-    """The exported network to be run without the runtime's rewrites: stored densely where that is the same numbers.
-
-    Packed weights would be rebuilt at every run.
-    """
-    network = converted.simplified.model
-    rounded = converted.fp32 is not None
-    return converted.model if rounded or network.ByteSize() > LIMIT_BYTES else serialize(network)
 
 
 def _manifest(source: Source, converted: Converted, sealed: Sealed, proved: ProofInfo, options: Options) -> Manifest:
@@ -264,7 +205,7 @@ def _content(source: Source, converted: Converted, sealed: Sealed, manifest: Man
         host=bench.host if bench else None,
         remarks=(*converted.stored.notes, *facts.remarks(source.ticket, sealed.slice, converted.unchecked)),
         storage_notes=converted.stored.notes,
-        engine=asdict(sealed.engine) if sealed.engine else None,
+        engine=facts.engine(manifest.source, manifest.inputs, sealed.engine),
         names=parameter_names(source.masked, converted.simplified.model),
         baseline=tuple(facts.baseline(source.ticket, converted.dense, sealed.bench)),
     )

@@ -19,7 +19,7 @@ from edgeticket.artifact.checks import Outcome
 from edgeticket.benchmark.bench import Bench
 from edgeticket.benchmark.request import BenchRequest
 from edgeticket.cli import main
-from edgeticket.errors import InputError
+from edgeticket.errors import FolderError, InputError
 from edgeticket.gate import run
 from edgeticket.gate.comparison import Comparison
 from edgeticket.gate.request import ComparisonRequest
@@ -158,6 +158,15 @@ def test_threads_without_meaning_are_refused_and_no_verdict(artifact: Path, thre
     for asked in (edgeticket.check, edgeticket.inspect):
         with pytest.raises(InputError, match=sentence):
             asked(artifact, threads=threads)
+
+
+def test_what_is_no_artifact_is_told_what_it_is(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(FolderError, match=r"small\.onnx: a file, and an artifact is a folder; `edgeticket export`"):
+        edgeticket.check(model)
+    with pytest.raises(FolderError, match="nowhere: no such file or folder"):
+        edgeticket.check(tmp_path / "nowhere")
+    with pytest.raises(FolderError, match="no artifact here"):
+        edgeticket.check(tmp_path)
 
 
 @pytest.mark.parametrize(

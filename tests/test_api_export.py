@@ -19,13 +19,16 @@ from onnx import numpy_helper
 from edgeticket import api, exporter, text
 from edgeticket.artifact import checks
 from edgeticket.artifact.manifest import TicketSource
+from edgeticket.engine import LIBRARY
 from edgeticket.errors import Exit, FolderError, InputError, IntegrityError, ModelError, ProofError
-from edgeticket.graph import evaluate
+from edgeticket.graph import conversion, evaluate
 from edgeticket.graph.proving import proof, reference
 from edgeticket.graph.storing import storage
 from edgeticket.report import view
 from edgeticket.ticket.metrics import METRICS
 from edgeticket.version import __version__
+
+BUILT = Path(exporter.__file__).with_name(LIBRARY).is_file()
 
 
 def export(source: Path, **options: Any) -> exporter.Exported:
@@ -191,7 +194,7 @@ def test_a_foreign_folder_is_refused_before_any_work(
         ({"weights": "int2"}, "weights"),
         ({"budget_ms": 0.0}, "budget"),
         ({"budget_ms": float("inf")}, "budget_ms inf"),
-        ({"budget_ms": 1.0, "budget_threads": 0}, "a budget at 0 threads"),
+        ({"budget_ms": 1.0, "budget_threads": 0}, "budget_threads 0: give 1 to 1,024"),
     ],
 )
 def test_an_unknown_option_is_refused(small_ticket: Path, tmp_path: Path, options: dict[str, Any], word: str) -> None:
@@ -357,7 +360,7 @@ def test_torch_is_never_imported(small_ticket: Path, tmp_path: Path, command: st
 def test_rounded_weights_do_not_excuse_the_graph(
     small_ticket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = exporter.simplify
+    honest = conversion.simplify
 
     def dishonest(model: onnx.ModelProto, **options: Any) -> Any:
         found = honest(model, **options)
@@ -366,7 +369,7 @@ def test_rounded_weights_do_not_excuse_the_graph(
                 tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(1e-3), tensor.name))
         return found
 
-    monkeypatch.setattr(exporter, "simplify", dishonest)
+    monkeypatch.setattr(conversion, "simplify", dishonest)
     for source in (small_ticket, sample_artifacts.onnx_file(tmp_path)):
         for weights in ("int8", "fp16"):
             with pytest.raises(ProofError, match=r"moved by 0\.001|'fc2.bias' is not the rounding"):
@@ -468,6 +471,27 @@ def test_fix_shape_writes_the_shapes_into_the_artifact(tmp_path: Path) -> None:
         export(source, out=tmp_path / "none", fix_shape=True)
     with pytest.raises(InputError, match="axis 1 would be 1"):
         export(source, out=tmp_path / "none", input_shapes={"x": (3, 1)}, fix_shape=True)
+
+
+@pytest.mark.skipif(not BUILT, reason="the sparse engine's library was not built")
+def test_an_engine_that_open_sizes_keep_away_is_let_in_by_fixed_ones(tmp_path: Path) -> None:
+    """The plugin's own reason is recognised, and the way out that is named works."""
+    weight = numpy_helper.from_array(np.eye(64, dtype=np.float32).reshape(64, 64, 1, 1), "w")
+    ports = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 64, "h", "w2"]) for name in ("x", "y")
+    ]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Conv", ["x", "w"], ["y"])], "maps", ports[:1], ports[1:], [weight]
+    )
+    source = tmp_path / "maps.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10), source)
+    shapes = {"x": (1, 64, 24, 24)}
+    free = export(source, out=tmp_path / "free", input_shapes=shapes)
+    assert free.content.engine is not None
+    assert free.content.engine["state"] == "claims nothing"
+    assert "export with --input-shape and --fix-shape" in str(free)
+    fixed = export(source, out=tmp_path / "fixed", input_shapes=shapes, fix_shape=True)
+    assert "--fix-shape" not in str(fixed)
 
 
 def test_given_shapes_that_do_not_run_are_named(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeticket import api, exporter, runtime
 from edgeticket.artifact import checks
 from edgeticket.errors import Exit, ModelError, ProofError
+from edgeticket.graph import conversion
 
 node, port = helper.make_node, helper.make_tensor_value_info
 X = port("x", TensorProto.FLOAT, ["n", 64])
@@ -104,7 +105,7 @@ def test_a_device_checks_it_with_numpy_and_the_runtime_alone(tmp_path: Path) -> 
 
 def test_a_number_inside_a_map_that_moved_is_refuted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = _classifier(tmp_path, {"classlabels_int64s": list(range(10))})
-    honest = exporter.simplify
+    honest = conversion.simplify
 
     def dishonest(model: onnx.ModelProto, **options: Any) -> Any:
         found = honest(model, **options)
@@ -113,7 +114,7 @@ def test_a_number_inside_a_map_that_moved_is_refuted(tmp_path: Path, monkeypatch
                 tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(1.01), "w2"))
         return found
 
-    monkeypatch.setattr(exporter, "simplify", dishonest)
+    monkeypatch.setattr(conversion, "simplify", dishonest)
     with pytest.raises(ProofError, match=r"probability.* moved by"):
         api.export(path, bench=False)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import tempfile
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,8 @@ class Parity:
     max_abs_delta: float | None = None  # None too where shapes differ, or a number became NaN or infinite
     tolerance: float | None = None  # of that output
     within: bool | None = None
+    output_range: float | None = None  # the largest less the smallest finite number of that output
+    sizes_unknown: int = 0  # nodes that were left because a size is not known before the model runs
 
 
 def engine_parity(opened: checks.Opened, threads: int = 1) -> Parity:
@@ -47,25 +50,40 @@ def engine_parity(opened: checks.Opened, threads: int = 1) -> Parity:
             )
             records = engine.read_report(report)
             claimed = sum(record.claimed for record in records)
+            unknown = sum(record.reason.endswith(engine.SIZE_UNKNOWN) for record in records)
             if not claimed:
-                return Parity(CLAIMS_NOTHING, engine.summary(records), 0, len(records))
+                return Parity(CLAIMS_NOTHING, engine.summary(records), 0, len(records), sizes_unknown=unknown)
             found = _deltas(opened, made)
         except InputError as error:
             return Parity(FAILED, f"the sparse engine failed: {error}")
-    beyond = [triple for triple in found if triple[0] > triple[1]]
-    delta, atol, _ = max(beyond or found, key=lambda triple: triple[0], default=(0.0, 0.0, 0))
-    skipped = sum(triple[2] for triple in found)
+    beyond = [each for each in found if each.delta > each.atol]
+    worst = max(beyond or found, key=attrgetter("delta"), default=_Delta(0.0, 0.0, 0.0, 0))
+    skipped = sum(each.skipped for each in found)
     sentence = (
-        f"{engine.summary(records)}; max |Δ| {delta:.3g} to the CPU provider on "
-        f"{text.plural(len(found), 'golden output')}, {'beyond' if beyond else 'within'} its tolerance of {atol:.3g}"
+        f"{engine.summary(records)}; max |Δ| {worst.delta:.3g} to the CPU provider on "
+        f"{text.plural(len(found), 'golden output')}, {'beyond' if beyond else 'within'} its tolerance of "
+        f"{worst.atol:.3g}, where that output has a range of {worst.output_range:.3g}"
     )
     if skipped:
         sentence += f"; {text.plural(skipped, 'value')} not compared, which there are NaN or infinite"
-    return Parity(RAN, sentence, claimed, len(records), delta if math.isfinite(delta) else None, atol, not beyond)
+    delta = worst.delta if math.isfinite(worst.delta) else None
+    return Parity(
+        RAN, sentence, claimed, len(records), delta, worst.atol, not beyond, worst.output_range, sizes_unknown=unknown
+    )
 
 
-def _deltas(opened: checks.Opened, session: runtime.Session) -> list[tuple[float, float, int]]:
-    """(largest |difference|, tolerance, values not compared) of every feed and output.
+@dataclass(frozen=True)
+class _Delta:
+    """Of one feed and output: the largest |difference|, the tolerance, its range, and the values not compared."""
+
+    delta: float
+    atol: float
+    output_range: float
+    skipped: int
+
+
+def _deltas(opened: checks.Opened, session: runtime.Session) -> list[_Delta]:
+    """The differences of every feed and output.
 
     Not compared is what the golden output has as NaN or infinity: a zero weight does not read its input here, so that
     an infinity inside of the network may take another way.
@@ -79,5 +97,7 @@ def _deltas(opened: checks.Opened, session: runtime.Session) -> list[tuple[float
             floating = np.issubdtype(exact.dtype, np.floating) and here.shape == exact.shape
             kept = np.isfinite(exact) if floating else np.ones(exact.shape, np.bool_)
             pair = (here[kept], exact[kept]) if floating else (here, exact)
-            found.append((checks.max_delta(*pair), float(atol), int(kept.size - kept.sum())))
+            numbers = exact[kept].astype(np.float64) if exact.dtype.kind in "fiu" else np.zeros(0)
+            spread = float(np.ptp(numbers)) if numbers.size else 0.0
+            found.append(_Delta(checks.max_delta(*pair), float(atol), spread, int(kept.size - kept.sum())))
     return found

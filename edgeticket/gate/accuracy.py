@@ -57,20 +57,28 @@ def _batch(subject: Subject) -> int | None:
     return subject.inputs[0].shape[0] if subject.inputs[0].shape else None
 
 
-def judge_accuracy(samples: Samples, allowed: float | None, *, asked: bool, name: str = "accuracy") -> Gate | None:
-    """Judge the metric; None where nobody asked and neither model brings a slice. `allowed` is in the metric's unit.
+def require_slice(baseline: Subject, allowed: float) -> None:
+    """A limit of accuracy was asked for: refuse a baseline on which nothing can be judged, before anything runs.
 
     Raises:
-        InputError: it was asked for, and the baseline brings no labelled slice with a known metric; the baseline does
-            not run on it; or `allowed` is more than the metric can fall.
+        InputError: it brings no labelled slice with a known metric.
+    """
+    if not baseline.has_slice:
+        raise InputError(
+            f"{baseline.path}: --max-accuracy-drop {allowed:g} needs a baseline with a labelled slice of a test set, "
+            "and this one brings none. An artifact that was exported from a ticket with a built-in metric brings one; "
+            "with another baseline leave the option out, and all other limits are judged"
+        )
+
+
+def judge_accuracy(samples: Samples, allowed: float | None, *, name: str = "accuracy") -> Gate | None:
+    """Judge the metric; None where neither model brings a slice. `allowed` is in the metric's unit.
+
+    Raises:
+        InputError: the baseline does not run on its slice, or `allowed` is more than the metric can fall.
     """
     baseline = samples.baseline
     if not baseline.has_slice:
-        if asked:
-            raise InputError(
-                f"{baseline.path}: --max-accuracy-drop needs a baseline with a labelled slice of a test set: an "
-                "artifact that was exported from a ticket with a built-in metric"
-            )
         sentence = "not compared: the baseline brings no labelled slice, and only on that both are judged"
         return Gate(name, SHOWN, sentence, {"allowed": allowed}) if samples.candidate.has_slice else None
     assert baseline.opened is not None

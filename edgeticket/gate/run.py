@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from edgeticket import text
 from edgeticket.arguments import path_of
 from edgeticket.artifact import checks
 from edgeticket.gate import baseline_form, exact, memory
-from edgeticket.gate.accuracy import Samples, judge_accuracy
+from edgeticket.gate.accuracy import Samples, judge_accuracy, require_slice
 from edgeticket.gate.comparison import Comparison, Measured
 from edgeticket.gate.gate import SHOWN, Gate
 from edgeticket.gate.latency import judged
@@ -54,6 +54,8 @@ def check(request: ComparisonRequest, watch: Watch = lambda *_: None, host: Host
         if request.baseline is not None:
             baseline = open_subject(path_of(request.baseline), folder, BASELINE, request.process_s, host)
             require_alike(candidate, baseline)
+            if request.accuracy_asked and request.max_accuracy_drop is not None:
+                require_slice(baseline, request.max_accuracy_drop)
         pairings = list(_pairings(request, candidate, baseline))
         run = _Run(request, candidate, baseline, pairings, folder, host, checks.host(), watch)
         try:
@@ -63,7 +65,7 @@ def check(request: ComparisonRequest, watch: Watch = lambda *_: None, host: Host
     measured = run.measured
     dropped = max((each.duel.dropped_share() for each in measured), default=0.0)
     hot = any(conditions.THROTTLED in each.duel.dropped() for each in measured)
-    remarks = conditions.remarks(run.about, load, run.about["cores"], dropped, throttled=hot)
+    remarks = conditions.remarks(run.about, load, run.about["cores"], dropped, throttled=hot) if run.times else []
     remarks += [sentence for each in measured for sentence in duel.used_summary(each.duel)]
     remarks += baseline_form.remarks(baseline) if baseline is not None and not run.interrupted else []
     return Comparison(
@@ -96,6 +98,19 @@ class _Run:
     measured: list[Measured] = field(default_factory=list)
     interrupted: bool = False
 
+    @cached_property
+    def limit(self) -> Limit:
+        """The limit of the request, else the one that the candidate carries."""
+        return Limit.of(self.request, self.candidate, self.about["fingerprint"])
+
+    @property
+    def times(self) -> bool:
+        """Whether a latency is asked for at all."""
+        return any(self._is_timed(theirs, threads) for _, _, theirs, threads in self.pairings)
+
+    def _is_timed(self, theirs: Arm | None, threads: int) -> bool:
+        return self.limit.at(threads) is not None or (theirs is not None and self.request.max_latency is not None)
+
     def all(self) -> None:
         """Judge every gate in turn."""
         subjects = {CANDIDATE: self.candidate}
@@ -111,9 +126,8 @@ class _Run:
             return
         if self.baseline is not None:
             self._exact(self.baseline, feed)
-        limit = Limit.of(self.request, self.candidate, self.about["fingerprint"])
-        error_share = ERROR / self._questions(limit)
-        self._duels(str(path), limit, error_share)
+        error_share = ERROR / self._questions(self.limit)
+        self._duels(str(path), error_share)
         if self.baseline is not None:
             if self.request.max_memory is not None and not self.interrupted:
                 self._memory(str(path), self.request.max_memory, error_share)
@@ -128,22 +142,22 @@ class _Run:
 
     def _exact(self, baseline: Subject, feed: checks.Feed) -> None:
         wanted = self.request.max_accuracy_drop
-        asked = self.request.accuracy_asked and wanted is not None
         limit_s = max(self.request.process_s, self.request.seconds)
         pairs = {(ours.provider, theirs.provider): label for label, ours, theirs, _ in self.pairings if theirs}
         for (ours, theirs), label in pairs.items():
             samples = Samples(self.candidate, baseline, ours, theirs, self.folder, limit_s, self.host)
             name = "accuracy" if len(pairs) == 1 else f"accuracy, {label.rpartition(',')[0]}"
-            gate = judge_accuracy(samples, wanted, asked=asked, name=name)
+            gate = judge_accuracy(samples, wanted, name=name)
             self.gates += [gate] if gate else []
         mine, others = exact.counts(self.candidate, feed), exact.counts(baseline, feed)
         allowed = {"size": self.request.max_size, **self.request.max_counts}
         self.gates += [exact.judge_count(name, mine[name], others[name], allowed.get(name)) for name in exact.COUNTED]
 
-    def _duels(self, feed: str, limit: Limit, error: float) -> None:
+    def _duels(self, feed: str, error: float) -> None:
+        limit = self.limit
         counted = self.request.max_counts.get("instructions") is not None
         for label, ours, theirs, threads in self.pairings:
-            timed = limit.at(threads) is not None or (theirs is not None and self.request.max_latency is not None)
+            timed = self._is_timed(theirs, threads)
             if not timed:
                 self.gates.append(Gate(f"latency, {label}", SHOWN, "not measured, as its limit is off", {}))
             if not timed and not (counted and threads == 1):

@@ -20,6 +20,7 @@ from edgeticket.errors import ModelError
 from edgeticket.graph.inference import inferred
 from edgeticket.graph.passes.note import Note
 from edgeticket.graph.values import Array
+from edgeticket.text import listing
 
 _SMALL_BYTES = 1024  # a captured constant up to here is copied: shapes, axes, sizes
 _LARGEST_BYTES = 2**30  # of a model that is copied and inferred here
@@ -67,6 +68,7 @@ class _Whole:
     constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
     readers: Counter[str] = field(default_factory=Counter)
     names: Counter[str] = field(default_factory=Counter)  # how many values bear each
+    shared: dict[str, onnx.TensorProto] = field(default_factory=dict)  # what a body reads and others too
 
 
 def simplify_branches(
@@ -94,7 +96,18 @@ def simplify_branches(
             inside.unrounded |= {renamed.get(name, name): numbers for name, numbers in smaller.unrounded.items()}
             inside.layers += [replace(layer, name=renamed.get(layer.name, layer.name)) for layer in smaller.layers]
             inside.notes += [note for note in smaller.notes if note.pass_name in _REMOVED]
+    shared = [name for name, tensor in whole.shared.items() if _may_be_dead(tensor)]
+    if shared:
+        why = "a body reads them and something else does too, so that what is dead in them stays"
+        inside.notes.append(Note("remove-dead", 0, f"left the weights {listing(shared)} whole: {why}"))
     return made, inside
+
+
+def _may_be_dead(tensor: onnx.TensorProto) -> bool:
+    """Whether a weight is 0 all along an axis, as what computes or reads a dead unit is."""
+    array = onnx.numpy_helper.to_array(tensor)
+    others = [tuple(each for each in range(array.ndim) if each != axis) for axis in range(array.ndim)]
+    return array.ndim > 1 and array.dtype.kind == "f" and any(not (array != 0).any(axis).all() for axis in others)
 
 
 def _simplified(part: onnx.ModelProto | None, simplify: Callable[[onnx.ModelProto], _Part]) -> _Part | None:
@@ -166,6 +179,7 @@ def _as_model(whole: _Whole, body: onnx.GraphProto) -> onnx.ModelProto | None:
         if tensor is not None and (whole.readers[name] == read[name] or tensor.ByteSize() <= _SMALL_BYTES):
             graph.initializer.append(tensor)
         elif tensor is not None:
+            whole.shared[name] = tensor
             graph.input.append(onnx.helper.make_tensor_value_info(name, tensor.data_type, tensor.dims))
         elif name in whole.types and whole.types[name].type.HasField("tensor_type"):
             graph.input.append(whole.types[name])

@@ -28,6 +28,7 @@ from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.passes.lift_weights import lift_weights
 from edgeticket.graph.passes.note import NO_ZEROS, Note
 from edgeticket.graph.passes.remove_dead import BLOCK, remove_dead
+from edgeticket.graph.passes.remove_dead import NAME as REMOVAL
 from edgeticket.graph.passes.remove_unused import remove_unused
 from edgeticket.graph.plan import plan, survey, without_layer
 from edgeticket.graph.recipes import give_back_nodes
@@ -113,6 +114,7 @@ def simplify(
     if removal:
         proto, inside = simplify_branches(proto, lambda part: simplify(part, inline=False, lanes=lanes))
         notes += inside.notes
+        unpruned = unpruned and not inside.layers  # what follows sees the smaller bodies
     inlined = tuple(notes)
     work = _read(proto)
     remember_unrounded(work, inside.unrounded)
@@ -167,7 +169,8 @@ def _passes(
     given_back = give_back_nodes(work.graph) if tables else []
     unrounded = settle(work)
     layers = inside.since_given(plan(before, survey(work) | without_layer(work, before)))
-    if layers and all(layer.nonzeros_before == math.prod(layer.shape_before) for layer in layers):
+    dense = layers and all(layer.nonzeros_before == math.prod(layer.shape_before) for layer in layers)
+    if dense and not any(note.changed for note in notes if note.pass_name == REMOVAL):
         notes.append(Note("simplify", 0, NO_ZEROS))
     declared.give_back(work)
     return Simplified(_to_proto(work), _merged(notes), layers, unrounded, other), given_back

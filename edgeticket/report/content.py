@@ -92,6 +92,17 @@ class Content:
             after - sum(layer.nonzeros_after for layer in layers),
         )
 
+    @property
+    def repeated_elsewhere(self) -> tuple[int, int]:
+        """Of the file's constants that are no layers' weights: zeros and values that repeat, and all numbers.
+
+        Of a tensor one value may repeat: that which most of its numbers have.
+        """
+        layers = {layer.name for layer in self.manifest.layers}
+        others = [each for each in self.manifest.tensors if each.name not in layers and each.storage != "computed"]
+        numbers = sum(elements(each.shape) for each in others)
+        return numbers - sum(each.nonzeros for each in others), numbers
+
 
 def elements(shape: Sequence[int]) -> int:
     """The number of elements of a weight; 0 for one that was removed, whose shape is ()."""

@@ -1,36 +1,20 @@
-"""What an export found, as its report takes it: bytes of files, metrics, remarks, and what the times stand beside."""
+"""What an export found, as its report takes it: metrics, remarks, and what the times stand beside."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from edgeticket import text
 from edgeticket.artifact.labelled_slice import Slice
+from edgeticket.artifact.manifest import OnnxSource, Port, TicketSource
+from edgeticket.artifact.parity import CLAIMS_NOTHING, Parity
 from edgeticket.graph.baseline import Baseline
-from edgeticket.graph.storing import storage
-from edgeticket.graph.storing.archives import Archives
-from edgeticket.graph.storing.tensors import TensorReader
 from edgeticket.measure.sides import Sides
 from edgeticket.report.content import Score
 from edgeticket.ticket.kinds import At
 from edgeticket.ticket.record import Ticket
-
-
-def sizes(dense: Baseline, masked: bytes | None, read: TensorReader, exported: bytes) -> dict[str, int]:
-    """The bytes of every file the report compares: the dense network first, the exported file last.
-
-    `masked` is the pruned network without what export does for it, None where the dense one may be it; `read` has the
-    tensors of the simplified one.
-    """
-    archives = Archives()
-    archives.add("original", dense.smallest)
-    if dense.given is not None and dense.given != dense.smallest:
-        archives.add("given", dense.given)
-    if masked is not None:
-        archives.add("masked", masked)
-    storage.add_storages(archives, read)
-    archives.add("exported", exported)
-    return archives.sizes()
 
 
 def baseline(ticket: Ticket | None, dense: Baseline, bench: Sides | None) -> Iterator[str]:
@@ -42,6 +26,17 @@ def baseline(ticket: Ticket | None, dense: Baseline, bench: Sides | None) -> Ite
         yield f"The {name} stands here at its best: {bench.best}.{also}"
     if dense.caveat:
         yield dense.caveat
+
+
+def engine(source: OnnxSource | TicketSource, inputs: Sequence[Port], found: Parity | None) -> dict[str, Any] | None:
+    """What the sparse engine did; where it claims nothing for sizes that are open, how they become known."""
+    if found is None:
+        return None
+    way_out = ""
+    open_axes = any(None in port.shape for port in inputs)
+    if found.state == CLAIMS_NOTHING and found.sizes_unknown and open_axes and source.kind == "onnx":
+        way_out = "; export with --input-shape and --fix-shape, and the sizes that are open are known"
+    return {**asdict(found), "sentence": found.sentence + way_out}
 
 
 def scores(ticket: Ticket | None, cut: Slice | None) -> tuple[Score, ...]:

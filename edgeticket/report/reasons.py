@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edgeticket.graph.passes.note import NO_ZEROS
+from edgeticket.graph.passes.note import NEGATIVE_ZEROS, NO_ZEROS
 from edgeticket.report.content import Content
 from edgeticket.text import listing, plural
 
@@ -44,7 +44,8 @@ def _proof(content: Content) -> Iterator[Reason]:
 def _dense(content: Content) -> Iterator[Reason]:
     """What the storage declined, for the whole file and by tensor, and the other remarks of the export."""
     if _pruned(content):
-        yield from (Reason("stays dense", note) for note in content.storage_notes)
+        for note in content.storage_notes:
+            yield Reason("stored" if NEGATIVE_ZEROS in note else "stays dense", note)
     yield from (Reason("note", remark) for remark in content.remarks if remark not in content.storage_notes)
     by_note: dict[str, list[str]] = {}
     for tensor in content.manifest.tensors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -61,6 +62,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["cell"] = _cell
+    environment.filters["unbroken"] = _unbroken
     return environment
 
 
@@ -68,6 +70,11 @@ def _cell(value: str) -> str:
     """Text inside a Markdown table or sentence: no character of it starts markup."""
     escaped = "".join("\\" + c if c in "\\`*_[]<>|#" else c for c in value)
     return escaped.replace("\n", " ")
+
+
+def _unbroken(value: str) -> str:
+    """Text in which no line ends between a number and its unit."""
+    return re.sub(r"(?<=\d) (?=(?:[kMG]?B|[µm]?s|times)\b|%)", "\N{NO-BREAK SPACE}", value)
 
 
 def _variables(content: Content) -> dict[str, Any]:

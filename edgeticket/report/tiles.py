@@ -11,15 +11,14 @@ from edgeticket.artifact.parity import CLAIMS_NOTHING
 from edgeticket.measure.measurement import speed
 from edgeticket.report.content import Content
 from edgeticket.report.parts import Card
-from edgeticket.report.wording import engine_speed, faster, model_name, relative, score
+from edgeticket.report.wording import engine_speed, faster, model_name, of_a_ticket, relative, score
 
 
 def cards(content: Content) -> list[Card]:
     """Two to five cards; a quantity that was not measured has none."""
     manifest = content.manifest
     size, other = manifest.size_bytes, manifest.dense_size_bytes
-    as_given = model_name(content, "dense")
-    found = [Card("Model file", relative(size, other), _bytes(content, as_given))]
+    found = [Card("Model file", relative(size, other), _bytes(content))]
     compared = {each.network: each.test for each in content.scores if each.compared}
     if manifest.metric and "exported file" in compared:
         unit = manifest.metric.unit
@@ -28,17 +27,21 @@ def cards(content: Content) -> list[Card]:
     dense_ms, here_ms = content.measured("latency", "dense"), content.measured("latency", "exported")
     if dense_ms and here_ms:
         beside = faster(speed(here_ms, dense_ms))
-        detail = f"{as_given} {text.latency(dense_ms.median)}: {beside}; median of {here_ms.count:,} on this host"
+        other_ms = f"{model_name(content, 'dense')} {text.latency(dense_ms.median)}"
+        detail = f"{other_ms}: {beside}; median of {here_ms.count:,} on this host"
         found.append(Card("Latency, one thread", text.latency(here_ms.median), detail))
     if content.engine:
         found.append(_engine(content, content.engine))
     return [*found, _outputs(manifest.proof, manifest.weights)]
 
 
-def _bytes(content: Content, as_given: str) -> str:
+def _bytes(content: Content) -> str:
     """Plain against plain, gzip against gzip, and what gzip alone makes of the pruned network."""
     sizes, manifest = content.sizes, content.manifest
-    said = f"{text.size(manifest.dense_size_bytes)} {as_given} → {text.size(manifest.size_bytes)}"
+    beside = "dense" if of_a_ticket(content) else "as given"
+    if "given" in sizes:
+        beside = f"with its graph cleaned ({text.size(sizes['given'])} as given)"
+    said = f"{text.size(manifest.dense_size_bytes)} {beside} → {text.size(manifest.size_bytes)}"
     if "original.gz" in sizes and "exported.gz" in sizes:
         said += f"; in gzip {text.size(sizes['original.gz'])} → {text.size(sizes['exported.gz'])}"
     if sizes.get("masked.gz", sizes.get("original.gz")) != sizes.get("original.gz"):
@@ -63,7 +66,8 @@ def _distance(engine: Mapping[str, Any]) -> str:
     """How far its golden outputs lie from the CPU provider's."""
     if not engine["within"]:
         return "an output is BEYOND its tolerance"
-    return f"max |Δ| {engine['max_abs_delta']:.2g} to it, {engine['tolerance']:.2g} allowed"
+    spread = "" if engine.get("output_range") is None else f" in a range of {engine['output_range']:.2g}"
+    return f"max |Δ| {engine['max_abs_delta']:.2g} to it{spread}, {engine['tolerance']:.2g} allowed"
 
 
 def _outputs(proof: ProofInfo, weights: str) -> Card:
@@ -78,5 +82,8 @@ def _outputs(proof: ProofInfo, weights: str) -> Card:
         )
         return Card("Outputs moved by", f"{proof.max_abs_delta:.2g}", detail + inputs)
     graph = proof.in_float64
-    exact = f" ({graph.max_abs_delta:.1g} in float64)" if graph is not None and graph.max_abs_delta is not None else ""
+    exact = ""
+    if graph is not None and graph.max_abs_delta is not None:
+        single = f", but {text.listing(list(graph.in_float32))} in float32" if graph.in_float32 else ""
+        exact = f" ({graph.max_abs_delta:.1g} in float64{single})"
     return Card("Same outputs", proof.verdict, f"max |Δ| {proof.max_abs_delta:.2g}{exact} {inputs}")

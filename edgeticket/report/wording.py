@@ -71,7 +71,7 @@ def model_name(content: Content, model: str, provider: str = "cpu") -> str:
     """A measured model, 'dense' or 'exported', as a table names it."""
     if provider == "sparse":
         return f"{model}, sparse engine"
-    return "as given" if model == "dense" and not of_a_ticket(content) else model
+    return "source" if model == "dense" and not of_a_ticket(content) else model
 
 
 def engine_speed(content: Content, own: Measurement, cpu: Measurement, *, spans: bool = False) -> str:
@@ -93,7 +93,7 @@ def zeros_sentence(content: Content) -> str:
     before, after = content.weights_held
     zeros, left = content.zeros
     if not content.manifest.layers:
-        return "No weight of a convolution or matrix product was found in this graph: there are no zeros to speak of."
+        return f"No weight of Conv, Gemm, MatMul or a recurrent layer was found in this graph{_others(content)}"
     if before != after:
         how = "Dead units were removed" if content.removed_dead else "What is constant or never read was folded away"
         rest = (
@@ -105,16 +105,34 @@ def zeros_sentence(content: Content) -> str:
             f"{how}, exactly: the layers hold {after:,} of {before:,} weights, and that is the only gain in speed to "
             f"expect of the CPU provider. {rest}"
         )
+    if content.removed_dead:
+        return f"What was dead was removed, exactly, and the weights of layers keep their shapes{_others(content)}"
     if not zeros:
-        return f"The weights hold no zeros: nothing can be removed, and an inference multiplies {_work(content)}."
+        return (
+            "The weights of convolutions and matrix products hold no zeros: no unit was removed, and an inference "
+            f"multiplies as much as in the {compared_with(content)}{_others(content)}"
+        )
     return (
-        "Stock ONNX Runtime makes nothing of the zeros: it multiplies by them. No unit could be removed, so an "
+        "Stock ONNX Runtime makes nothing of the zeros: it multiplies by them. No unit was removed, so an "
         f"inference multiplies {_work(content)}."
     )
 
 
-def _work(content: Content) -> str:
-    gained = content.manifest.size_bytes < content.manifest.dense_size_bytes
-    return f"as much as in the {compared_with(content)}" + (
-        "; what is gained is the size of the file" if gained else ""
+def _others(content: Content) -> str:
+    """The end of a sentence, and one about constants that are no layers' weights, such as embeddings."""
+    repeated, numbers = content.repeated_elsewhere
+    if not repeated:
+        return "." if content.manifest.layers else ": there are no zeros to speak of."
+    what = (
+        f" Of {numbers:,} numbers in {'other' if content.manifest.layers else 'its'} constants {repeated:,} are zeros"
     )
+    return f".{what}, or one value that repeats: ONNX Runtime computes with all of them{_gained(content)}."
+
+
+def _work(content: Content) -> str:
+    return f"as much as in the {compared_with(content)}{_gained(content)}"
+
+
+def _gained(content: Content) -> str:
+    gained = content.manifest.size_bytes < content.manifest.dense_size_bytes
+    return "; what is gained is the size of the file" if gained else ""

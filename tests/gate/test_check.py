@@ -218,9 +218,18 @@ def test_a_model_that_answers_nan_is_a_regression(artifact: Path, tmp_path: Path
 def test_accuracy_of_two_bare_files_cannot_be_asked_for(model: Path, play: Play) -> None:
     play()
     assert run("check", model, "--baseline", model).exit_code == 0  # and by default it is not
+
+
+def test_accuracy_of_two_bare_files_is_refused_before_anything_runs(model: Path, play: Play) -> None:
+    def refuse(asked: Any) -> Any:
+        raise AssertionError("a model ran")
+
+    play(failing=refuse)
     done = run("check", model, "--baseline", model, "--max-accuracy-drop", "0.5")
     assert done.exit_code == 2
     assert "needs a baseline with a labelled slice" in done.stderr
+    assert f"{model}: --max-accuracy-drop 0.5" in done.stderr
+    assert "leave the option out" in done.stderr
 
 
 # --- Budgets ---
@@ -284,10 +293,15 @@ def test_an_artifacts_own_budget_is_judged_at_its_threads(tmp_path: Path, model:
 OFF = ("--max-latency-regression", "off")
 
 
-def test_no_process_is_timed_where_the_limit_of_latency_is_off(model: Path, tmp_path: Path, play: Play) -> None:
+def test_no_process_is_timed_where_the_limit_of_latency_is_off(
+    model: Path, tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is anything said of a busy machine, on which a time would have been less sure."""
+
     def refuse(asked: Any) -> Any:
         raise AssertionError("it was timed")
 
+    monkeypatch.setattr("os.getloadavg", lambda: (1e3, 1e3, 1e3))
     play(failing=refuse)
     out = [part for name in ("json", "junit", "append") for part in (f"--{name}", tmp_path / name)]
     done = run("check", model, "--baseline", model, *OFF, *out)
@@ -295,6 +309,9 @@ def test_no_process_is_timed_where_the_limit_of_latency_is_off(model: Path, tmp_
     assert re.search(r"latency, cpu, 1 thread +shown +not measured, as its limit is off", done.stdout)
     assert re.search(r"instructions +shown +not counted: nothing was timed", done.stdout)
     assert document(tmp_path / "json")["measurements"] == []
+    assert "busy" not in done.stdout
+    play()
+    assert "The machine is busy: a load of 1000.0" in run("check", model, "--baseline", model).stdout
 
 
 def test_what_is_counted_while_timing_takes_one_process(model: Path, tmp_path: Path, play: Play) -> None:

@@ -44,6 +44,9 @@ def test_the_engines_outputs_are_the_cpu_providers(artifact: Path) -> None:
     assert found.max_abs_delta is not None
     assert found.tolerance is not None
     assert 0 <= found.max_abs_delta <= found.tolerance
+    assert found.output_range is not None
+    assert found.output_range > found.tolerance, "the tolerance says something of the outputs"
+    assert f"a range of {found.output_range:.3g}" in found.sentence
 
 
 @needs_library

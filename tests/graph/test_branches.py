@@ -157,3 +157,37 @@ def test_a_loop_runs_a_smaller_body() -> None:
     (expected,) = runtime.run(runtime.cpu_session(model.SerializeToString()), feeds).values()
     (found,) = runtime.run(runtime.cpu_session(result.model.SerializeToString()), feeds).values()
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("inner", [True, False])
+def test_the_plan_counts_branches_as_they_came_and_no_copy_is_called_unpruned(inner: bool) -> None:
+    """What is removed inside of a branch counts as removed, and the model without removal has whole branches."""
+    found = simplify(switch(0.5, inner), unpruned=True)
+    assert found.unpruned is None
+    shapes = {layer.name.removesuffix("_2"): (layer.shape_before, layer.shape_after) for layer in found.layers}
+    for name in ("yes", "no"):
+        assert shapes[f"{name}.a"][0] == (6, 3, 1, 1)
+        assert shapes[f"{name}.a"][1][0] < 6
+    assert simplify(switch(0.5, inner), removal=False, unpruned=True).unpruned is not None
+
+
+@pytest.mark.parametrize("dead", [True, False])
+def test_a_weight_that_two_branches_read_stays_whole_and_is_named(dead: bool) -> None:
+    net = Net(("n", 40))
+    weight = net.normal(40, 30)
+    weight[:, [3, 7]] = 0 if dead else 1
+    first, second = net.const(weight, "first"), net.const(net.normal(30, 5), "second")
+    branches = []
+    for name in ("yes", "no"):
+        nodes = [
+            helper.make_node("MatMul", ["x", first], [f"{name}.h"]),
+            helper.make_node("Relu" if name == "yes" else "Tanh", [f"{name}.h"], [f"{name}.r"]),
+            helper.make_node("MatMul", [f"{name}.r", second], [f"{name}.y"]),
+        ]
+        value = helper.make_tensor_value_info(f"{name}.y", TensorProto.FLOAT, ("n", 5))
+        branches.append(helper.make_graph(nodes, name, [], [value]))
+    model = net.model(net.op("If", "flag", then_branch=branches[0], else_branch=branches[1]))
+    model.graph.input.append(helper.make_tensor_value_info("flag", TensorProto.BOOL, []))
+    found = simplify(model)
+    assert [tuple(t.dims) for t in found.model.graph.initializer if t.name == "first"] == [(40, 30)]
+    assert ("left the weights first whole" in sentences(found)) == dead

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx
 import pytest
@@ -144,6 +145,11 @@ CASES: dict[str, tuple[str, list[Any], dict[str, Any]]] = {
         [RNG.integers(0, 255, (3, 4), np.uint8), np.float32([0.1, 0.2, 0.3]), np.uint8([3, 4, 5])],
         {"axis": 0},
     ),
+    "dequantize-blocks": (
+        "DequantizeLinear",
+        [RNG.integers(0, 255, (3, 10), np.uint8), np.float32(RNG.uniform(0.1, 0.3, (3, 3)))],
+        {"axis": 1, "block_size": 4},
+    ),
     "scatter": (
         "ScatterElements",
         [_x(4, 5), np.array([[1, 0, 1], [-1, 2, 1]]), _x(2, 3)],
@@ -159,7 +165,7 @@ def test_kernels_agree_with_the_runtime(name: str) -> None:
     """float32 rounds, and a kernel that reads an attribute otherwise is far off: 1e-5 of the largest lies between."""
     op, inputs, attributes = CASES[name]
     count = {"LSTM": 3, "GRU": 2, "RNN": 2}.get(op, 1)
-    model = _model(op, inputs, count, **attributes)
+    model = _model(op, inputs, count, 21 if "block_size" in attributes else 20, **attributes)
     feed = {"i0": inputs[0]}
     network = Network(model)
     found = network.run(feed)
@@ -187,6 +193,24 @@ def test_what_only_float32_runs_is_named_and_its_results_are_marked() -> None:
     found = network.run({"x": _x(2, 4, 6, 6)})
     assert network.in_single == {"FusedConv"}
     assert found.single == {model.graph.output[0].name}
+
+
+def test_four_bits_are_dequantized_in_float64() -> None:
+    """ONNX Runtime's quantiser writes DequantizeLinear of com.microsoft for types that older operator sets lack."""
+    codes = np.array([[-8, 7, 3], [0, 1, -2]], np.int8).astype(ml_dtypes.int4)
+    model = _model(
+        "DequantizeLinear",
+        [codes, np.float32([0.1, 0.7]), np.array([1, -2], ml_dtypes.int4)],
+        1,
+        20,
+        "com.microsoft",
+        axis=0,
+    )
+    network = Network(model)
+    found = network.run({"i0": codes}).outputs["o0"]
+    scale, zero = np.float32([[0.1], [0.7]]).astype(np.float64), np.array([[1], [-2]])
+    np.testing.assert_array_equal(found, (np.array([[-8, 7, 3], [0, 1, -2]]) - zero) * scale)
+    assert not network.in_single
 
 
 def test_an_operator_that_nothing_runs_is_named() -> None:

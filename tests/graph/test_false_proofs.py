@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 from proofs import prove_feeds
 
-from edgeticket import api, exporter
+from edgeticket import api
 from edgeticket.artifact import checks
 from edgeticket.artifact.manifest import ProofInfo
 from edgeticket.errors import ProofError
+from edgeticket.graph import conversion
 from edgeticket.graph.proving.probes import probes
 from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.serialize import serialize
@@ -164,13 +165,14 @@ def test_export_writes_nothing(fault: Fault, tmp_path: Path, monkeypatch: pytest
     onnx.save(network("sigmoid"), tmp_path / "net.onnx")
     api.export(tmp_path / "net.onnx", out=tmp_path / "right", bench=False)
     with monkeypatch.context() as patched:
-        patched.setattr(exporter, "simplify", lambda model, **options: fault(simplify(model, **options)))
+        patched.setattr(conversion, "simplify", lambda model, **options: fault(simplify(model, **options)))
         with pytest.raises(ProofError, match="nothing was written"):
             api.export(tmp_path / "net.onnx", out=tmp_path / "pass", bench=False)
     honest = storage.store
 
     def dishonest(model: onnx.ModelProto, **options: Any) -> Any:
-        return honest(fault(replace(simplify(network("sigmoid")), model=model)).model, **options)
+        wrong = fault(replace(simplify(network("sigmoid")), model=model)).model
+        return honest(wrong, **{**options, "read": None})  # what was read before is of the right model
 
     monkeypatch.setattr(storage, "store", dishonest)
     with pytest.raises(ProofError):

@@ -12,8 +12,9 @@ import onnx_ir as ir
 import pytest
 from nets import Net
 
-from edgeticket import api, exporter
+from edgeticket import api
 from edgeticket.errors import EdgeticketError
+from edgeticket.graph import conversion
 from edgeticket.graph.garbage import collect, rarely_collected
 
 
@@ -49,9 +50,9 @@ def test_who_turned_it_off_or_made_it_rarer_keeps_that(chosen: int) -> None:
 
 def test_an_export_leaves_it_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    simplify = exporter.simplify
+    simplify = conversion.simplify
     monkeypatch.setattr(
-        exporter, "simplify", lambda *given, **asked: seen.append(gc.get_threshold()[0]) or simplify(*given, **asked)
+        conversion, "simplify", lambda *given, **asked: seen.append(gc.get_threshold()[0]) or simplify(*given, **asked)
     )
     gc.set_threshold(701, 11, 12)
     net = Net()

@@ -62,6 +62,13 @@ def test_tensors_that_were_read_for_another_storage_are_stored_the_same(proto: o
         assert again.tensors == once.tensors
 
 
+def test_tensors_of_another_model_are_not_taken_for_those_of_this_one() -> None:
+    honest, other = lenet(), lenet(nonzeros=(8275, 1056, 207))
+    found = _stored(other, "auto", "fp32", TensorReader(honest))
+    assert found.serialized() == _stored(other, "auto", "fp32", None).serialized()
+    assert found.serialized() != _stored(honest, "auto", "fp32", None).serialized()
+
+
 @pytest.mark.parametrize("proto", MODELS, ids=NAMES)
 def test_a_report_compares_the_files_that_each_storage_gives(
     proto: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch

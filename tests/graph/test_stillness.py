@@ -16,7 +16,7 @@ from edgeticket.errors import Exit
 from edgeticket.graph.proving.probes import probes
 from edgeticket.graph.proving.proof import proof
 from edgeticket.graph.proving.samples import ProofInputs
-from edgeticket.graph.proving.stillness import LEAST, Movement, reading, scaled
+from edgeticket.graph.proving.stillness import LEAST, Movement, elsewhere, reading, scaled
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified, simplify
 
@@ -174,6 +174,28 @@ def test_scales_stay_within_the_type() -> None:
     assert 0 < len(half) < len(single)
     assert all(np.isfinite(feed["x"]).all() and feed["n"].tolist() == [3] for feed in half)
     assert not list(scaled({"n": np.array([3])}))
+
+
+@pytest.mark.parametrize("kind", ["Equal", "IsNaN", "IsInf", "EyeLike"])
+def test_what_is_rare_among_numbers_is_woken_where_it_happens(kind: str) -> None:
+    inputs = ["x", "other"] if kind == "Equal" else ["x"]
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (3, 4)) for name in inputs]
+    kept = TensorProto.FLOAT if kind == "EyeLike" else TensorProto.BOOL
+    output = helper.make_tensor_value_info("y", kept, (3, 4))
+    graph = helper.make_graph([helper.make_node(kind, inputs, ["y"])], "g", ports, [output])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    found = _proved(model, model)
+    assert found.proved, found.reason
+    assert found.not_compared == ()
+
+
+def test_inputs_unlike_the_usual_ones_hold_equal_arrays_and_no_numbers() -> None:
+    feed = {"x": np.array([2.0, -1.0], np.float16), "other": np.array([3.0, 1.0], np.float16)}
+    feeds = list(elsewhere(feed, {"IsNaN"}))
+    assert any(np.array_equal(feed["x"], feed["other"]) for feed in feeds)
+    assert np.isnan(feeds[-1]["x"]).any()
+    assert np.isinf(feeds[-1]["other"]).any()
+    assert all(np.isfinite(made["x"]).all() for made in elsewhere(feed, {"Relu"}))
 
 
 @pytest.mark.parametrize(("still", "code"), [("zero", Exit.INCONCLUSIVE), ("moving", Exit.YES)])

@@ -215,6 +215,17 @@ def test_no_zeros_rests_dense_and_says_so() -> None:
         assert stored.serialized() == serialize(proto)
 
 
+def test_nothing_is_said_of_tensors_where_there_are_none() -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "none",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [3])],
+    )
+    plain = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    assert store(plain).notes == ()
+
+
 def test_gaps_above_255_and_negative_zeros(tmp_path: Path) -> None:
     weight = np.full((100, 100), -0.0, np.float32)
     weight.reshape(-1)[[0, 255, 511, 9999]] = [1, 2, 3, 4]

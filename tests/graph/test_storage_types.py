@@ -22,7 +22,7 @@ from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.graph.evaluate import ScatterElements
 from edgeticket.graph.proving.stored_weights import check_stored_weights, rebuilt
 from edgeticket.graph.serialize import serialize
-from edgeticket.graph.storing import runtime_folds
+from edgeticket.graph.storing import readers, runtime_folds
 from edgeticket.graph.storing.storage import STORAGES, Stored, store
 
 Array = NDArray[Any]
@@ -225,6 +225,33 @@ def test_negative_zeros_are_zeros_where_weights_are_multiplied_and_kept_elsewher
     nodes = [node("Reciprocal", ["w"], ["r"]), node("MatMul", ["x", "r"], ["y"])]
     proto = model(nodes, {"w": weight}, {"x": ["n", 60]})
     assert _by_runtime(_stored(proto).model, weight).tobytes() == weight.tobytes()
+
+
+def test_negative_zeros_of_an_output_stay_and_are_told() -> None:
+    """A caller may look at the sign of a zero of an output: it stays, and what it costs is said with the way out."""
+    weight = pruned(np.random.default_rng(0), (60, 50), 300)
+    weight[weight == 0] = -0.0
+    shown = product(weight)
+    shown.graph.output.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, weight.shape))
+    stored = store(shown)
+    assert _by_reference(stored.model).tobytes() == weight.tobytes()
+    assert [note for note in stored.notes if "2,700 negative zeros" in note and note.startswith("w: ")]
+    assert not any("negative zeros" in note for note in store(product(weight)).notes)
+    few = product(np.where(np.arange(50) == 7, weight, np.abs(weight)))
+    few.graph.output.append(shown.graph.output[-1])
+    assert not any("negative zeros" in note for note in store(few).notes), "a few of them are not worth a sentence"
+
+
+@pytest.mark.parametrize(
+    ("op", "place", "domain"),
+    [("Div", 0, ""), ("PRelu", 1, ""), ("GatherElements", 0, ""), ("GatherND", 0, ""), ("RMSNormalization", 1, ""),
+     ("BiasGelu", 1, "com.microsoft"), ("MatMulNBits", 2, "com.microsoft"),
+     ("MultiHeadAttention", 3, "com.microsoft"), ("Div", 0, "com.example")],
+)  # fmt: skip
+def test_readers_that_multiply_add_or_look_up_take_either_zero(op: str, place: int, domain: str) -> None:
+    names = [f"i{index}" for index in range(place)] + ["w"]
+    graph = helper.make_graph([helper.make_node(op, names, ["y"], domain=domain)], "one", [], [])
+    assert ("w" in readers.signed_zeros(graph)) == (domain == "com.example")
 
 
 @pytest.mark.parametrize("value", [1.0, -np.inf, 0.25])

@@ -23,8 +23,9 @@ from edgeticket.artifact.manifest import (
     TensorInfo,
     TicketSource,
 )
+from edgeticket.artifact.parity import CLAIMS_NOTHING, Parity
 from edgeticket.measure.measurement import Measurement
-from edgeticket.report import Content, Score, view
+from edgeticket.report import Content, Score, facts, view
 from edgeticket.report.parts import Section, rows_of
 
 NASTY = '<script>alert("x")</script> | `a` $x$'
@@ -153,6 +154,12 @@ def test_ids_are_unique_and_every_section_has_one() -> None:
     assert len(ids) == len(set(ids)) == len(view.sections(content())) > 5
     assert set(ids) == {value for tag, name, value in attributes if (tag, name) == ("section", "aria-labelledby")}
     assert "loading-and-memory" in ids
+
+
+def test_no_line_of_a_tile_ends_between_a_number_and_its_unit() -> None:
+    tiles = re.findall(r"<small>(.*?)</small>", report.html(content()))
+    assert any(re.search(r"\d\N{NO-BREAK SPACE}[kM]B", tile) for tile in tiles)
+    assert not any(re.search(r"\d (?:[kM]?B|[µm]?s|%)", tile) for tile in tiles)
 
 
 def sizes_of_letters(page: str) -> list[float]:
@@ -305,6 +312,7 @@ def test_one_slow_sample_in_a_hundred_leaves_the_medians_readable() -> None:
 @pytest.mark.parametrize("form", [report.html, report.markdown])
 def test_every_form_says_what_matters(form: Any) -> None:
     text = parsed(form(content())).text if form is report.html else form(content()).replace("\\", "")
+    text = text.replace("\N{NO-BREAK SPACE}", " ")
     for needed in (
         "20.0× smaller", "1,000 kB dense → 50.0 kB", "98.24 %", "dense 97.51 %, ticket 98.22 %", "91.67 %", "90.00 %",
         "64×30", "64×25", "removed", "3e-06", "99.90 %", "declined: there is none", "a remark of the export",
@@ -356,6 +364,30 @@ def test_every_form_says_what_the_sparse_engine_does(form: Any) -> None:
     ):  # fmt: skip
         assert needed in text, needed
     assert "Sparse engine at 2 threads" not in text
+    card = next(card for card in view.cards(with_engine(output_range=21.0)) if card.label == "Sparse engine")
+    assert card.detail.endswith("max |Δ| 2e-06 to it in a range of 21, 4e-05 allowed")
+
+
+def test_open_sizes_that_keep_the_engine_away_name_the_way_out() -> None:
+    """Only for a file whose inputs have open axes, where they are what keeps the engine away."""
+    source, ticket = OnnxSource(file="model.onnx", sha256="0" * 64), content().manifest.source
+    free, fixed = (Port("x", "float32", (1, 3, None, None)),), (Port("x", "float32", (1, 3, 32, 32)),)
+    away = Parity(CLAIMS_NOTHING, "claimed 0 of 5 nodes", 0, 5, sizes_unknown=4)
+
+    def said(source: Any, inputs: tuple[Port, ...], found: Parity) -> str:
+        engine = facts.engine(source, inputs, found)
+        assert engine is not None
+        return str(engine["sentence"])
+
+    assert "--input-shape and --fix-shape" in said(source, free, away)
+    for plain in (
+        said(ticket, free, away),
+        said(source, fixed, away),
+        said(source, free, dataclasses.replace(away, sizes_unknown=0)),
+        said(source, free, dataclasses.replace(away, state="ran")),
+    ):
+        assert plain == "claimed 0 of 5 nodes"
+    assert facts.engine(source, free, None) is None
 
 
 def test_an_engine_that_was_not_there_is_said_in_words() -> None:
@@ -407,7 +439,7 @@ DEAD = {"pass_name": "remove-dead", "changed": 5, "sentence": "removed 5 dead ch
 def test_without_dead_units_no_speed_is_promised() -> None:
     kept = first_layer(shape_after=(64, 30))
     sentence = view.zeros_sentence(content(layers=kept))
-    assert "No unit could be removed, so an inference multiplies as much as in the dense network" in sentence
+    assert "No unit was removed, so an inference multiplies as much as in the dense network" in sentence
     assert sentence.endswith("what is gained is the size of the file.")
     assert "gained" not in view.zeros_sentence(content(layers=kept, size_bytes=1_000_001))
 
@@ -426,7 +458,46 @@ def test_of_zeros_that_are_not_there_nothing_is_said() -> None:
     sentence = view.zeros_sentence(content(layers=full))
     assert "hold no zeros" in sentence
     assert "died" not in sentence
-    assert "no zeros to speak of" in view.zeros_sentence(content(layers=()))
+    assert "no zeros to speak of" in view.zeros_sentence(content(layers=(), tensors=()))
+
+
+@pytest.mark.parametrize("nonzeros", [160, 1600])
+def test_zeros_of_other_constants_are_counted(nonzeros: int) -> None:
+    """Weights that Einsum or Gather reads shrink the file: nobody may say then that there are no zeros."""
+    table = dataclasses.replace(content().manifest.tensors[0], name="table", nonzeros=nonzeros)
+    full = first_layer(shape_after=(64, 30), nonzeros_before=1920, nonzeros_after=1920)
+    for layers in ((), full):
+        sentence = view.zeros_sentence(content(layers=layers, tensors=(table,)))
+        counted = "Of 1,600 numbers in" in sentence and "1,440 are zeros, or one value that repeats" in sentence
+        assert counted == (nonzeros == 160)
+        assert ("what is gained is the size of the file" in sentence) == (nonzeros == 160)
+
+
+def test_that_no_unit_was_removed_is_not_said_where_one_was() -> None:
+    """A unit may go that no layer's weight shows: one of an embedding, say."""
+    kept = first_layer(shape_after=(64, 30))
+    by_death = dataclasses.replace(content(layers=kept), passes=(DEAD,))
+    assert view.zeros_sentence(by_death).startswith("What was dead was removed, exactly")
+    assert "No unit" not in view.zeros_sentence(by_death)
+
+
+def test_what_was_given_is_not_what_became_of_its_graph() -> None:
+    """The smallest form of a source counts for bytes: where that is not the file as it came, both sizes are said."""
+    source = OnnxSource(file="model.onnx", sha256="0" * 64)
+    same = content(source=source, metric=None)
+    assert view.cards(same)[0].detail.startswith("1,000 kB as given → 50.0 kB")
+    other = dataclasses.replace(same, sizes={**same.sizes, "given": 2_000_000})
+    assert view.cards(other)[0].detail.startswith("1,000 kB with its graph cleaned (2,000 kB as given) → 50.0 kB")
+    assert view.cards(content())[0].detail.startswith("1,000 kB dense → 50.0 kB")
+
+
+def test_operators_that_ran_in_float32_alone_are_named_in_the_headline() -> None:
+    proof = content().manifest.proof
+    assert proof.in_float64 is not None
+    assert "(3e-16 in float64)" in view.cards(content())[-1].detail
+    single = dataclasses.replace(proof.in_float64, in_float32=("Attention", "BiasGelu"))
+    card = view.cards(content(proof=dataclasses.replace(proof, in_float64=single)))[-1]
+    assert "(3e-16 in float64, but Attention, BiasGelu in float32)" in card.detail
 
 
 @pytest.mark.parametrize(
@@ -443,7 +514,7 @@ def test_nobody_calls_a_source_dense_that_may_be_packed(form: Any) -> None:
     text = form(content(source=OnnxSource(file="model.onnx", sha256="0" * 64), metric=None))
     assert "source as given" in text
     assert "dense network" not in text
-    assert "as given, 1 thread" in text or form is report.markdown
+    assert "source, 1 thread" in text or form is report.markdown
     assert "1 threads" not in text
 
 

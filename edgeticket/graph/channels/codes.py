@@ -14,7 +14,8 @@ from edgeticket.graph.channels.state import State, rank_of
 from edgeticket.graph.channels.stored import rests
 from edgeticket.graph.values import Array, attribute, constant
 
-_NEAR = 1e-4  # of a code, or of the number of codes: float32 may round to either side
+_NEAR = 1e-4  # of a step between codes: float32 may round to either side
+_ROUNDING = 1e-6  # relative error of a constant that the runtime computes in float32
 
 
 def quantize(state: State, node: ir.Node) -> bool:
@@ -24,7 +25,11 @@ def quantize(state: State, node: ir.Node) -> bool:
 
 def dequantize(state: State, node: ir.Node) -> bool:
     """DequantizeLinear: (x - zero point) scale. That of a constant is read by the layer whose weight or bias it is."""
-    return rests(node.outputs[0]) or _turn(state, node)
+    value = node.inputs[0]
+    if value is not None and rests(node.outputs[0]):
+        node.outputs[0].shape = value.shape  # what was cut before has changed it, and nobody else writes it down
+        return True
+    return _turn(state, node)
 
 
 def quantize_dynamically(state: State, node: ir.Node) -> bool:
@@ -48,7 +53,7 @@ def quantize_dynamically(state: State, node: ir.Node) -> bool:
 
 def _subtracts(node: ir.Node, place: int, zero: ir.Value) -> bool:
     integers = node.op_type in ("ConvInteger", "MatMulInteger") and node.domain in ("", "ai.onnx")
-    return integers and place == 0 and len(node.inputs) > 2 and node.inputs[2] is zero
+    return integers and place < 2 and len(node.inputs) > place + 2 and node.inputs[place + 2] is zero
 
 
 def _shaped(node: ir.Node) -> None:
@@ -56,6 +61,22 @@ def _shaped(node: ir.Node) -> None:
     value, output = node.inputs[0], node.outputs[0]
     if output.shape is None and value is not None:
         output.shape = value.shape
+
+
+def dynamic_scales(state: State, node: ir.Node) -> bool:
+    """The product of a scale that DynamicQuantizeLinear found and a weight's constant ones: one for each channel."""
+    for index, value in enumerate(node.inputs if node.op_type == "Mul" else ()):
+        array, other = constant(value), node.inputs[1 - index]
+        producer = None if other is None else other.producer()
+        if array is None or producer is None or producer.op_type != "DynamicQuantizeLinear":
+            continue
+        axes = tuple(axis for axis, size in enumerate(array.shape) if size > 1)
+        if len(axes) == 1 and other is producer.outputs[1]:
+            units = state.fresh(array.size)
+            state.cuts.append(Cut(node, index, axes, units))
+            state.write(node.outputs[0], axes, units)
+            return True
+    return False
 
 
 def _turn(state: State, node: ir.Node) -> bool:
@@ -94,6 +115,6 @@ def rounded(numbers: Floats, scale: Array, zero: Array) -> Floats:
         return np.full(numbers.shape, np.nan)
     limits, shift = np.iinfo(zero.dtype), zero.astype(np.float64).reshape(-1)
     codes = numbers / scale.astype(np.float64).reshape(-1)
-    margin = _NEAR * np.maximum(1, np.abs(codes))
+    margin = _NEAR + _ROUNDING * np.abs(codes)
     low, high = (np.clip(np.rint(codes + side) + shift, limits.min, limits.max) for side in (-margin, margin))
     return np.where(low == high, low, np.nan)

@@ -12,8 +12,10 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir import serde
 
-from edgeticket.graph.channels.records import Bools, Channels, Cut, Floats, Grid, Units
+from edgeticket.graph.channels.codes import dynamic_scales
+from edgeticket.graph.channels.records import Bools, Channels, Cut, Floats, Grid, LayerWeight, Units
 from edgeticket.graph.channels.state import State, rank_of
+from edgeticket.graph.channels.stored import dequantised, real
 from edgeticket.graph.evaluate import evaluate
 from edgeticket.graph.values import Array, attribute, constant, exact, shape_of
 
@@ -58,18 +60,24 @@ def elementwise(state: State, node: ir.Node) -> bool:
     rank = max(rank for rank in ranks if rank is not None)
     frame = _frame(state, node)
     if frame is None:
-        return _scales(state, node)
+        return dynamic_scales(state, node)
     full = [_full(value, frame) for value in node.inputs]
     if any(1 < len(found) < len(frame.behind) for found in full):
         return False  # an operand that has some of three axes
     tied: list[Channels] = []
     sides: dict[int, Units] = {}
     cuts: list[tuple[int, ir.Value]] = []
+    coded: list[LayerWeight] = []
     operands: list[tuple[tuple[int, ...], Floats] | Array | None] = []
     for index, (value, has) in enumerate(zip(node.inputs, full, strict=True)):
         array = constant(value)
         if value is None:
             operands.append(None)
+            continue
+        if array is None and len(has) in (0, len(frame.behind)) and (held := dequantised(value)) is not None:
+            operands.append(real(held))
+            if has:
+                coded.append(held)
             continue
         if array is not None:
             operands.append(exact(value) if array.dtype.kind == "f" else array)
@@ -102,27 +110,14 @@ def elementwise(state: State, node: ir.Node) -> bool:
     for index, value in cuts:
         axes = tuple((rank_of(value) or 0) + place for place in frame.behind)
         state.cuts.append(Cut(node, index, axes, lead.units, ragged=ragged))
+    for stored in coded:
+        axes = tuple(stored.array.ndim + place for place in frame.behind)
+        state.cuts.append(Cut(stored.node, 0, axes, lead.units, ragged=ragged))
     axes = tuple(rank + place for place in frame.behind)
     through = _through(state, node, operands, rank, frame)
     state.write(node.outputs[0], axes, lead.units, through, None if ragged is None else axes[ragged])
     _annotate(node)
     return True
-
-
-def _scales(state: State, node: ir.Node) -> bool:
-    """The product of a scale that DynamicQuantizeLinear found and a weight's constant ones: one for each channel."""
-    for index, value in enumerate(node.inputs if node.op_type == "Mul" else ()):
-        array, other = constant(value), node.inputs[1 - index]
-        producer = None if other is None else other.producer()
-        if array is None or producer is None or producer.op_type != "DynamicQuantizeLinear":
-            continue
-        axes = tuple(axis for axis, size in enumerate(array.shape) if size > 1)
-        if len(axes) == 1 and other is producer.outputs[1]:
-            units = state.fresh(array.size)
-            state.cuts.append(Cut(node, index, axes, units))
-            state.write(node.outputs[0], axes, units)
-            return True
-    return False
 
 
 def _frame(state: State, node: ir.Node) -> _Frame | None:

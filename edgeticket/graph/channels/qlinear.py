@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from edgeticket.graph.channels.codes import rounded
 from edgeticket.graph.channels.elementwise import length_behind
+from edgeticket.graph.channels.joining import each
 from edgeticket.graph.channels.records import Channels, Cut, Fix, Floats, Keep, Units
 from edgeticket.graph.channels.state import State, rank_of
 from edgeticket.graph.values import attribute, constant, shape_of
@@ -65,7 +66,7 @@ def pool(state: State, node: ir.Node) -> bool:
     if source is None or dims is None:
         return False
     numbers = _numbers(node, source.constant, 1)
-    if node.op_type == "QLinearAveragePool":
+    if any(attribute(node, "pads", ())) or attribute(node, "auto_pad", "NOTSET") != "NOTSET":
         numbers = np.where(numbers == 0, 0.0, np.nan)
     if node.outputs[0].shape is None:
         inner = 1 if "Global" in node.op_type else None
@@ -120,7 +121,7 @@ def _operand(state: State, node: ir.Node, place: int, value: ir.Value, axis: int
         return state.read(value, (axis,), (count,))
     units = state.fresh(count)
     state.cuts.append(Cut(node, place, (axis,), units))
-    return Channels((axis,), units, np.full(count, np.nan))
+    return Channels((axis,), units, each(array.astype(np.float64), (axis,)))
 
 
 def _broadcast(node: ir.Node, values: Sequence[ir.Value | None]) -> None:

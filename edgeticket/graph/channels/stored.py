@@ -23,10 +23,10 @@ _CODES = frozenset(
 
 def rests(value: ir.Value | None) -> bool:
     """Is it an initializer that nobody can override, or one that a DequantizeLinear reads?"""
-    return constant(value) is not None or _dequantiser(value) is not None
+    return constant(value) is not None or dequantiser(value) is not None
 
 
-def _dequantiser(value: ir.Value | None) -> ir.Node | None:
+def dequantiser(value: ir.Value | None) -> ir.Node | None:
     """The node that makes numbers of a constant's codes."""
     node = None if value is None else value.producer()
     if node is None or node.op_type != "DequantizeLinear" or node.domain not in ("", "ai.onnx", "com.microsoft"):
@@ -39,7 +39,7 @@ def layer_weight(state: State, node: ir.Node, index: int) -> LayerWeight | None:
     value = node.inputs[index] if len(node.inputs) > index else None
     if value is None:
         return None
-    reader = _dequantiser(value)
+    reader = dequantiser(value)
     if reader is None and index not in zero_points(node.domain, node.op_type):
         array = own_weight(state, node, index)
         return None if array is None else LayerWeight(value, node, index, array)
@@ -85,13 +85,20 @@ def codes(node: ir.Node, index: int) -> LayerWeight | None:
 
 def layer_bias(node: ir.Node, index: int, channels: int) -> Floats | None:
     """The bias at an input, float64 [channels], which may be int32 behind a DequantizeLinear; None where it is not."""
-    reader = _dequantiser(node.inputs[index] if len(node.inputs) > index else None)
+    reader = dequantiser(node.inputs[index] if len(node.inputs) > index else None)
     if reader is None:
         return bias_of(node, channels)
     found = codes(reader, 0)
     if found is None or not one_for_each(found.array, channels):
         return None
     return np.broadcast_to(real(found).reshape(-1), (channels,))
+
+
+def dequantised(value: ir.Value) -> LayerWeight | None:
+    """A constant operand behind a DequantizeLinear, with one scale, that nobody else reads."""
+    reader = dequantiser(value)
+    found = None if reader is None or len(value.uses()) > 1 or value.is_graph_output() else codes(reader, 0)
+    return None if found is None or found.beside else found
 
 
 def real(found: LayerWeight) -> Array:
@@ -110,7 +117,7 @@ def real(found: LayerWeight) -> Array:
 def cut_bias(state: State, node: ir.Node, index: int, units: Units) -> None:
     """The bias at an input is cut with the layer's outputs, and so are its scales and zero points."""
     value = node.inputs[index] if len(node.inputs) > index else None
-    reader = _dequantiser(value)
+    reader = dequantiser(value)
     if reader is not None:
         node, index = reader, 0
         found = codes(reader, 0)

@@ -13,11 +13,11 @@ Array = NDArray[Any]
 
 
 def dequantize(operation: Operation, inputs: Values) -> list[Array]:
-    """(x - zero point) * scale."""
+    """(x - zero point) * scale, with one scale, one for each place on an axis, or one for each block of them."""
     x, scale = inputs[:2]
     zero = inputs[2] if len(inputs) > 2 else None
-    shift = 0.0 if zero is None else _along(operation, zero.astype(np.float64), x.ndim)
-    return [(x.astype(np.float64) - shift) * _along(operation, scale, x.ndim)]
+    shift = 0.0 if zero is None else _spread(operation, zero.astype(np.float64), x.shape)
+    return [(x.astype(np.float64) - shift) * _spread(operation, scale, x.shape)]
 
 
 def quantize(operation: Operation, inputs: Values) -> list[Array]:
@@ -43,6 +43,14 @@ def quantized_as_it_comes(x: Array) -> list[Array]:
     zero = np.rint(np.clip(-low / scale, 0, 255))
     codes = np.clip(np.rint(x / scale) + zero, 0, 255).astype(np.uint8)
     return [codes, np.array(scale), np.array(zero, np.uint8)]
+
+
+def _spread(operation: Operation, numbers: Array, shape: tuple[int, ...]) -> Array:
+    """As `_along`, or with `block_size` places of the axis sharing one number; the last block may be shorter."""
+    block, axis = operation.attribute("block_size", 0), operation.attribute("axis", 1)
+    if not block or numbers.ndim != len(shape):
+        return _along(operation, numbers, len(shape))
+    return np.repeat(numbers, block, axis).take(range(shape[axis]), axis)
 
 
 def _along(operation: Operation, numbers: Array, rank: int) -> Array:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-NO_ZEROS = "the weights hold no zeros: there is nothing to remove, export is dense"
+NO_ZEROS = "the weights of convolutions and matrix products hold no zeros: no unit was removed"
+
+NEGATIVE_ZEROS = "negative zeros are stored like other numbers"
 
 
 @dataclass(frozen=True)

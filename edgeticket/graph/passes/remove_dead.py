@@ -83,6 +83,9 @@ def _kept(kept: Held) -> list[Note]:
     if kept.evened:
         channels = plural(kept.evened, "dead channel")
         sentences.append(f"kept {channels}: the groups of a convolution, or heads, have as many each")
+    if kept.ranging:
+        channels = plural(kept.ranging, "channel")
+        sentences.append(f"kept {channels} that no weight reads: DynamicQuantizeLinear takes its range from them")
     return [Note(NAME, 0, sentence) for sentence in sentences]
 
 

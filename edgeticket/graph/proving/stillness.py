@@ -8,7 +8,7 @@ scales of the inputs, and if it stays still, it is not called proved. What the g
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,8 @@ _MANY = 32  # different values of a class number, from which on they are not cou
 _IN_DOUBLE = 1e5 * 2.0**-52  # of the magnitude: a hundred times what graph_proof.py allows at least
 SCALES = (1e1, 1e-1, 1e2, -1e2, 1e-2, 1e4, -1e4, 1e-4, 1e8, -1e8, 1e16, 1e24, 1e32)
 _PRODUCTS = frozenset(["Conv", "ConvTranspose", "Gemm", "MatMul", "Mul"])
-_OF_SHAPES = frozenset(["Shape", "Size"])
+_ASKING = frozenset(["IsInf", "IsNaN"])
+_OF_SHAPES = frozenset(["EyeLike", "Shape", "Size"])
 
 
 class Movement:
@@ -149,6 +150,28 @@ def reads_of(node: onnx.NodeProto) -> Iterator[str]:
             for inner in body.node:
                 yield from reads_of(inner)
             yield from (value.name for value in body.output)
+
+
+def elsewhere(feed: Feed, operators: Collection[str]) -> Iterator[Feed]:
+    """Feeds unlike the usual ones: other scales, inputs that are equal to each other, floats that are no numbers.
+
+    The last only where one of the `operators` asks for them: what others make of NaN, a cast for one, says nothing.
+    """
+    yield from scaled(feed)
+    first: dict[tuple[np.dtype[Any], tuple[int, ...]], Array] = {}
+    alike = {name: first.setdefault((array.dtype, array.shape), array) for name, array in feed.items()}
+    if len(first) < len(alike):
+        yield alike
+    if not _ASKING.isdisjoint(operators) and any(is_float(array) for array in feed.values()):
+        yield {name: _without_numbers(array) if is_float(array) else array for name, array in feed.items()}
+
+
+def _without_numbers(array: Array) -> Array:
+    """NaN, both infinities and the numbers as they were, in turn."""
+    made = array.copy()
+    for start, other in enumerate((np.nan, np.inf, -np.inf)):
+        made.reshape(-1)[start::5] = other
+    return made
 
 
 def scaled(feed: Feed) -> Iterator[Feed]:

@@ -21,7 +21,7 @@ from edgeticket.graph.proving import reference as float64
 from edgeticket.graph.proving.comparison import Run, same
 from edgeticket.graph.proving.finding import GraphFinding, Sample
 from edgeticket.graph.proving.graph_proof import prove_graph
-from edgeticket.graph.proving.stillness import Movement, scaled
+from edgeticket.graph.proving.stillness import Movement, elsewhere
 from edgeticket.graph.proving.yardstick import SINGLE, Yardstick, largest, measured, span
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified
@@ -67,13 +67,14 @@ class Trial:
                     raise
 
     def wake(self, names: Collection[str]) -> None:
-        """Run the original at other scales of the first feed, until every output of `names` has moved somewhere."""
+        """Run the original on feeds unlike the first one, until every output of `names` has moved somewhere."""
         seen = Movement(_unit(self.original))
         for each in self.runs:
             for name in each.single:
                 seen.see(name, each.single[name], each.feed)
         asleep = {name for name in names if seen.still(name)}
-        for feed in scaled(self.runs[0].feed) if asleep else ():
+        operators = {node.op_type for node in self.original.graph.node}
+        for feed in elsewhere(self.runs[0].feed, operators) if asleep else ():
             try:
                 each = self.single(feed, usual=False)
             except InputError:

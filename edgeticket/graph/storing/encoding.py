@@ -8,9 +8,6 @@ int8: code = round(w / scale) within -127 ... 127, scale = max |w| of the channe
 float32(code) * float32(scale). Scales are stored as fp16 where that saves bytes and all are normal fp16 numbers; codes
 are taken against the scale as it is stored, so its rounding costs nothing.
 
-Where fp16 or bfloat16 hold every number of a float32 tensor exactly, it may rest so without being rounded: networks
-that were trained or stored in half precision are often given as float32.
-
 int8 is not always smaller: a depthwise filter of nine weights pays for a scale and a product of its own. So a tensor
 has several encodings, the one asked for and those that are more precise, and storage.py takes the fewest bytes.
 """
@@ -42,7 +39,6 @@ TYPES: dict[int, str] = {
     TensorProto.INT32: "int32", TensorProto.INT64: "int64", TensorProto.BOOL: "bool",
 }  # fmt: skip
 DTYPES: dict[int, str] = {kind: str(onnx.helper.tensor_dtype_to_np_dtype(kind).name) for kind in TYPES}
-_NARROW_BYTES = 1024  # below, the node that widens is not worth it
 _SAMPLE = 256  # elements
 _KEPT = 1 << 16  # elements: of smaller tensors the positions are kept, which take more memory than the tensor
 _OF_POSITIONS = ("_kept_positions", "_stream")  # of Encoded: what is computed once
@@ -168,43 +164,6 @@ def encode(name: str, array: Float32, weights: Weights, channel_axis: int | None
     codes, encoding, scale, note = _codes(flat, array, weights, channel_axis)
     fill = _likely(flat) if encoding == "fp32" else 0
     return Encoded(name, array.shape, codes, encoding, scale, note, int(np.count_nonzero(flat)), fill=fill)
-
-
-def narrowed(found: Encoded, *, bfloat16: bool) -> list[Encoded]:
-    """A float32 tensor in the narrower types that hold all of its numbers, none of them denormal there."""
-    if found.codes.nbytes < _NARROW_BYTES or not np.all(np.isfinite(found.codes)):
-        return []
-    kinds = (TensorProto.FLOAT16, *([TensorProto.BFLOAT16] if bfloat16 else []))
-    return [
-        replace(found, codes=codes, weights=TYPES[kind], note="exactly", lossless=True, fill=0)
-        for kind in kinds
-        if _narrow(found.codes[:_SAMPLE], kind) is not None and (codes := _narrow(found.codes, kind)) is not None
-    ]
-
-
-def narrowed_integers(found: Encoded) -> list[Encoded]:
-    """A tensor of int32 or int64 in the narrowest type that holds its numbers: biases of quantised layers, indices."""
-    codes = found.codes
-    lowest, highest = int(codes.min()), int(codes.max())
-    for kind in (TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UINT16, TensorProto.INT32):
-        dtype = np.dtype(DTYPES[kind])
-        limits = np.iinfo(dtype)
-        if dtype.itemsize < codes.itemsize and limits.min <= lowest and highest <= limits.max:
-            narrow = codes.astype(dtype)
-            return [
-                replace(found, codes=narrow, weights=TYPES[kind], note="exactly", lossless=True, fill=0, whole=True)
-            ]
-    return []
-
-
-def _narrow(codes: Array, kind: int) -> Array | None:
-    """The codes in a narrower type, None where it does not hold them all or has denormals among them."""
-    size = np.abs(codes[codes != 0]).min(initial=np.inf)
-    if size < (_FP16.tiny if kind == TensorProto.FLOAT16 else np.finfo(np.float32).tiny):
-        return None
-    with np.errstate(over="ignore"):
-        narrow = codes.astype(onnx.helper.tensor_dtype_to_np_dtype(kind))
-    return narrow if narrow.astype(np.float32).tobytes() == codes.tobytes() else None
 
 
 def as_it_is(name: str, array: Array, data_type: int, zero_points: ZeroPoints | None = None) -> Encoded:

@@ -16,7 +16,11 @@ _EITHER_ZERO = {
     "Add": (0, 1), "BatchNormalization": (1, 2, 3), "Conv": (1, 2), "ConvTranspose": (1, 2), "Einsum": range(1000),
     "GRU": (1, 2, 3), "Gather": (0,), "Gemm": (0, 1, 2), "InstanceNormalization": (1, 2), "LSTM": (1, 2, 3, 7),
     "LayerNormalization": (1, 2), "MatMul": (0, 1), "Mul": (0, 1), "RNN": (1, 2, 3), "Sub": (0, 1), "Sum": range(1000),
-    "Attention": (1, 2), "FusedConv": (1, 2), "FusedGemm": (0, 1, 2), "FusedMatMul": (0, 1),
+    "Attention": (1, 2), "FusedConv": (1, 2), "FusedGemm": (0, 1, 2), "FusedMatMul": (0, 1), "BiasGelu": (1,),
+    "DeformConv": (1, 3), "Div": (0,), "EmbedLayerNormalization": (2, 3, 4, 5, 6), "FastGelu": (1,),
+    "GatherElements": (0,), "GatherND": (0,), "GroupNormalization": (1, 2), "MatMulNBits": (2, 5),
+    "MultiHeadAttention": (3,), "PRelu": (1,), "RMSNormalization": (1,), "SimplifiedLayerNormalization": (1,),
+    "SkipLayerNormalization": (2, 3, 4),
 }  # fmt: skip
 # What is done with these numbers is done with their input's.
 _VIEWS = frozenset([

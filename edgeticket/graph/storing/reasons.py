@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 
 import onnx
 
 from edgeticket.artifact.manifest import TensorInfo
+from edgeticket.graph.passes.note import NEGATIVE_ZEROS
 from edgeticket.graph.storing.tensors import unpackable
 from edgeticket.text import listing
 
 REFUSED = "stored dense: "  # how a tensor's note begins where the runtime is the reason
+_MANY = 0.05  # the share of a tensor
 _OTHER_FLOATS = ("float16", "bfloat16", "float64")
 
 
@@ -27,3 +30,14 @@ def left_alone(graph: onnx.GraphProto, opset: int, tensors: Sequence[TensorInfo]
     others = [tensor.name for tensor in tensors if tensor.dtype in _OTHER_FLOATS]
     if weights != "fp32" and others:
         yield f"{listing(others)}: as precise as given, because --weights is about float32"
+
+
+def kept_signs(negative_zeros: Mapping[str, int], tensors: Sequence[TensorInfo]) -> Iterator[str]:
+    """A sentence for each tensor of which negative zeros are a good part: a mask that was multiplied makes them."""
+    for tensor in tensors:
+        count = negative_zeros.get(tensor.name, 0)
+        if count >= _MANY * math.prod(tensor.shape):
+            yield (
+                f"{tensor.name}: {count:,} {NEGATIVE_ZEROS}, because it is an output, or an operator reads it that may "
+                "tell them apart from zeros. Add 0 to the weight before it is exported, and they are zeros"
+            )

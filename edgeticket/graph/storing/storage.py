@@ -23,7 +23,7 @@ from edgeticket.graph.storing.allowed import SMALLER_SPARSE, within_opset
 from edgeticket.graph.storing.archives import Archives
 from edgeticket.graph.storing.encoding import Encoded, Weights
 from edgeticket.graph.storing.layout import Layout, dense_bytes, groups, pays, sparse_bytes
-from edgeticket.graph.storing.reasons import REFUSED, left_alone
+from edgeticket.graph.storing.reasons import REFUSED, kept_signs, left_alone
 from edgeticket.graph.storing.tensors import TensorReader, opset
 from edgeticket.graph.storing.writer import Writer
 
@@ -80,9 +80,10 @@ def store(
     they are.
     `unfolded` says which values are still computed at inference, or None where the runtime cannot load the model;
     `alike` whether the runtime runs no other operators for the second of two models than for the first. `read` are the
-    tensors of this very model where they have been read already.
+    tensors of this very model where they have been read already; those of another one are not looked at.
     """
-    read = read or TensorReader(model)
+    if read is None or read.model is not model:
+        read = TensorReader(model)
     notes: list[str] = []
     how, weights = within_opset(model, storage, weights, notes)
     dense_notes: dict[str, str] = {}
@@ -108,10 +109,11 @@ def store(
         dense_notes |= dict.fromkeys(refused, note)
     if any(tensor.storage == "sparse-initializer" for tensor in written.tensors):
         notes.append(NOTE_SPARSE_INITIALIZER)
-    if how != "dense" and all(tensor.storage == "dense" for tensor in written.tensors):
+    if how != "dense" and written.tensors and all(tensor.storage == "dense" for tensor in written.tensors):
         notes.append("no tensor takes fewer bytes sparsely: all rest dense")
     if storage != "dense":
         notes += left_alone(model.graph, opset(model), written.tensors, weights)
+        notes += kept_signs(read.negative_zeros, written.tensors)
     return Stored(written.model, written.tensors, tuple(notes))
 
 

@@ -22,10 +22,9 @@ from edgeticket.graph.storing.encoding import (
     as_it_is,
     encode,
     encodings,
-    narrowed,
-    narrowed_integers,
 )
 from edgeticket.graph.storing.layout import Trials, Twin
+from edgeticket.graph.storing.narrow import narrowed, narrowed_integers
 from edgeticket.graph.storing.writer import Writer, all_names, entry_bytes
 
 Array = NDArray[np.generic]
@@ -62,6 +61,7 @@ class TensorReader:
         self._arrays: dict[str, Array] = {}
         self._keys: dict[str, Key] = {}
         self._encoded: dict[tuple[str, str], Encoded] = {}
+        self.negative_zeros: dict[str, int] = {}  # how many are kept in a tensor, where its readers tell them apart
         self._narrowed: dict[str, list[Encoded]] = {}
 
     def survey(self, weights: Weights, dense_notes: Mapping[str, str], writer: Writer, *, packed: bool) -> Survey:
@@ -142,8 +142,11 @@ class TensorReader:
         array = self._arrays.get(tensor.name)
         if array is None:
             array = numpy_helper.to_array(tensor)
-            if tensor.name not in self._signed and array.dtype.kind not in "iub":
-                array = _without_negative_zeros(array)
+            negative = _negative_zeros(array)
+            if negative.any() and tensor.name in self._signed:
+                self.negative_zeros[tensor.name] = int(negative.sum())
+            elif negative.any():
+                array = np.where(negative, np.zeros((), array.dtype), array)
             self._arrays[tensor.name] = array
         return array
 
@@ -206,10 +209,12 @@ def _rebuilt(tensor: onnx.TensorProto, opset: int) -> bool:
     return tensor.data_type in TYPES and (tensor.data_type != TensorProto.BFLOAT16 or opset >= rebuild.OPSET_BF16)
 
 
-def _without_negative_zeros(array: Array) -> Array:
+def _negative_zeros(array: Array) -> NDArray[np.bool_]:
+    if array.dtype.kind in "iub":
+        return np.zeros(0, np.bool_)
     with np.errstate(invalid="ignore"):  # numpy's bfloat16 warns of signalling NaNs
-        negative = (array == 0) & np.signbit(array)
-    return np.where(negative, np.zeros((), array.dtype), array) if negative.any() else array
+        negative: NDArray[np.bool_] = (array == 0) & np.signbit(array)
+    return negative
 
 
 def _twin_bytes(writer: Writer, twin: Twin) -> int:

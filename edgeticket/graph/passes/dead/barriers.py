@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import onnx_ir as ir
 
 from edgeticket.graph.channels.liveness import Liveness
 from edgeticket.graph.channels.state import State
+
+_DYNAMIC = "DynamicQuantizeLinear"
 
 
 @dataclass(frozen=True)
@@ -18,13 +20,15 @@ class Held:
 
     `readers`: operator -> constant channels that stay because it needs them. `uneven`: operator -> constant channels
     that vary behind it. `joined`: constant channels that meet varying ones, in a sum or a concatenation. `evened`:
-    channels that nobody needs, but a box of channels does.
+    channels that nobody needs, but a box of channels does. `ranging`: channels that vary and that no weight reads, but
+    whose numbers make the range that DynamicQuantizeLinear finds.
     """
 
     readers: dict[str, int] = field(default_factory=dict)
     uneven: dict[str, int] = field(default_factory=dict)
     joined: int = 0
     evened: int = 0
+    ranging: int = 0
 
 
 def barriers(state: State) -> Held:
@@ -51,7 +55,20 @@ def barriers(state: State) -> Held:
                 joined.add(unit)
         if boxed is not None and not needed.all():
             evened.update(loose.roots(units[~needed & boxed.keep(units)]).tolist())
-    return Held(_counts(readers), _counts(behind), len(joined), len(evened))
+    return Held(_counts(readers), _counts(behind), len(joined), len(evened), _ranging(state))
+
+
+def _ranging(state: State) -> int:
+    """How many varying channels of layers DynamicQuantizeLinear alone keeps."""
+    pinned = {unit: reader for unit, reader in state.pinned.items() if reader != _DYNAMIC}
+    if len(pinned) == len(state.pinned):
+        return 0
+    without = Liveness(replace(state, pinned=pinned), boxed=False)
+    found: set[int] = set()
+    for linear in state.linears:
+        units = linear.result.units
+        found.update(without.roots(units[~without.keep(units) & np.isnan(linear.result.constant)]).tolist())
+    return len(found)
 
 
 def _varying_behind(state: State) -> dict[int, str]:

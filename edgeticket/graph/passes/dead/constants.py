@@ -15,6 +15,7 @@ import onnx_ir as ir
 from edgeticket.graph.channels.linear import ConstantFlow, blocks, constant_flow, may_round, set_bias
 from edgeticket.graph.channels.records import Bools, Floats, Linear, Recurrent
 from edgeticket.graph.channels.state import State
+from edgeticket.graph.passes.dead.integers import fold_integer_constants
 from edgeticket.graph.values import (
     Array,
     change_constant,
@@ -37,7 +38,8 @@ def fold_constant_channels(state: State) -> int:
     by_weight: dict[ir.Value, list[Linear]] = {}
     for linear in state.linears:
         by_weight.setdefault(linear.weight, []).append(linear)
-    folded = sum(_fold(state, _agreed(linears)) for linears in by_weight.values())
+    folded = sum(fold_integer_constants(state, linear) for linear in state.linears if linear.stored.quantised)
+    folded += sum(_fold(state, _agreed(linears)) for linears in by_weight.values())
     return folded + sum(_fold_recurrent(state, found) for found in state.recurrents)
 
 
@@ -113,9 +115,8 @@ def _merge(state: State, linear: Linear, flow: ConstantFlow, reads: Bools) -> in
     assert array is not None
     source = linear.source.constant.reshape(reads.shape)
     kept = reads & ~flow.foldable & ~np.isnan(source)
-    if kept.any():
+    if kept.any() and not linear.stored.quantised:
         reason = "through zero padding" if may_round(array) else "and a bias is not computed in half precision"
-        reason = "and a bias of integers cannot take it" if linear.stored.quantised else reason
         state.decline(f"a constant other than 0 arrives {reason}, so that channel stays", linear.weight.name)
     several = np.flatnonzero(kept.sum(axis=1) > 1)
     if not several.size or not may_round(array):
