@@ -35,6 +35,8 @@ DOUBLE = 2.0**-52
 FACTOR, ULPS = 64.0, 1024.0
 SHARE = 1e-7  # of an output's range, at most
 COARSE = 1e-5  # of the magnitude: what float32 is taken to err by where that was not measured
+SCALES = 2.0**-20  # of the magnitude: an int32 bias takes up constants by a scale that is rounded to float32
+_QUANTISE = frozenset(["DynamicQuantizeLinear", "QuantizeLinear"])
 _PER_SINGLE = 2.0**-29  # float64's unit roundoff, of float32's
 
 
@@ -73,6 +75,7 @@ class _Compare:
     yardstick: Yardstick
     coarse: frozenset[str]
     by_runtime: frozenset[Signature]
+    least: float = 0.0  # of the magnitude: what is allowed at least
 
     def evaluate(self, model: onnx.ModelProto, feeds: Sequence[Feed]) -> reference.Reference:
         return reference.evaluate(model, feeds, None, self.by_runtime)
@@ -84,7 +87,7 @@ class _Compare:
         samples: Sequence[Sample],
         after: reference.Reference | None = None,
     ) -> GraphProof:
-        return _outputs(original, plan, samples, self.yardstick, self.coarse, self.by_runtime, after)
+        return _outputs(original, plan, samples, self.yardstick, self.coarse, self.by_runtime, after, self.least)
 
 
 def _choices(
@@ -106,7 +109,8 @@ def _choices(
             known.append(Sample(feed, {}, alike))
             ran.append(now)
     after = replace(after, outputs=tuple(ran))
-    compare = replace(compare, coarse=wide.single | after.single)
+    quantised = any(node.op_type in _QUANTISE for node in inner.original.graph.node)
+    compare = replace(compare, coarse=wide.single | after.single, least=SCALES if quantised else 0.0)
     against = compare(inner.original, replace(simplified, model=inner.simplified), known, after) if known else None
     if against is not None and against.verdict == "refuted":
         return GraphFinding(replace(against, reason=f"where it chooses, {against.reason}"))
@@ -136,6 +140,7 @@ def _outputs(
     coarse: frozenset[str],
     by_runtime: frozenset[Signature],
     after: reference.Reference | None = None,
+    least: float = 0.0,
 ) -> GraphProof:
     """The proof of what both networks give out; `after` is what the simplified one does, where it was run."""
     feeds = [sample.feed for sample in samples]
@@ -154,6 +159,7 @@ def _outputs(
             if now is None or now.shape != before.shape:
                 return GraphProof("refuted", f"in float64 the output {name!r} has another shape: {_shape(now)}")
             allowed = _allowed(name, sample, yardstick, coarse)
+            allowed += least * largest(before[np.isfinite(before)]) if least and is_float(before) else 0.0
             apart, reason = _apart(before, now)
             if reason or apart > allowed:
                 moved = moved or _nudged(original, sample.feed, by_runtime)
