@@ -104,6 +104,15 @@ def test_what_any_arithmetic_is_made_of_is_compared(choice: Callable[[Net, str],
     assert "where it chooses" in found.reason
 
 
+@pytest.mark.parametrize(("choice", "verdict"), [(_one, "refuted"), (_codes, "proved")])
+def test_codes_may_be_made_of_what_a_scale_in_float32_rounds(
+    choice: Callable[[Net, str], tuple[str, int]], verdict: str
+) -> None:
+    """An int32 bias takes up the constants of dead channels by a scale that is rounded to float32."""
+    original = _network(choice)
+    assert _proved(original, _slightly_wrong(simplify(original), "head", 1e-7)).verdict == verdict
+
+
 def test_a_choice_without_a_counterpart_is_not_called_compared() -> None:
     """A pass that wrote the choice with another operator: nothing says what that is made of."""
     original = _network(_one)
