@@ -30,7 +30,7 @@ class GraphFinding:
     chosen: outputs of which it compared what they are chosen from, where that moved.
     not_seen: outputs that are chosen, where what they are chosen from has no counterpart.
     not_run: branches and bodies that no input ran, each in a clause.
-    left_out: how many values were too many, of those that choices read.
+    left_out: how many values that choices read were too many, or have no counterpart.
     """
 
     proof: GraphProof | None
@@ -44,5 +44,5 @@ class GraphFinding:
         """What the proof does not cover, in clauses."""
         said = [f"output {name!r}: what it is chosen from was not compared" for name in sorted(self.not_seen)]
         values = "value that choices are" if self.left_out == 1 else "values that choices are"
-        many = f"{self.left_out:,} more {values} made of, the farthest from the outputs: not compared"
+        many = f"{self.left_out:,} more {values} made of: not compared"
         return (*said, *self.not_run, *((many,) if self.left_out else ()))

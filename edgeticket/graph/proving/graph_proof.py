@@ -121,7 +121,9 @@ def _choices(
     moved = {name for name in inner.by_choice if not all(movement.still(each) for each in inner.sources[name])}
     seen = {name for sample in known for name in sample.double}
     unseen = {name for name in inner.by_choice if inner.sources[name] and seen.isdisjoint(inner.sources[name])}
-    return GraphFinding(None, frozenset(moved), frozenset(unseen) | inner.lost, left_out=inner.left_out)
+    wanted = {each for name in inner.by_choice for each in inner.sources[name] if name not in unseen}
+    left_out = inner.left_out + len(wanted - seen)
+    return GraphFinding(None, frozenset(moved), frozenset(unseen) | inner.lost, left_out=left_out)
 
 
 def _alike(samples: Sequence[Sample]) -> Sequence[Sample]:
