@@ -162,7 +162,7 @@ def _outputs(
                 return GraphProof("refuted", f"in float64 the output {name!r} has another shape: {_shape(now)}")
             allowed = _allowed(name, sample, yardstick, coarse)
             allowed += least * largest(before[np.isfinite(before)]) if least and is_float(before) else 0.0
-            apart, reason = _apart(before, now)
+            apart, reason = _apart(before, now, sample.single.get(name))
             if reason or apart > allowed:
                 moved = moved or _nudged(original, sample.feed, by_runtime)
                 jumps, _ = _apart(before, moved.get(name, before))
@@ -201,14 +201,21 @@ def _allowed(name: str, sample: Sample, yardstick: Yardstick, coarse: frozenset[
     return min(FACTOR * _PER_SINGLE * error + ULPS * DOUBLE * scale, cap) + NEGLIGIBLE
 
 
-def _apart(before: Array, now: Array) -> tuple[float, str]:
-    """The largest difference; and a reason where they differ in kind, not in size."""
+def _apart(before: Array, now: Array, single: Array | None = None) -> tuple[float, str]:
+    """The largest difference; and a reason where they differ in kind, not in size.
+
+    An infinity's sign counts where float32 has the same one: else it is that of a zero which either may be.
+    """
     if not is_float(before) or not is_float(now):
         differ = int(np.sum(before != now))
         return float(differ), f"changed in {differ} of {before.size} entries in float64" if differ else ""
     finite = np.isfinite(before)
     if not np.all(np.isfinite(now[finite])):
         return np.inf, "became NaN or infinite in float64"
+    known = single is None or single.shape != before.shape or single == before
+    turned = int(np.sum(np.isinf(before) & (now == -before) & known))
+    if turned:
+        return np.inf, f"has {turned} infinities of the other sign in float64"
     return largest(now[finite] - before[finite]), ""
 
 

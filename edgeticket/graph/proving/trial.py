@@ -18,7 +18,7 @@ from edgeticket.errors import InputError
 from edgeticket.graph.double.operation import Signature
 from edgeticket.graph.double.suspects import suspects
 from edgeticket.graph.proving import reference as float64
-from edgeticket.graph.proving.comparison import Run, same
+from edgeticket.graph.proving.comparison import Run, lost_infinities, same
 from edgeticket.graph.proving.finding import GraphFinding, Sample
 from edgeticket.graph.proving.graph_proof import prove_graph
 from edgeticket.graph.proving.stillness import Movement, elsewhere
@@ -172,6 +172,11 @@ class Trial:
                 if np.any((before != after) & ~open_to_choice):
                     return False
                 continue
+            lost = lost_infinities(each, name, after) if each.usual else np.zeros(before.shape, np.bool_)
+            for other in others if lost.any() else ():
+                lost &= other[name] == before if other[name].shape == before.shape else False
+            if lost.any():
+                return False
             exact = before if each.double is None or each.double[name].shape != before.shape else each.double[name]
             finite = np.isfinite(before) & np.isfinite(exact)
             known = exact[finite].astype(np.float64)
