@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from nets import Net
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from proofs import prove, prove_feeds
@@ -390,3 +391,32 @@ def test_how_many_are_found_may_change_at_a_threshold_only() -> None:
     found = prove_feeds(_boxes(1.0, 0.5), serialize(_boxes(1.0, 0.9)), [{"x": scores}])
     assert found.verdict == "refuted"
     assert "'places'" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes", "gone"),
+    [
+        ("InstanceNormalization", {}, 1),
+        ("GroupNormalization", {"num_groups": 4}, 1),
+        ("GroupNormalization", {"num_groups": 2}, 2),
+        ("GroupNormalization", {"num_groups": 2}, 1),
+    ],
+)
+def test_a_constant_channel_in_front_of_a_normalisation_is_proved(
+    kind: str, attributes: dict[str, Any], gone: int
+) -> None:
+    """(x - mean) / sqrt(epsilon) is 0 in float64; in float32 it is 300 times the rounding of the mean."""
+    net = Net((1, 3, 8, 8), seed=7)
+    weight, bias = net.normal(4, 3, 3, 3), np.array([-0.7, 0.1, 0.3, 0.2])
+    weight[:gone] = 0
+    maps = net.conv("x", weight, bias)
+    scale, shift = net.const(net.rng.uniform(0.5, 2, 4)), net.const(net.normal(4))
+    y = net.conv(net.op(kind, maps, scale, shift, **attributes), net.normal(2, 4, 1, 1))
+    proto = net.model(y, opset=21)
+    made = simplify(proto)
+    feeds = [{"x": RNG.normal(size=(1, 3, 8, 8)).astype(np.float32)} for _ in range(3)]
+    found = prove_feeds(proto, serialize(made.model), feeds, simplified=made)
+    assert found.in_float64 is not None
+    assert (found.verdict, found.in_float64.verdict) == ("proved", "proved"), found.reason
+    assert found.in_float64.tolerance is not None
+    assert found.in_float64.tolerance < 1e-10
