@@ -18,6 +18,7 @@ import onnx
 from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ModelError
 from edgeticket.graph.inference import inferred
+from edgeticket.graph.origins import Origins
 from edgeticket.graph.passes.note import Note
 from edgeticket.graph.values import Array
 from edgeticket.text import listing
@@ -36,15 +37,21 @@ class _Part(Protocol):
     def layers(self) -> tuple[LayerInfo, ...]: ...
     @property
     def unrounded(self) -> Mapping[str, Array]: ...
+    @property
+    def origins(self) -> Mapping[str, Origins] | None: ...
 
 
 @dataclass
 class Inside:
-    """What was done in bodies: sentences, unrounded numbers by name (see values.py), and what became of each weight."""
+    """What was done in bodies: sentences, unrounded numbers by name (see values.py), and what became of each weight.
+
+    `origins` says of their constants, by name, where they come from (origins.py).
+    """
 
     notes: list[Note] = field(default_factory=list)
     unrounded: dict[str, Array] = field(default_factory=dict)
     layers: list[LayerInfo] = field(default_factory=list)
+    origins: dict[str, Origins] = field(default_factory=dict)
 
     def since_given(self, layers: tuple[LayerInfo, ...]) -> tuple[LayerInfo, ...]:
         """The plan of the whole model with what its bodies' weights were before, and those of them that went."""
@@ -94,6 +101,9 @@ def simplify_branches(
                 continue
             renamed = _put_back(whole, body, smaller.model.graph, smaller.unrounded.keys())
             inside.unrounded |= {renamed.get(name, name): numbers for name, numbers in smaller.unrounded.items()}
+            for name, origins in (smaller.origins or {}).items():
+                name = renamed.get(name, name)
+                inside.origins[name] = (*inside.origins.get(name, ()), *origins)
             inside.layers += [replace(layer, name=renamed.get(layer.name, layer.name)) for layer in smaller.layers]
             inside.notes += [note for note in smaller.notes if note.pass_name in _REMOVED]
     shared = [name for name, tensor in whole.shared.items() if _may_be_dead(tensor)]

@@ -32,10 +32,13 @@ def with_short_names(simplified: Simplified) -> Simplified:
     weights = {layer.name for layer in simplified.layers}
     model, names = _shortened(simplified.model, weights, set(simplified.unrounded))
     unrounded = {names.get(name, name): numbers for name, numbers in simplified.unrounded.items()}
+    origins = simplified.origins
+    if origins is not None:
+        origins = {names.get(name, name): origin for name, origin in origins.items()}
     unpruned = simplified.unpruned
     if unpruned is not None:
         unpruned, _ = _shortened(unpruned, weights, set(simplified.unrounded))
-    return replace(simplified, model=model, unrounded=unrounded, unpruned=unpruned, shortened=names)
+    return replace(simplified, model=model, unrounded=unrounded, unpruned=unpruned, shortened=names, origins=origins)
 
 
 def _shortened(

@@ -16,6 +16,7 @@ from collections import Counter
 import numpy as np
 import onnx_ir as ir
 
+from edgeticket.graph.origins import COMPUTED, origins_of, set_origins
 from edgeticket.graph.passes.note import Note
 from edgeticket.graph.storing.encoding import TYPES, as_it_is
 from edgeticket.graph.values import all_values, keep_unrounded, unrounded
@@ -75,11 +76,13 @@ def _lift(
     copy = ir.tensor(array, name=name)  # the tensor itself belongs to the model that was read, and renames it
     outer = ir.Value(name=name, shape=ir.Shape(shape), type=ir.TensorType(tensor.dtype), const_value=copy)
     keep_unrounded(outer, array, unrounded(value))
+    set_origins(outer, origins_of(value))
     graph.register_initializer(outer)
     if shape not in shapes:
         target = ir.tensor(np.array(shape, np.int64), name=_free("shape", bearers))
         kind = ir.TensorType(ir.DataType.INT64)
         shapes[shape] = ir.Value(name=target.name, shape=ir.Shape([len(shape)]), type=kind, const_value=target)
+        set_origins(shapes[shape], COMPUTED)
         graph.register_initializer(shapes[shape])
     again = ir.node("Reshape", [outer, shapes[shape]])
     again.outputs[0].name = _free(name, bearers)

@@ -49,7 +49,7 @@ def _functions_differ(file: onnx.ModelProto, planned: onnx.ModelProto) -> str:
         if set(function.attribute) != set(other.attribute) or set(defaults) != set(others):
             return f"{name} takes other attributes than were planned"
         for key, attribute in defaults.items():
-            if said := _attribute_differs(attribute, others[key]):
+            if said := attribute_differs(attribute, others[key]):
                 return f"{name}: {said}"
     return ""
 
@@ -128,12 +128,13 @@ def attributes_differ(planned: onnx.NodeProto, stored: onnx.NodeProto) -> str:
             return f"its attribute {name!r} is missing, planned was {_shown(wanted[name])}"
         if name not in wanted:
             return f"its attribute {name!r} is {_shown(found[name])}, planned was none"
-        if said := _attribute_differs(wanted[name], found[name]):
+        if said := attribute_differs(wanted[name], found[name]):
             return said
     return ""
 
 
-def _attribute_differs(planned: AttributeProto, stored: AttributeProto) -> str:
+def attribute_differs(planned: AttributeProto, stored: AttributeProto, was: str = "planned was") -> str:
+    """How two attributes of one name differ, in a clause; '' if they do not. Bodies are only counted."""
     if planned.type in _BODIES and planned.type == stored.type and len(planned.graphs) == len(stored.graphs):
         return ""
     if _bytes(planned) == _bytes(stored):
@@ -141,7 +142,7 @@ def _attribute_differs(planned: AttributeProto, stored: AttributeProto) -> str:
     tensors = planned.type == stored.type == AttributeProto.TENSOR and planned.t.data_type == stored.t.data_type
     if tensors and equal(numpy_helper.to_array(planned.t), numpy_helper.to_array(stored.t)):
         return ""
-    return f"its attribute {planned.name!r} is {_shown(stored)}, planned was {_shown(planned)}"
+    return f"its attribute {planned.name!r} is {_shown(stored)}, {was} {_shown(planned)}"
 
 
 def _bytes(attribute: AttributeProto) -> bytes:

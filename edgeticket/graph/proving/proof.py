@@ -26,6 +26,7 @@ from edgeticket.graph.proving.reference import rows
 from edgeticket.graph.proving.samples import Feed, ProofInputs
 from edgeticket.graph.proving.stillness import Movement, reading
 from edgeticket.graph.proving.trial import Trial
+from edgeticket.graph.proving.unchanged import HeldNumbers, hold_to_original
 from edgeticket.graph.proving.verdict import judged
 from edgeticket.graph.proving.yardstick import Yardstick
 from edgeticket.graph.serialize import serialize
@@ -100,6 +101,9 @@ def _tried(trial: Trial, samples: ProofInputs, simplified: Simplified | None, *,
     Raises:
         InputError: the original does not take a usual feed, or one of the whole set.
     """
+    held = hold_to_original(trial.original, simplified) if simplified is not None and exact else HeldNumbers()
+    if held.against:
+        return _nothing("refuted", held.against, GraphProof("refuted", held.against))
     reads = reading(trial.original if simplified is None else simplified.model)
     trial.run(samples.usual, usual=True)
     if exact and samples.count is None:
@@ -119,7 +123,7 @@ def _tried(trial: Trial, samples: ProofInputs, simplified: Simplified | None, *,
             return _nothing("refuted", against, graph)
     quiet = tally.movement.all_still(reads - found.chosen) if exact else {}
     count = tally.samples if samples.count is None else samples.count
-    info = judged(tally, yardstick, graph, quiet, found.unseen, exact=exact, samples=count)
+    info = judged(tally, yardstick, graph, quiet, (*found.unseen, *held.unseen), exact=exact, samples=count)
     witnesses = tuple(each.feed for each in trial.runs if each.usual or each.double is not None)
     return Proof(info, yardstick, witnesses, trial.after)
 

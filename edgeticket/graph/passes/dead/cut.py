@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import onnx_ir as ir
@@ -92,9 +94,11 @@ def _same(left: list[tuple[Cut, Bools]], right: list[tuple[Cut, Bools]]) -> bool
 
 
 def _cut(value: ir.Value, cuts: list[tuple[Cut, Bools]]) -> None:
-    def left(array: Array) -> Array:
-        for cut, kept in cuts:
-            array = compact(array, cut.axes, kept, cut.ragged)
-        return array
+    change_constant(value, partial(_left, [(cut.axes, kept, cut.ragged) for cut, kept in cuts]))
 
-    change_constant(value, left)
+
+def _left(cuts: Sequence[tuple[tuple[int, ...], Bools, int | None]], array: Array) -> Array:
+    """What is kept along the axes of each cut."""
+    for axes, kept, ragged in cuts:
+        array = compact(array, axes, kept, ragged)
+    return array
