@@ -34,7 +34,8 @@ def with_short_names(simplified: Simplified) -> Simplified:
     unrounded = {names.get(name, name): numbers for name, numbers in simplified.unrounded.items()}
     origins = simplified.origins
     if origins is not None:
-        origins = {names.get(name, name): origin for name, origin in origins.items()}
+        renamed = {names[name]: origin for name, origin in origins.items() if name in names}
+        origins = {**origins, **renamed}  # what was shared or removed may have borne a name that is given out now
     unpruned = simplified.unpruned
     if unpruned is not None:
         unpruned, _ = _shortened(unpruned, weights, set(simplified.unrounded))

@@ -56,9 +56,8 @@ def hold_to_original(original: onnx.ModelProto, plan: Simplified) -> HeldNumbers
             return HeldNumbers(found)
     if said := next(_attributes(given, plan), ""):
         return HeldNumbers(said)
-    return HeldNumbers(
-        "", (f"the constants {listing(lost)}: what they are in the original is not known",) if lost else ()
-    )
+    said = f"the constants {listing(lost)}: what they were in the original is not known"
+    return HeldNumbers("", (said,) if lost else ())
 
 
 def _constant(given: Given, tensor: onnx.TensorProto, origins: tuple[Origin, ...]) -> str | None:
@@ -76,8 +75,10 @@ def _constant(given: Given, tensor: onnx.TensorProto, origins: tuple[Origin, ...
             difference = _difference(array, wanted)
             if not difference or _rounded(given, origin, array, wanted):
                 return ""
-            kept = "" if origin.whole else ", as far as passes say that they kept it"
-            said = f"the constant {tensor.name!r} is not that of the original, {origin.source!r}{kept}: {difference}"
+            kept = "" if origin.whole else ", of what passes say that they kept"
+            said = (
+                f"the simplified network's {tensor.name!r} is not the original's {origin.source!r}: {difference}{kept}"
+            )
     if said is None and any(origin.source in given.nodes for origin in origins):
         return ""  # nodes make it of what only a run can tell, or are too large to be evaluated
     return said
@@ -105,14 +106,14 @@ def _difference(array: Array, wanted: Array | None) -> str:
         return "what was kept of it has another shape"
     texts = array.dtype.kind == wanted.dtype.kind == "U"
     if array.shape != wanted.shape or (array.dtype != wanted.dtype and not texts):
-        return f"it is {array.dtype}{list(array.shape)}, and not {wanted.dtype}{list(wanted.shape)}"
+        return f"it is {array.dtype}{list(array.shape)}, and was {wanted.dtype}{list(wanted.shape)}"
     differ = np.atleast_1d(differing(array, wanted))
     if not differ.any():
         return ""
     place = tuple(int(index) for index in np.unravel_index(int(np.argmax(differ)), differ.shape))
     place = place[: array.ndim]
     entries = "entry differs" if differ.sum() == 1 else "entries differ"
-    return f"{int(differ.sum()):,} {entries}, at {list(place)} it is {array[place]}, and not {wanted[place]}"
+    return f"{int(differ.sum()):,} {entries}, at {list(place)} it is {array[place]}, and was {wanted[place]}"
 
 
 def _rounded(given: Given, origin: Origin, array: Array, wanted: Array | None) -> bool:
@@ -143,7 +144,7 @@ def _attributes(given: Given, plan: Simplified) -> Iterator[str]:
         others = [each for each in given.nodes.get(before.get(name, name), ()) if kind(each) == kind(node)]
         said = [_differs(each, node) for each in others]
         if said and all(said):
-            yield f"the node {operator(node)} is not that of the original: {said[0]}"
+            yield f"the simplified network's {operator(node)} is not the original's: {said[0]}"
 
 
 def _differs(original: onnx.NodeProto, planned: onnx.NodeProto) -> str:
