@@ -12,6 +12,7 @@ import onnx
 import onnx_ir as ir
 
 from edgeticket.errors import ModelError
+from edgeticket.graph.protos import bodies_of
 
 _TYPES = "edgeticket.types"
 
@@ -72,7 +73,5 @@ def _entries(graph: onnx.GraphProto) -> Iterator[onnx.ValueInfoProto]:
     yield from graph.output
     yield from graph.value_info
     for node in graph.node:
-        for attribute in node.attribute:
-            for part in (attribute.g, *attribute.graphs):
-                if part.node or part.output:
-                    yield from _entries(part)
+        for body in bodies_of(node):
+            yield from _entries(body)

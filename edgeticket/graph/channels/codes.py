@@ -12,6 +12,7 @@ import onnx_ir as ir
 from edgeticket.graph.channels.records import Channels, Cut, Floats
 from edgeticket.graph.channels.state import State, rank_of
 from edgeticket.graph.channels.stored import rests
+from edgeticket.graph.protos import STANDARD
 from edgeticket.graph.values import Array, attribute, constant
 
 _NEAR = 1e-4  # of a step between codes: float32 may round to either side
@@ -52,7 +53,7 @@ def quantize_dynamically(state: State, node: ir.Node) -> bool:
 
 
 def _subtracts(node: ir.Node, place: int, zero: ir.Value) -> bool:
-    integers = node.op_type in ("ConvInteger", "MatMulInteger") and node.domain in ("", "ai.onnx")
+    integers = node.op_type in ("ConvInteger", "MatMulInteger") and node.domain in STANDARD
     return integers and place < 2 and len(node.inputs) > place + 2 and node.inputs[place + 2] is zero
 
 

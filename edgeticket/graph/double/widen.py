@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from edgeticket.artifact.numbers import flushed
+from edgeticket.graph.protos import bodies_of
 from edgeticket.graph.values import HALF_AND_SINGLE
 
 Array = NDArray[Any]
@@ -75,9 +76,8 @@ def _widen_nodes(nodes: Iterable[onnx.NodeProto], *, inside: bool = True) -> Non
                 attribute.i = TensorProto.DOUBLE
             if attribute.HasField("t"):
                 _widen_tensor(attribute.t)
-            if inside:
-                for subgraph in (attribute.g,) if attribute.HasField("g") else tuple(attribute.graphs):
-                    _widen_graph(subgraph)
+        for body in bodies_of(node) if inside else ():
+            _widen_graph(body)
 
 
 def _widen_float_constant(node: onnx.NodeProto) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from edgeticket.graph.proving.stillness import reads_of
+from edgeticket.graph.protos import STANDARD, reads_of
 
 _FLOATS = frozenset([
     onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16,
@@ -98,6 +98,6 @@ def _gives_floats(node: onnx.NodeProto, floats: set[str]) -> bool:
         return value.t.data_type in _FLOATS if value is not None else not {"value_int", "value_ints"} & set(kinds)
     if node.op_type == "LabelEncoder":
         return "values_floats" in kinds
-    if node.domain in ("", "ai.onnx") and node.op_type not in ("DequantizeLinear", "If", "Loop", "Scan"):
+    if node.domain in STANDARD and node.op_type not in ("DequantizeLinear", "If", "Loop", "Scan"):
         return not node.input or node.input[0] in floats
     return True

@@ -19,10 +19,10 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeticket.artifact.numbers import is_float
-from edgeticket.graph.double.program import ordered
+from edgeticket.graph.order import ordered
 from edgeticket.graph.passes.inline_functions import inline_functions
+from edgeticket.graph.protos import reads_of
 from edgeticket.graph.proving.choices import Dependence
-from edgeticket.graph.proving.stillness import reads_of
 from edgeticket.graph.proving.yardstick import largest
 from edgeticket.graph.simplify import Simplified
 

@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, helper, numpy_helper
 
-from edgeticket.graph.proving.scopes import STANDARD, equal
-from edgeticket.graph.storing.readers import nodes_of
+from edgeticket.graph.protos import STANDARD, nodes_of
+from edgeticket.graph.proving.scopes import equal
 
 _BODIES = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
 _LONGEST = 80
@@ -71,11 +71,6 @@ def _imports_differ(file: Any, planned: Any, used: set[str], where: str) -> str:
 
 def _imports(holder: Any) -> dict[str, int]:
     return {"" if each.domain in STANDARD else each.domain: each.version for each in holder.opset_import}
-
-
-def standard_version(holder: onnx.ModelProto | onnx.FunctionProto) -> int:
-    """The version of the standard's operators; 0 where none is imported."""
-    return _imports(holder).get("", 0)
 
 
 def type_text(given: onnx.TypeProto) -> str:
