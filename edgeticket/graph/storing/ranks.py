@@ -160,19 +160,3 @@ def _by_frequency(numbers: Positions) -> tuple[Positions, Positions]:
     ranks = np.zeros(len(counts), np.int64)
     ranks[order] = np.arange(1, len(order) + 1)
     return ranks[numbers], order
-
-
-def values_of(stored: Ranked, dtype: np.dtype[np.generic]) -> Array:
-    """The values [n] again."""
-    factors = stored.table[-(-stored.ranks // stored.in_a_row)]
-    if stored.format is None or stored.high is None:
-        return factors
-    y = stored.high.astype(np.float32) * np.float32(1 << stored.format.below)
-    if stored.low is not None:
-        y = y + stored.low.astype(np.float32)
-    elif stored.in_a_row > 1:
-        y = y + (stored.ranks % stored.in_a_row).astype(np.float32)
-    middle = np.float32(stored.format.middle)
-    signed = y - middle
-    numbers: Array = (factors.astype(np.float32) * (signed + np.sign(signed) * middle)).astype(dtype)
-    return numbers
