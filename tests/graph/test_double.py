@@ -13,6 +13,7 @@ from nets import Net
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
+from widened import widened
 
 from edgeticket import runtime
 from edgeticket.graph.double import kernels
@@ -20,7 +21,6 @@ from edgeticket.graph.double.network import CannotRunError, Network
 from edgeticket.graph.double.operation import NotHereError
 from edgeticket.graph.double.pointwise import erf
 from edgeticket.graph.double.suspects import suspects
-from edgeticket.graph.double.widen import widened
 from edgeticket.graph.serialize import serialize
 
 Array = NDArray[Any]

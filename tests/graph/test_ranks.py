@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto
+from proofs import rebuilt
 from storage_models import product, pruned
 from unpacked import from_packed, ranks_of, values_of
 
 from edgeticket import runtime
-from edgeticket.graph.proving.stored_weights import rebuilt
 from edgeticket.graph.storing import gaps, ranks, runtime_folds
 from edgeticket.graph.storing.storage import store
 from edgeticket.graph.storing.writer import Writer
