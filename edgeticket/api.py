@@ -1,4 +1,7 @@
-"""What edgeticket does with a model, as functions: export, check, inspect, bench, compare; lottery/api.py has find."""
+"""What edgeticket does with a model, as functions: export, check, inspect, bench, compare; lottery/api.py has find.
+
+Each function opens its arguments, imports what it needs and calls it; most of this file is what help() shows of them.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from onnx import version_converter
 
 from edgeticket.graph.passes.note import Note
 from edgeticket.graph.protos import STANDARD, bodies_of, nodes_of, standard_version
-from edgeticket.text import listing, plural
+from edgeticket.text import listing, one_line, plural
 
 NAME = "upgrade"
 OPSET = 11
@@ -95,8 +95,8 @@ def _raised(model: onnx.ModelProto, convert: bool) -> tuple[onnx.ModelProto, lis
                 _as_upsample_did(node)
         _check_nodes(converted)
     except Exception as error:  # the converter is C++ and raises what it likes; a model above 2 GB is too large for it
-        reason = " ".join(str(error).split())[:200]
-        return model, [Note(NAME, 0, f"kept opset {version}: onnx cannot convert {_kinds(differing)} ({reason})")]
+        sentence = f"kept opset {version}: onnx cannot convert {_kinds(differing)} ({one_line(error)})"
+        return model, [Note(NAME, 0, sentence)]
     if not convert and not _only_rewritten(model, converted):
         return model, [Note(NAME, 0, f"kept opset {version}: converting it changes other nodes too; {way_out}")]
     del converted.graph.value_info[:]

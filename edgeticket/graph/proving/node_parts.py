@@ -12,6 +12,7 @@ from onnx import AttributeProto, helper, numpy_helper
 
 from edgeticket.graph.protos import STANDARD, nodes_of
 from edgeticket.graph.proving.scopes import equal
+from edgeticket.text import one_line
 
 _BODIES = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
 _LONGEST = 80
@@ -161,5 +162,4 @@ def _shown(attribute: AttributeProto) -> str:
         value = array.tolist() if array.size == 1 else f"{array.dtype}{list(array.shape)}"
     elif isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
-    text = str(np.float32(value)) if isinstance(value, float) else f"{value}"
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    return one_line(np.float32(value) if isinstance(value, float) else value, _LONGEST)

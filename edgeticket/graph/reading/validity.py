@@ -11,6 +11,7 @@ from edgeticket.errors import InputError, ModelError
 from edgeticket.graph.inference import inferred
 from edgeticket.graph.protos import STANDARD
 from edgeticket.graph.serialize import LIMIT_BYTES
+from edgeticket.text import one_line
 
 _LONGEST = 300
 
@@ -65,4 +66,4 @@ def invalid(fault: str) -> str:
 def _said(error: Exception) -> str:
     text = " ".join(str(error).split())
     unknown = "No Op registered" in text or "No opset import" in text or "not a registered" in text
-    return "" if unknown else text[:_LONGEST].rstrip(" .")
+    return "" if unknown else one_line(text, _LONGEST).rstrip(" .")
