@@ -47,7 +47,7 @@ class Inside:
     unrounded: dict[str, Array] = field(default_factory=dict)
     layers: list[LayerInfo] = field(default_factory=list)
 
-    def since_given(self, layers: tuple[LayerInfo, ...]) -> tuple[LayerInfo, ...]:
+    def whole_plan(self, layers: tuple[LayerInfo, ...]) -> tuple[LayerInfo, ...]:
         """The plan of the whole model with what its bodies' weights were before, and those of them that went."""
         given = {layer.name: layer for layer in reversed(self.layers)}
         left = [

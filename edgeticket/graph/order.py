@@ -1,7 +1,7 @@
 """The nodes of a graph in an order in which each comes after what it reads.
 
 The standard asks for such an order. ONNX Runtime asks for it in subgraphs only: the nodes of the main graph it sorts
-itself, so that files in any order are about. Whoever reads a graph front to back needs it.
+itself, so that there are files in any order. Whoever reads a graph front to back needs it.
 """
 
 from __future__ import annotations

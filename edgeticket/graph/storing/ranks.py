@@ -1,7 +1,7 @@
 """Stored values of which a part takes few bits: their ranks by frequency, which rest in the stream of positions.
 
-Weights that are left after pruning lie within a few powers of two, so that the eight bits of a float32's exponent say
-two or three bits. And the codes of quantised weights are seldom as even as their eight bits allow.
+Weights that are left after pruning lie within a few powers of two, so that the eight bits of a float32's exponent hold
+two or three bits of information. Likewise some codes of quantised weights are far more frequent than others.
 
 exponents (float32, bfloat16, float16; here of float32)
     value = table[rank] * (2**23 + mantissa), where the table holds a power of two for each exponent, the most frequent
