@@ -3,7 +3,7 @@
 Exporters and quantisers build these names of paths and operators, and each stands in the file at least twice: in some
 networks with sparse weights they are most of its bytes. What people and reports name stays: inputs, outputs, layers and
 all constants that a layer reads, and every one of more than 16 elements, but for scales and zero points. Equal small
-constants become one.
+constants become one, and small whole numbers are written as such (storing/varints.py).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from edgeticket.graph.layers import layer_weights
 from edgeticket.graph.protos import graphs_of, nodes_of
 from edgeticket.graph.simplify import Simplified
 from edgeticket.graph.storing.tensors import SMALLEST
+from edgeticket.graph.storing.varints import write_varints
 from edgeticket.graph.storing.writer import all_names, short_names
-from edgeticket.graph.varints import write_varints
 
 _QUANTISED = ("QuantizeLinear", "DequantizeLinear")
 
