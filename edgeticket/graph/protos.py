@@ -1,4 +1,4 @@
-"""What is asked of onnx's own messages everywhere: the bodies of nodes, what these read, and the standard's version."""
+"""What is asked of onnx's own messages everywhere: the standard's version, inputs, bodies of nodes, what these read."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ STANDARD = ("", "ai.onnx")  # two names of the standard's own domain
 def standard_version(holder: onnx.ModelProto | onnx.FunctionProto) -> int:
     """The version of the standard's operators that a model or a function imports; 0 where it imports none."""
     return max((int(entry.version) for entry in holder.opset_import if entry.domain in STANDARD), default=0)
+
+
+def without_default(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
+    """The inputs of a graph that a caller has to give: no initializer is a default for them."""
+    defaults = {tensor.name for tensor in graph.initializer}
+    return [value for value in graph.input if value.name not in defaults]
 
 
 def bodies_of(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:

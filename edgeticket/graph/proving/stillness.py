@@ -16,7 +16,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeticket.artifact.numbers import NEGLIGIBLE, is_float
-from edgeticket.graph.protos import reads_of
+from edgeticket.graph.protos import reads_of, without_default
 from edgeticket.graph.proving.yardstick import CONSTANT_ULPS, SHARE, SINGLE, largest
 
 Array = NDArray[Any]
@@ -117,7 +117,7 @@ def reading(model: onnx.ModelProto) -> frozenset[str]:
     """The outputs that depend on the numbers of an input, not on its shape alone. What is times 0 does not."""
     graph = model.graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
-    found = {value.name for value in graph.input if value.name not in stored}
+    found = {value.name for value in without_default(graph)}
     zeros = {name for name, tensor in stored.items() if _is_zero(tensor)}
     for node in graph.node:
         reads = set(reads_of(node))
