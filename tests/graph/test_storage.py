@@ -25,6 +25,7 @@ from edgeticket import runtime
 from edgeticket.artifact.manifest import TensorInfo
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.storing import gaps, layout, runtime_folds, storage
+from edgeticket.graph.storing.archives import Archives
 from edgeticket.graph.storing.encoding import Weights
 from edgeticket.graph.storing.storage import STORAGES, Stored, store
 from edgeticket.graph.storing.tensors import TensorReader
@@ -427,14 +428,20 @@ def test_a_sparse_initializer_is_the_standards_own_and_honest() -> None:
     assert any("66.7 %" in note for note in stored.notes)
 
 
+def _sizes(proto: onnx.ModelProto) -> dict[str, int]:
+    archives = Archives()
+    storage.add_storages(archives, TensorReader(proto))
+    return archives.sizes()
+
+
 def test_sizes_for_the_report() -> None:
     proto = lenet()
-    found = storage.sizes(proto)
+    found = _sizes(proto)
     assert found["dense"] == len(serialize(proto))
     assert found["dense.gz"] == len(gzip.compress(serialize(proto), 9, mtime=0))
     assert found["gaps"] == len(store(proto, storage="gaps").serialized())
     assert found["gaps-int8"] < found["gaps-fp16"] < found["gaps"] < found["sparse-initializer"] < found["dense"]
-    assert found == storage.sizes(proto)
+    assert found == _sizes(proto)
 
 
 @pytest.mark.parametrize("storage_asked", ["auto", "dense", "gaps", "sparse-initializer"])

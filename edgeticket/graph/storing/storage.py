@@ -143,13 +143,6 @@ def add_storages(archives: Archives, read: TensorReader) -> None:
         archives.add(name, made[key])
 
 
-def sizes(model: onnx.ModelProto) -> dict[str, int]:
-    """Bytes of the whole file for each storage, and of the file in gzip -9 under the same name with '.gz'."""
-    archives = Archives()
-    add_storages(archives, TensorReader(model))
-    return archives.sizes()
-
-
 def _hindering(model: onnx.ModelProto, written: _Written, alike: Alike) -> list[str]:
     """The tensors that are to be dense because the runtime fuses otherwise when they are rebuilt.
 
