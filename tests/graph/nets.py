@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
@@ -17,6 +18,8 @@ from edgeticket import runtime
 from edgeticket.graph.simplify import UNCHANGED, Simplified, simplify
 
 Array = NDArray[Any]
+OLD_ONNX = tuple(int(part) for part in onnx.__version__.split(".")[:2]) < (1, 23)
+COPIES = hasattr(ir.Model, "clone")  # what the oldest onnx-ir that is allowed does not have
 
 
 class Net:
