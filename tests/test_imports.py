@@ -34,6 +34,7 @@ LAYERS = (
         "version": "the version",
     },
     {
+        "ahead": "work that is begun before its result is asked for",
         "files": "atomic writes and hashes",
         "extras": "which extra brings which package",
         "engine": "the plugin's library, and what it reports of a model",

@@ -33,7 +33,10 @@ def with_short_names(simplified: Simplified) -> Simplified:
     model, names = _shortened(simplified.model, weights, set(simplified.unrounded))
     unrounded = {names.get(name, name): numbers for name, numbers in simplified.unrounded.items()}
     unpruned = simplified.unpruned
-    if unpruned is not None:
+    if unpruned is not None and unpruned == simplified.model:  # nothing was removed
+        unpruned = onnx.ModelProto()
+        unpruned.CopyFrom(model)
+    elif unpruned is not None:
         unpruned, _ = _shortened(unpruned, weights, set(simplified.unrounded))
     return replace(simplified, model=model, unrounded=unrounded, unpruned=unpruned, shortened=names)
 

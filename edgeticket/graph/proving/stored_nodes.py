@@ -166,7 +166,7 @@ class _Walk:
                     f"{reader} reads the constant {f!r}, which has other numbers than {p!r}, planned here"
                 )
         for scope, name in ((plan, p), (file, f)):
-            self.rebuilt.update((id(home), index) for home, index in scope.cone(name))
+            scope.add_cone(name, self.rebuilt)
 
     def _node(self, plan: Scope, index: int, file: Scope, other: int) -> None:
         mine, its = (id(plan), index), (id(file), other)
