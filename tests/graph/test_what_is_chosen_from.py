@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +12,12 @@ import pytest
 from nets import Net
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from quantized_models import qdq_network, qoperator_network
 
 from edgeticket.artifact.manifest import ProofInfo
+from edgeticket.graph.channels.grid import Left
 from edgeticket.graph.proving import chosen
+from edgeticket.graph.proving.parts import part_left
 from edgeticket.graph.proving.probes import probes
 from edgeticket.graph.proving.proof import proof
 from edgeticket.graph.proving.samples import ProofInputs
@@ -130,14 +133,75 @@ def test_a_choice_without_a_counterpart_is_not_called_compared() -> None:
     assert "what it is chosen from was not compared" in found.reason
 
 
+def _with_dead_units(original: onnx.ModelProto, dead: Mapping[str, list[int]]) -> onnx.ModelProto:
+    """A quantised network in which some rows of its weights hold their zero point alone."""
+    tensors = {tensor.name: tensor for tensor in original.graph.initializer}
+    for name, units in dead.items():
+        codes, zero = (numpy_helper.to_array(tensors[f"{name}.{what}"]) for what in ("q", "zero"))
+        codes = codes.copy()
+        codes[units] = zero.reshape(-1)[0]
+        tensors[f"{name}.q"].CopyFrom(numpy_helper.from_array(codes, f"{name}.q"))
+    return original
+
+
+def _with_another_code(plan: Simplified, name: str, change: int) -> Simplified:
+    """A pass that gets the largest code of a weight or a bias wrong."""
+    model = onnx.ModelProto()
+    model.CopyFrom(plan.model)
+    [tensor] = [each for each in model.graph.initializer if each.name == name]
+    codes = numpy_helper.to_array(tensor).copy()
+    codes[np.unravel_index(codes.argmax(), codes.shape)] -= change
+    tensor.CopyFrom(numpy_helper.from_array(codes, name))
+    return replace(plan, model=model)
+
+
+@pytest.mark.parametrize("short", [False, True])
+@pytest.mark.parametrize(("network", "wrong"), [(qdq_network, ("c1.b", 2)), (qoperator_network, ("c1.q", 1))])
+def test_quantised_values_that_lost_units_are_compared(
+    network: Callable[[Any, bool], onnx.ModelProto], wrong: tuple[str, int], short: bool
+) -> None:
+    """Units of 8 bits are alike in many places: which of them are left is what the pass has noted."""
+    original = _with_dead_units(network(np.int8, True), {"c1": [1, 5, 6, 20], "c2": [0, 7, 30]})
+    plan = simplify(original)
+    assert len(plan.left) > 2
+    right = _proved(original, with_short_names(plan) if short else plan)
+    assert right.proved, right.reason
+    assert right.not_compared == ()
+    other = _with_another_code(plan, *wrong)
+    found = _proved(original, with_short_names(other) if short else other)
+    assert found.verdict == "refuted"
+    assert network is qoperator_network or "where it chooses" in found.reason  # no output shows two of a bias's codes
+
+
+def _left(before: Array, after: Array, *noted: Left, least: float = 0.0) -> Array | None:
+    part = part_left(before, after, noted, least)
+    return None if part is None else part(before)
+
+
 def test_units_that_were_removed_are_left_out_of_what_is_compared() -> None:
     before = np.arange(24.0).reshape(2, 4, 3)
-    kept = chosen.aligned(before, before[:, [0, 2]])
-    assert kept is not None
-    np.testing.assert_array_equal(kept, before[:, [0, 2]])
-    assert chosen.aligned(before, before) is before
+    np.testing.assert_array_equal(_left(before, before[:, [0, 2]]), before[:, [0, 2]])
+    assert _left(before, before) is before
     for other in (before[:, [2, 0]], 1.001 * before[:, :2], before[:1, :2], before[0]):
-        assert chosen.aligned(before, other) is None
+        assert _left(before, other) is None
+    near = before[:, :2] + 1e-7
+    assert _left(before, near) is None
+    np.testing.assert_array_equal(_left(before, near, least=1e-6), before[:, :2])
+    codes = before.astype(np.uint8)
+    np.testing.assert_array_equal(_left(codes, codes[:, [1, 3]]), codes[:, [1, 3]])
+    assert _left(codes, codes[:, [1, 3]] + np.uint8(1)) is None
+
+
+def test_what_a_pass_has_noted_says_which_units_are_left() -> None:
+    before = np.arange(24.0).reshape(2, 4, 3)
+    noted = Left((1,), np.array([True, False, True, True])), Left((1,), np.array([True, False, True]))
+    np.testing.assert_array_equal(_left(before, 2 * before[:, [0, 3]], *noted), before[:, [0, 3]])
+    np.testing.assert_array_equal(
+        _left(before, before[:, [0, 2]], *noted), before[:, [0, 2]]
+    )  # it is right all the same
+    np.testing.assert_array_equal(_left(before, before[:, :1], *noted), before[:, :1])
+    assert _left(before, 2 * before[:, :1], *noted) is None
+    assert _left(before, 2 * before[:, :2], Left((7,), np.array([True, False]))) is None
 
 
 def test_the_number_of_classes_that_were_seen_is_said() -> None:

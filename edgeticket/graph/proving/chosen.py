@@ -14,23 +14,19 @@ from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import Any
 
-import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeticket.artifact.numbers import is_float
+from edgeticket.graph.channels.grid import Left
 from edgeticket.graph.double.program import ordered
 from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.proving.choices import Dependence
 from edgeticket.graph.proving.stillness import reads_of
-from edgeticket.graph.proving.yardstick import largest
 from edgeticket.graph.simplify import Simplified
 
 MOST_EXPOSED = 96  # values that nodes make: each is held for two samples, and those nearest to the outputs come first
 _PASSES_ON = frozenset(["Dropout", "Identity"])
 _PREFIX = "edgeticket.chosen_from."
-
-_SAME = 1e-9  # of the magnitude: units that differ by less are taken for the same one
 
 Array = NDArray[Any]
 Pair = tuple[str, str]
@@ -42,7 +38,7 @@ class Exposed:
 
     `sources` has, for each output of the network, the names of what it is chosen from; of those in `by_choice` nothing
     but choices shows. `lost` are outputs of these of which a choice has no counterpart; `left_out` counts values that
-    were too many.
+    were too many. `left` says, under the same names, which units stay where some were removed.
     """
 
     original: onnx.ModelProto
@@ -51,6 +47,7 @@ class Exposed:
     by_choice: frozenset[str] = frozenset()
     lost: frozenset[str] = frozenset()
     left_out: int = 0
+    left: Mapping[str, tuple[Left, ...]] = field(default_factory=dict)
 
 
 def exposed(original: onnx.ModelProto, plan: Simplified) -> Exposed | None:
@@ -68,6 +65,8 @@ def exposed(original: onnx.ModelProto, plan: Simplified) -> Exposed | None:
     left_out = set(made[MOST_EXPOSED:])
     kept = [pair for pair in pairs if pair not in left_out]
     names = {pair: f"{_PREFIX}{number}" for number, pair in enumerate(kept)}
+    long = {short: name for name, short in plan.shortened.items()}
+    left = {names[pair]: plan.left.get(long.get(pair[1], pair[1]), ()) for pair in kept}
     return Exposed(
         _with_outputs(original, [before for before, _ in kept]),
         _with_outputs(plan.model, [after for _, after in kept]),
@@ -75,29 +74,8 @@ def exposed(original: onnx.ModelProto, plan: Simplified) -> Exposed | None:
         by_choice,
         by_choice & {name for name, each in found.items() if each.lost},
         len(left_out),
+        left,
     )
-
-
-def aligned(before: Array, after: Array) -> Array | None:
-    """What is left of `before` where units were removed along one axis; None where `after` is no part of it.
-
-    Units keep their order, so that each is the next one that is the same.
-    """
-    if before.shape == after.shape:
-        return before
-    axes = [axis for axis, (old, new) in enumerate(zip(before.shape, after.shape, strict=False)) if old != new]
-    if before.ndim != after.ndim or len(axes) != 1 or not is_float(before) or not is_float(after):
-        return None
-    old, new = np.moveaxis(before, axes[0], 0), np.moveaxis(after, axes[0], 0)
-    same = _SAME * largest(old[np.isfinite(old)])
-    places: list[int] = []
-    for unit in new:
-        start = places[-1] + 1 if places else 0
-        found = (place for place in range(start, len(old)) if np.allclose(old[place], unit, 0.0, same, equal_nan=True))
-        places.append(next(found, len(old)))
-        if places[-1] == len(old):
-            return None
-    return np.take(before, places, axes[0])
 
 
 @dataclass
