@@ -261,19 +261,90 @@ def test_a_branch_that_no_input_takes_is_proved_by_itself(short: bool) -> None:
     assert "the then-branch of If 'pick', which no input takes" in found.reason
 
 
-def test_a_body_that_never_ran_is_said() -> None:
+def _nested(threshold: float) -> onnx.ModelProto:
+    """A branch that no input takes, inside another one that none takes."""
+    original = _branching(threshold)
+    [outer] = [node for node in original.graph.node if node.op_type == "If"]
+    inner = helper.make_node(
+        "If", [outer.input[0]], ["chosen"], "inner", then_branch=_body("i", "rare"), else_branch=_body("o", "other")
+    )
+    original.graph.initializer.append(numpy_helper.from_array(np.full((12, 5), 0.5, np.float32), "other"))
+    out = helper.make_tensor_value_info("t.y", TensorProto.FLOAT, None)
+    body = helper.make_graph([inner, helper.make_node("Neg", ["chosen"], ["t.y"])], "t", [], [out])
+    for attribute in outer.attribute:
+        if attribute.name == "then_branch":
+            attribute.g.CopyFrom(body)
+    return original
+
+
+@pytest.mark.parametrize("weight", ["rare", "other"])
+def test_a_branch_inside_of_another_is_proved_by_itself(weight: str) -> None:
+    original = _nested(1e30)
+    plan = simplify(original)
+    right = _proved(original, with_short_names(plan))
+    assert right.proved, right.reason
+    assert right.not_compared == ()
+    found = _proved(original, with_short_names(_slightly_wrong(plan, weight)))
+    assert found.verdict == "refuted"
+    branch = "then-branch of If 'inner'" if weight == "rare" else "then-branch of If 'pick'"
+    assert f"the {branch}, which no input takes" in found.reason
+
+
+def _of_another_shape() -> onnx.ModelProto:
+    """One branch is for inputs of another shape, and runs on none of these: exporters write `squeeze` so."""
+    net = Net(("n", 6), seed=7)
+    hidden = net.op("Relu", net.gemm("x", net.normal(12, 6), net.normal(12)))
+    net.nodes.append(helper.make_node("Identity", [hidden], ["hidden"]))
+    flat = net.op("Equal", net.op("Size", net.op("Shape", "x")), net.const(np.array(1)))
+    wanted = helper.make_tensor_value_info("t.y", TensorProto.FLOAT, None)
+    net.const(np.array([5, 7]), "five rows")  # hidden has twelve columns
+    rows = [
+        helper.make_node("Reshape", ["hidden", "five rows"], ["t.r"]),
+        helper.make_node("MatMul", ["t.r", "rare"], [wanted.name]),
+    ]
+    net.const(net.normal(7, 5), "rare")
+    net.const(net.normal(12, 5), "usual")
+    other = helper.make_graph(rows, "t", [], [wanted])
+    net.nodes.append(
+        helper.make_node("If", [flat], ["picked"], "rank", then_branch=other, else_branch=_body("e", "usual"))
+    )
+    return net.model(net.op("Add", "picked", net.const(np.float32(1))))
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_a_branch_that_cannot_run_is_proved_where_it_stayed_node_for_node(short: bool) -> None:
+    original = _of_another_shape()
+    plan = simplify(original)
+    right = _proved(original, with_short_names(plan) if short else plan)
+    assert right.proved, right.reason
+    assert right.not_compared == ()
+    wrong = _slightly_wrong(plan, "rare")
+    found = _proved(original, with_short_names(wrong) if short else wrong)
+    assert found.not_compared == ("the then-branch of If 'rank' never ran",)
+
+
+def _looping() -> onnx.ModelProto:
     """A loop whose condition is never true hands on what it was given."""
     true = helper.make_tensor_value_info("going", TensorProto.BOOL, [])
     given = helper.make_tensor_value_info("state", TensorProto.FLOAT, None)
     outs = [helper.make_tensor_value_info("on", TensorProto.BOOL, []), helper.make_tensor_value_info("next", 1, None)]
     turn = helper.make_tensor_value_info("turn", TensorProto.INT64, [])
-    nodes = [helper.make_node("Identity", ["going"], ["on"]), helper.make_node("Tanh", ["state"], ["next"])]
+    nodes = [helper.make_node("Identity", ["going"], ["on"]), helper.make_node("Mul", ["state", "by"], ["next"])]
     body = helper.make_graph(nodes, "body", [turn, true, given], outs)
     net = Net(("n", 6), seed=6)
+    net.const(net.normal(5), "by")
     rows = net.gemm("x", net.normal(5, 6))
     going = net.op("Greater", net.op("ReduceMean", "x", keepdims=0), net.const(np.float32(1e30)))
     net.nodes.append(helper.make_node("Loop", [net.const(np.array(3)), going, rows], ["looped"], "again", body=body))
-    original = net.model(net.op("Relu", "looped"))
-    found = _proved(original, simplify(original))
-    assert found.proved, found.reason
-    assert found.not_compared == ("the body of Loop 'again' never ran",)
+    return net.model(net.op("Relu", "looped"))
+
+
+def test_a_body_that_never_ran_is_said_where_it_changed() -> None:
+    original = _looping()
+    plan = simplify(original)
+    same = _proved(original, plan)
+    assert same.proved, same.reason
+    assert same.not_compared == ()
+    other = _proved(original, _slightly_wrong(plan, "by"))
+    assert other.proved, other.reason
+    assert other.not_compared == ("the body of Loop 'again' never ran",)
