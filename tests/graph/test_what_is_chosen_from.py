@@ -214,8 +214,17 @@ def test_the_number_of_classes_that_were_seen_is_said() -> None:
     assert name == repr(output)
 
 
+def test_small_values_may_be_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chosen, "MOST_EXPOSED", 1)
+    original = _network(_two_layers_on)
+    found = _proved(original, simplify(original))
+    assert found.proved
+    assert found.not_compared == ()
+
+
 def test_too_many_values_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chosen, "MOST_EXPOSED", 1)
+    monkeypatch.setattr(chosen, "MOST_ELEMENTS", 25)
     original = _network(_two_layers_on)
     found = _proved(original, simplify(original))
     assert found.proved

@@ -9,7 +9,7 @@ these are made of is followed too, as in a quantised network from layer to layer
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import Any
@@ -21,10 +21,12 @@ from edgeticket.graph.channels.grid import Left
 from edgeticket.graph.double.program import ordered
 from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.proving.choices import Dependence
+from edgeticket.graph.proving.reference import Feed, elements
 from edgeticket.graph.proving.stillness import reads_of
 from edgeticket.graph.simplify import Simplified
 
-MOST_EXPOSED = 96  # values that nodes make: each is held for two samples, and those nearest to the outputs come first
+MOST_EXPOSED = 96  # values that nodes make, the nearest to the outputs first; more where these are small
+MOST_ELEMENTS = 2**23  # of them all: each is held for two samples and both networks
 _PASSES_ON = frozenset(["Dropout", "Identity"])
 _PREFIX = "edgeticket.chosen_from."
 
@@ -50,8 +52,11 @@ class Exposed:
     left: Mapping[str, tuple[Left, ...]] = field(default_factory=dict)
 
 
-def exposed(original: onnx.ModelProto, plan: Simplified) -> Exposed | None:
-    """What the networks choose from, made outputs; None where there is nothing, and no choice either."""
+def exposed(original: onnx.ModelProto, plan: Simplified, feed: Feed) -> Exposed | None:
+    """What the networks choose from, made outputs; None where there is nothing, and no choice either.
+
+    `feed` has the shapes of the inputs that they are run on.
+    """
     original, _ = inline_functions(original)
     sides = _Sides(original.graph, plan)
     outputs = [output.name for output in original.graph.output]
@@ -62,7 +67,7 @@ def exposed(original: onnx.ModelProto, plan: Simplified) -> Exposed | None:
     if not pairs and not by_choice:
         return None
     made = [pair for pair in pairs if pair[0] in sides.before]
-    left_out = set(made[MOST_EXPOSED:])
+    left_out = set(_too_many(original, made, feed))
     kept = [pair for pair in pairs if pair not in left_out]
     names = {pair: f"{_PREFIX}{number}" for number, pair in enumerate(kept)}
     long = {short: name for name, short in plan.shortened.items()}
@@ -76,6 +81,22 @@ def exposed(original: onnx.ModelProto, plan: Simplified) -> Exposed | None:
         len(left_out),
         left,
     )
+
+
+def _too_many(original: onnx.ModelProto, made: Sequence[Pair], feed: Feed) -> Sequence[Pair]:
+    """Those of the values, in their order, from which on they are too many, or together too large.
+
+    What shape inference does not know, behind operators of the runtime's own, is taken for as large as the largest.
+    """
+    if len(made) <= MOST_EXPOSED:
+        return ()
+    sizes = elements(original, feed, {before for before, _ in made})
+    largest, held = max(sizes.values(), default=MOST_ELEMENTS), 0
+    for number, (before, _) in enumerate(made):
+        held += sizes.get(before, largest)
+        if number >= MOST_EXPOSED and held > MOST_ELEMENTS:
+            return made[number:]
+    return ()
 
 
 @dataclass

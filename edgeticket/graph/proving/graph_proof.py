@@ -95,10 +95,10 @@ def _choices(
     original: onnx.ModelProto, simplified: Simplified, samples: Sequence[Sample], compare: _Compare
 ) -> GraphFinding:
     """Compare what outputs are chosen from. The proof is None where nothing is against them."""
-    inner = chosen.exposed(original, simplified)
+    feeds = [sample.feed for sample in samples]
+    inner = chosen.exposed(original, simplified, feeds[0])
     if inner is None:
         return GraphFinding(None)
-    feeds = [sample.feed for sample in samples]
     wide = compare.evaluate(inner.original, feeds)
     after = reference.evaluate(inner.simplified, feeds, simplified.unrounded, compare.by_runtime)
     quantised = any(node.op_type in _QUANTISE for node in inner.original.graph.node)
