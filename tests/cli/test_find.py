@@ -269,7 +269,7 @@ def test_data_that_are_missing_truncated_or_something_else(
         (["--rounds", "many"], "'many' is not a valid integer range"),
         (["--rounds", "-1"], "-1 is not in the range x>=0"),
         (["--until", "lots"], "'lots' is not a density; write 3.6% or 0.036"),
-        (["--until", "3.6"], "'3.6' is not between 0 and 100 %: write 3.6% for percent\n"),
+        (["--until", "3.6"], "'3.6' is not between 0 and 100 %: write 3.6% for percent"),
         (["--until", "1"], "'1' may be meant as 1 % and as 100 %; write 3.6% or 0.036"),
         (["--until", "360%"], "'360%' is not between 0 and 100 %"),
         (["--until", "nan"], "is not between 0 and 100 %"),
