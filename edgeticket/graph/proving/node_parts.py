@@ -132,7 +132,7 @@ def attributes_differ(planned: onnx.NodeProto, stored: onnx.NodeProto) -> str:
 def _attribute_differs(planned: AttributeProto, stored: AttributeProto) -> str:
     if planned.type in _BODIES and planned.type == stored.type and len(planned.graphs) == len(stored.graphs):
         return ""
-    if _bytes(planned) == _bytes(stored):
+    if plain_bytes(planned) == plain_bytes(stored):
         return ""
     tensors = planned.type == stored.type == AttributeProto.TENSOR and planned.t.data_type == stored.t.data_type
     if tensors and equal(numpy_helper.to_array(planned.t), numpy_helper.to_array(stored.t)):
@@ -140,7 +140,8 @@ def _attribute_differs(planned: AttributeProto, stored: AttributeProto) -> str:
     return f"its attribute {planned.name!r} is {_shown(stored)}, planned was {_shown(planned)}"
 
 
-def _bytes(attribute: AttributeProto) -> bytes:
+def plain_bytes(attribute: AttributeProto) -> bytes:
+    """An attribute without what nobody computes with: doc strings, the name of a tensor."""
     plain = AttributeProto()
     plain.CopyFrom(attribute)
     plain.ClearField("doc_string")

@@ -146,6 +146,12 @@ def macs(model: onnx.ModelProto, feed: Feed | None = None) -> int:
     return total
 
 
+def elements(model: onnx.ModelProto, feed: Feed, names: set[str]) -> dict[str, int]:
+    """How many elements values of the main graph have on a feed, where shape inference knows."""
+    shapes = _output_shapes(_outline(model, feed), names)
+    return {name: _product(shape or (1,)) for name, shape in shapes.items() if all(shape)}
+
+
 def _product(dims: Sequence[int]) -> int:
     return int(np.prod(dims, dtype=np.int64)) if len(dims) else 0
 
