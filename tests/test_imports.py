@@ -30,7 +30,7 @@ LAYERS = (
         "arguments": "what public functions take, written once",
         "errors": "the tree of errors and their exit codes",
         "tables": "how results show themselves",
-        "text": "numbers as people read them",
+        "text": "numbers and messages as people read them",
         "version": "the version",
     },
     {

@@ -1,8 +1,8 @@
-"""Python's garbage collector while a graph is worked on, which is hundreds of thousands of small objects that stay.
+"""Python's garbage collector while graphs are worked on: they are hundreds of thousands of small objects that stay.
 
-The collector counts what is made and walks over all of it again and again: a fifth of the export of 5,000 nodes, for
-hardly anything is let go. Graphs of onnx-ir are cycles, so that it is not turned off: it runs rarely, and once where
-graphs have been let go.
+The collector counts what is made and walks over all of it again and again. That took a fifth of the export of 5,000
+nodes and found hardly anything to free. It is not turned off, because graphs of onnx-ir are cycles: it runs rarely, and
+once where graphs are no longer held.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def rarely_collected() -> Iterator[None]:
 
 
 def collect(model_bytes: int) -> None:
-    """Let go of graphs that nothing holds any more, with the weights in them, where those of one model are many.
+    """Free graphs that nothing holds any more, with the weights in them, where those of one model are many.
 
-    To walk over the objects of 5,000 nodes takes a twentieth of an export, and lets go of what is no part of its peak.
+    To walk over the objects of 5,000 nodes takes a twentieth of an export, and what it frees is no part of the peak.
     """
     if model_bytes >= MANY_BYTES:
         gc.collect()

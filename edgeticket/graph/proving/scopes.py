@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from edgeticket.graph.evaluate import evaluate
 from edgeticket.graph.passes.fold_constants import FOLDABLE
+from edgeticket.graph.protos import STANDARD
 
 Array = NDArray[Any]
-STANDARD = ("", "ai.onnx")
 
 
 class Scope:

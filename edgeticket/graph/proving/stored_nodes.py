@@ -13,13 +13,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import onnx
 
 from edgeticket.errors import ProofError
+from edgeticket.graph.protos import standard_version
 from edgeticket.graph.proving.node_parts import (
     attributes_differ,
     bodies,
     kind,
     operator,
     outline_differs,
-    standard_version,
     trimmed,
     type_text,
 )
