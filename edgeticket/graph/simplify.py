@@ -172,7 +172,7 @@ def _passes(
             notes += remove_dead(work, lanes) if run is remove_dead else run(work)
     given_back = give_back_nodes(work.graph) if tables else []
     unrounded = settle(work)
-    layers = inside.since_given(plan(before, survey(work) | without_layer(work, before)))
+    layers = inside.whole_plan(plan(before, survey(work) | without_layer(work, before)))
     dense = layers and all(layer.nonzeros_before == math.prod(layer.shape_before) for layer in layers)
     if dense and not any(note.changed for note in notes if note.pass_name == REMOVAL):
         notes.append(Note("simplify", 0, NO_ZEROS))

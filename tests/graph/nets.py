@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
+from proofs import check_stored_weights
+from widened import widened
 
 from edgeticket import runtime
-from edgeticket.graph.double.widen import widened
-from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.simplify import UNCHANGED, Simplified, simplify
 
 Array = NDArray[Any]

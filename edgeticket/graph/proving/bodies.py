@@ -17,8 +17,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeticket.graph.double.program import ordered
-from edgeticket.graph.proving.node_parts import kind, plain_bytes, standard_version, trimmed
+from edgeticket.graph.order import ordered
+from edgeticket.graph.protos import standard_version
+from edgeticket.graph.proving.node_parts import kind, plain_bytes, trimmed
 from edgeticket.graph.proving.scopes import Scope, texts_as_unicode
 
 Body = tuple[str, str]  # the first output of an If, a Loop or a Scan, and the attribute that holds the body

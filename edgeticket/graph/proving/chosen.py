@@ -18,11 +18,11 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeticket.graph.channels.grid import Left
-from edgeticket.graph.double.program import ordered
+from edgeticket.graph.order import ordered
 from edgeticket.graph.passes.inline_functions import inline_functions
+from edgeticket.graph.protos import reads_of
 from edgeticket.graph.proving.choices import Dependence
 from edgeticket.graph.proving.reference import Feed, elements
-from edgeticket.graph.proving.stillness import reads_of
 from edgeticket.graph.simplify import Simplified
 
 MOST_EXPOSED = 96  # values that nodes make, the nearest to the outputs first; more where these are small

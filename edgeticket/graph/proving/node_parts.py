@@ -10,8 +10,9 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, helper, numpy_helper
 
-from edgeticket.graph.proving.scopes import STANDARD, equal
-from edgeticket.graph.storing.readers import nodes_of
+from edgeticket.graph.protos import STANDARD, nodes_of
+from edgeticket.graph.proving.scopes import equal
+from edgeticket.text import one_line
 
 _BODIES = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
 _LONGEST = 80
@@ -71,11 +72,6 @@ def _imports_differ(file: Any, planned: Any, used: set[str], where: str) -> str:
 
 def _imports(holder: Any) -> dict[str, int]:
     return {"" if each.domain in STANDARD else each.domain: each.version for each in holder.opset_import}
-
-
-def standard_version(holder: onnx.ModelProto | onnx.FunctionProto) -> int:
-    """The version of the standard's operators; 0 where none is imported."""
-    return _imports(holder).get("", 0)
 
 
 def type_text(given: onnx.TypeProto) -> str:
@@ -167,5 +163,4 @@ def _shown(attribute: AttributeProto) -> str:
         value = array.tolist() if array.size == 1 else f"{array.dtype}{list(array.shape)}"
     elif isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
-    text = str(np.float32(value)) if isinstance(value, float) else f"{value}"
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    return one_line(np.float32(value) if isinstance(value, float) else value, _LONGEST)
