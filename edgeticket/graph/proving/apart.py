@@ -36,7 +36,7 @@ def nudged_outputs(original: onnx.ModelProto, sample: Sample, by_runtime: frozen
     rng = np.random.default_rng(52)
 
     def nudged(array: Array) -> Array:
-        return array.astype(np.float64) * (1 + DOUBLE * rng.choice([-1.0, 1.0], array.shape))
+        return np.asarray(array.astype(np.float64) * (1 + DOUBLE * rng.choice([-1.0, 1.0], array.shape)))
 
     weights = {
         tensor.name: nudged(onnx.numpy_helper.to_array(tensor))
