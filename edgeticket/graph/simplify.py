@@ -16,10 +16,12 @@ from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ModelError
 from edgeticket.graph.annotations import Declared
 from edgeticket.graph.branches import Inside, simplify_branches
+from edgeticket.graph.channels.grid import Left
 from edgeticket.graph.intermediate import first_cause, give_back, to_ir, unreadable
 from edgeticket.graph.layers import layer_weights
 from edgeticket.graph.origins import Origin, Origins, note_origins, noted_origins
 from edgeticket.graph.passes.canonicalise import canonicalise
+from edgeticket.graph.passes.dead.cut import left_of
 from edgeticket.graph.passes.drop_zero_states import drop_zero_states
 from edgeticket.graph.passes.flush_denormals import flush_denormals
 from edgeticket.graph.passes.fold_batchnorm import fold_batchnorm
@@ -76,8 +78,9 @@ class Simplified:
 
     `unrounded` holds, by name, the float64 numbers of which the model's constants are the rounding, where they differ.
     `unpruned` is the model without removal where that was asked for, and could be had on the way. `shortened` has the
-    names that values bear in `model`, by those that the passes left them, where short_names.py gave others. `origins`
-    says where each constant comes from (origins.py); where it is not known at all, None.
+    names that values bear in `model`, by those that the passes left them, where short_names.py gave others. `left`
+    says which units of a value stay where some were removed, by the name that the passes left it. `origins` says where
+    each constant comes from (origins.py); where it is not known at all, None.
     """
 
     model: onnx.ModelProto
@@ -86,6 +89,7 @@ class Simplified:
     unrounded: Mapping[str, Array] = field(default_factory=dict)
     unpruned: onnx.ModelProto | None = None
     shortened: Mapping[str, str] = field(default_factory=dict)
+    left: Mapping[str, tuple[Left, ...]] = field(default_factory=dict)
     origins: Mapping[str, Origins] | None = None
 
 
@@ -173,13 +177,17 @@ def _passes(
             notes += remove_dead(work, lanes) if run is remove_dead else run(work)
     given_back = give_back_nodes(work.graph) if tables else []
     unrounded = settle(work)
-    layers = inside.since_given(plan(before, survey(work) | without_layer(work, before)))
+    layers = inside.whole_plan(plan(before, survey(work) | without_layer(work, before)))
     dense = layers and all(layer.nonzeros_before == math.prod(layer.shape_before) for layer in layers)
     if dense and not any(note.changed for note in notes if note.pass_name == REMOVAL):
         notes.append(Note("simplify", 0, NO_ZEROS))
     declared.give_back(work)
+    left = {
+        value.name: found for node in work.graph for value in node.outputs if value.name and (found := left_of(value))
+    }
     origins = noted_origins(work.graph)
-    return Simplified(_to_proto(work), _merged(notes), layers, unrounded, other, origins=origins), given_back
+    simplified = Simplified(_to_proto(work), _merged(notes), layers, unrounded, other, left=left, origins=origins)
+    return simplified, given_back
 
 
 def _unpruned(work: ir.Model, declared: Declared, tables: bool) -> onnx.ModelProto | None:

@@ -12,6 +12,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edgeticket.graph.origins import COMPUTED, Step, add_step, origins_of, set_origins
+from edgeticket.graph.protos import STANDARD
 
 Array = NDArray[Any]
 TINY = {np.dtype(np.float32): float(np.finfo(np.float32).tiny), np.dtype(np.float64): float(np.finfo(np.float64).tiny)}
@@ -189,7 +190,7 @@ def remember_unrounded(model: ir.Model, numbers: Mapping[str, Array]) -> None:
 
 def opset(model: ir.Model) -> int:
     """The version of the standard's operators; 0 where the model imports none."""
-    return next((version for domain, version in model.opset_imports.items() if domain in ("", "ai.onnx")), 0)
+    return next((version for domain, version in model.opset_imports.items() if domain in STANDARD), 0)
 
 
 @cache
@@ -202,7 +203,7 @@ def _in_standard(op_type: str, version: int) -> bool:
 
 def is_standard(node: ir.Node, version: int) -> bool:
     """Is this an operator of the ONNX standard that we know at this opset version?"""
-    return node.domain in ("", "ai.onnx") and _in_standard(node.op_type, version)
+    return node.domain in STANDARD and _in_standard(node.op_type, version)
 
 
 def attribute(node: ir.Node, name: str, default: Any) -> Any:

@@ -6,17 +6,20 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
+from proofs import check_stored_weights
+from widened import widened
 
 from edgeticket import runtime
-from edgeticket.graph.double.widen import widened
-from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.simplify import UNCHANGED, Simplified, simplify
 
 Array = NDArray[Any]
+OLD_ONNX = tuple(int(part) for part in onnx.__version__.split(".")[:2]) < (1, 23)
+COPIES = hasattr(ir.Model, "clone")  # what the oldest onnx-ir that is allowed does not have
 
 
 class Net:

@@ -141,11 +141,12 @@ def _kept_of_groups(layout: WeightLayout, inputs: Bools, outputs: Bools, weight:
 
 
 def finish(
-    state: State, draft: Linear, bias: Floats, turn: Callable[[Floats], Floats] | None = None, moving: int = 0
+    state: State, draft: Linear, bias: Floats, requantise: Callable[[Floats], Floats] | None = None, moving: int = 0
 ) -> bool:
     """Record the layer and what it makes constant; `draft.result` is recorded already, without constants.
 
-    `turn` makes of the sums what the layer returns, where that is another number. `moving` is the input that is read.
+    `requantise` makes of the sums the codes that a layer returns, where it returns codes. `moving` is the input that is
+    read.
     """
     output = draft.node.outputs[0]
     if draft.weight not in state.weights:
@@ -153,7 +154,7 @@ def finish(
     used = state.weights[draft.weight]
     assert used is not None
     flow = constant_flow(draft, bias, used)
-    numbers = flow.constant if turn is None else turn(flow.constant)
+    numbers = flow.constant if requantise is None else requantise(flow.constant)
     result = state.write(output, draft.result.axes, draft.result.units, numbers)
     if output.shape is None:  # behind an operator that shape inference does not know
         rank = rank_of(draft.node.inputs[moving]) or draft.stored.array.ndim

@@ -18,6 +18,7 @@ import onnx_ir as ir
 
 from edgeticket.graph.origins import COMPUTED, origins_of, set_origins
 from edgeticket.graph.passes.note import Note
+from edgeticket.graph.protos import STANDARD
 from edgeticket.graph.storing.encoding import TYPES, as_it_is
 from edgeticket.graph.values import all_values, keep_unrounded, unrounded
 from edgeticket.text import plural
@@ -43,7 +44,7 @@ def lift_weights(model: ir.Model) -> list[Note]:
 def _constants(graph: ir.Graph) -> list[ir.Value]:
     """Initializers, and what Constant nodes make, that nobody outside of the graph gives or takes."""
     values = [value for value in graph.initializers.values() if not value.is_graph_input()]
-    nodes = [node for node in graph if node.op_type == "Constant" and node.domain in ("", "ai.onnx")]
+    nodes = [node for node in graph if node.op_type == "Constant" and node.domain in STANDARD]
     values += [node.outputs[0] for node in nodes if "value" in node.attributes]
     return [value for value in values if not value.is_graph_output() and value.uses()]
 

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 
 from edgeticket.errors import InputError
+from edgeticket.graph.protos import without_default
 from edgeticket.graph.proving import free_axes, kinds
 
 # Of all inputs of one feed together: a graph may declare any size, and nobody should run out of memory for it.
@@ -71,12 +72,6 @@ def variants(inputs: Sequence[DeclaredInput]) -> Iterator[list[DeclaredInput]]:
     if numbers:
         rising = dict(zip(numbers, np.geomspace(_LOWEST_HZ, _HIGHEST_HZ, len(numbers)), strict=True))
         yield [replace(entry, value=rising.get(entry.name)) for entry in inputs]
-
-
-def without_default(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
-    """The graph's inputs that have no default."""
-    initialized = {tensor.name for tensor in graph.initializer}
-    return [value for value in graph.input if value.name not in initialized]
 
 
 def declared_inputs(graph: onnx.GraphProto, values: Sequence[onnx.ValueInfoProto]) -> list[DeclaredInput] | None:

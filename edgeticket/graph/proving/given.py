@@ -15,8 +15,8 @@ from onnx import AttributeProto, numpy_helper
 from edgeticket.graph.evaluate import evaluate
 from edgeticket.graph.passes.fold_constants import FOLDABLE
 from edgeticket.graph.passes.inline_functions import inline_functions
-from edgeticket.graph.proving.node_parts import bodies, standard_version
-from edgeticket.graph.proving.scopes import STANDARD, Array
+from edgeticket.graph.protos import STANDARD, bodies_of, graphs_of, nodes_of, standard_version
+from edgeticket.graph.proving.scopes import Array
 from edgeticket.graph.upgrade import upgrade
 from edgeticket.graph.values import HALF_AND_SINGLE
 
@@ -113,20 +113,15 @@ def _widened(array: Array, wide: bool) -> Array:
 
 def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     """The initializers of a graph and its bodies."""
-    yield from graph.initializer
-    for node in graph.node:
-        for _, body in bodies(node):
-            yield from tensors(body)
+    for part in graphs_of(graph):
+        yield from part.initializer
 
 
 def all_nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
     """The nodes of the graph, of bodies and of functions; a body's follow the node that holds it."""
-    for part in (model.graph, *model.functions):
-        yield from _nodes(part.node)
-
-
-def _nodes(nodes: Iterator[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-    for node in nodes:
-        yield node
-        for _, body in bodies(node):
-            yield from _nodes(body.node)
+    yield from nodes_of(model.graph)
+    for function in model.functions:
+        for node in function.node:
+            yield node
+            for body in bodies_of(node):
+                yield from nodes_of(body)

@@ -11,7 +11,7 @@ moved is not proved (stillness.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import onnx
@@ -63,6 +63,7 @@ def proof(
     simplified: Simplified | None = None,
     exact: bool = True,
     before: runtime.Session | None = None,
+    load: Callable[[], runtime.Session] | None = None,
 ) -> Proof:
     """Compare an exported file with the original, feed by feed, on one thread or as many as `before` has.
 
@@ -70,6 +71,7 @@ def proof(
         simplified: what the passes made of the original; its graph is proved in float64.
         exact: False for a file whose values rest rounded: its outputs move on purpose, and are measured.
         before: the original in the runtime, where it has been loaded.
+        load: gives the exported file in the runtime, or raises ModelError, where that was begun.
     """
     try:
         before = before or runtime.cpu_session(serialize(original), threads=checks.cores())
@@ -78,7 +80,7 @@ def proof(
     if not samples.usual:
         return _nothing("not proved", "there are no inputs to compare on")
     try:
-        after = runtime.cpu_session(exported, threads=checks.cores())
+        after = runtime.cpu_session(exported, threads=checks.cores()) if load is None else load()
     except ModelError as error:
         return _nothing("refuted", f"the original runs, the exported model does not: {error}")
     against = _other_ports(before, after)

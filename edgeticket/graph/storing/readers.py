@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import onnx
 from onnx import numpy_helper
 
 from edgeticket.graph import quantized
+from edgeticket.graph.protos import STANDARD, bodies_of, nodes_of
 from edgeticket.graph.storing.encoding import ZeroPoints
 
 # Inputs that are multiplied, added or looked up: there -0 and 0 give numbers that are equal.
@@ -29,20 +30,11 @@ _VIEWS = frozenset([
 _KNOWN_DOMAINS = ("", "ai.onnx", "com.microsoft")
 
 
-def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """The nodes of a graph and of its subgraphs."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for part in (attribute.g, *attribute.graphs):
-                yield from nodes_of(part)
-
-
 def channel_axes(graph: onnx.GraphProto) -> dict[str, int]:
     """The output channel's axis of each tensor that a product, convolution or lookup reads, by its first reader."""
     axes: dict[str, int] = {}
     for node in nodes_of(graph):
-        if node.domain not in ("", "ai.onnx"):
+        if node.domain not in STANDARD:
             continue
         for index, axis in _reader_axes(node).items():
             if index < len(node.input) and node.input[index]:
@@ -71,9 +63,8 @@ def signed_zeros(graph: onnx.GraphProto) -> set[str]:
     """The names that some reader does more with than to multiply, add or look up, outputs of the graph among them."""
     found = {value.name for value in graph.output}
     for node in reversed(list(nodes_of(graph))):
-        for attribute in node.attribute:
-            for part in (attribute.g, *attribute.graphs):
-                found.update(value.name for value in part.output)
+        for body in bodies_of(node):
+            found.update(value.name for value in body.output)
         either: Sequence[int]
         known = node.domain in _KNOWN_DOMAINS
         if known and node.op_type in _VIEWS:
