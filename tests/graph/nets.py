@@ -15,6 +15,7 @@ from proofs import check_stored_weights
 from widened import widened
 
 from edgeticket import runtime
+from edgeticket.graph.proving.unchanged import HeldNumbers, hold_to_original
 from edgeticket.graph.simplify import UNCHANGED, Simplified, simplify
 
 Array = NDArray[Any]
@@ -143,6 +144,7 @@ def same(model: onnx.ModelProto, tolerance: float = 1e-12) -> Simplified:
         assert a.shape == b.shape
         np.testing.assert_allclose(b, a, rtol=0, atol=tolerance * max(1.0, float(np.abs(a).max(initial=0))))
     check_stored_weights(result.model.SerializeToString(), result.layers)
+    assert hold_to_original(model, result) == HeldNumbers()
     return result
 
 
@@ -154,6 +156,7 @@ def same_on_runtime(model: onnx.ModelProto, doubled: onnx.ModelProto) -> Simplif
     """
     result = simplify(model)
     assert UNCHANGED not in sentences(result)
+    assert hold_to_original(model, result) == HeldNumbers()
     inputs = feed(model)
     wide = {name: array.astype(np.float64) for name, array in inputs.items()}
     exact = run_reference(doubled, wide)

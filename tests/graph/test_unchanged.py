@@ -242,7 +242,7 @@ def quantised() -> onnx.ModelProto:
 
 @dataclass(frozen=True)
 class Fault:
-    """A network, one of its constants, and what a wrong pass makes of that. `shown`: an output shows it as well."""
+    """A network, one of its constants, and what a wrong pass makes of that. `shown`: a run finds it too."""
 
     make: Callable[[], onnx.ModelProto]
     name: str
@@ -307,7 +307,7 @@ FAULTS = {
     "a closed gate": Fault(gate, "A2", times(1.5)),
     "rare units": Fault(rare, "A2", at(slice(0, 4), add=0.5)),
     "a far bound": Fault(bound, "high", times(2)),
-    "a branch within a branch": Fault(nested, "K", times(1.5)),
+    "a branch within a branch": Fault(nested, "K", times(1.5), shown=True),
     "a folded weight": Fault(folded, "w", times(1.0001)),
     "an integer bias": Fault(quantised, "bias", at(3, add=40)),
     "a scale": Fault(quantised, "unit", times(1.01)),
