@@ -3,8 +3,9 @@
 Four models, made here from a seed: convolutions with batch-norm; matrix products; one constant for each node; and a
 network as PyTorch's exporter traces it, with its Constant, Expand and CastLike nodes. All are residual, with weights so
 small that their outputs depend on their inputs after a thousand layers, and each is proved. The steps are those of
-edgeticket/exporter.py, in seconds of processor time of all threads; latency is not measured. The best of `--runs` is
-shown.
+edgeticket/exporter.py, in seconds of processor time of all threads; latency is not measured. Sessions that are made
+ahead on another thread (edgeticket/graph/loading.py) count where the export is meanwhile. The best of `--runs` is
+shown, and the shortest time by the clock, which is shorter where a second core makes those sessions.
 """
 
 from __future__ import annotations
@@ -143,11 +144,11 @@ def timed(path: Path, out: Path) -> dict[str, float]:
     try:
         for name in STEPS:
             setattr(HOMES.get(name, exporter), name, watched(name))
-        began = time.process_time()
+        began, clock = time.process_time(), time.perf_counter()
         proof = api.export(path, out=out, bench=False).manifest.proof
         if proof.verdict != "proved":
             raise SystemExit(f"{path.stem}: {proof.verdict}, {proof.reason}")
-        return {**spent, "all": time.process_time() - began}
+        return {**spent, "all": time.process_time() - began, "clock": time.perf_counter() - clock}
     finally:
         for name, function in kept.items():
             setattr(HOMES.get(name, exporter), name, function)
@@ -159,13 +160,14 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=5000, help="how many at least (default 5000)")
     parser.add_argument("--runs", type=int, default=3, help="exports of each model (default 3)")
     given = parser.parse_args()
-    print(f"seconds of processor time, the best of {given.runs}: {', '.join(STEPS.values())}, all")
+    steps = ", ".join(STEPS.values())
+    print(f"seconds of processor time, the best of {given.runs}: {steps}, all; and by the clock")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for make in MODELS:
             path = make(folder / f"{make.__name__}.onnx", given.nodes)
             runs = [timed(path, folder / f"{make.__name__}-{run}") for run in range(given.runs)]
-            best = min(runs, key=lambda each: each["all"])
+            best = min(runs, key=lambda each: each["all"]) | {"clock": min(each["clock"] for each in runs)}
             print(f"{make.__name__:14}", *(f"{seconds:7.2f}" for seconds in best.values()), flush=True)
 
 

@@ -1,4 +1,7 @@
-"""What edgeticket does with a model, as functions: export, check, inspect, bench, compare; lottery/api.py has find."""
+"""What edgeticket does with a model, as functions: export, check, inspect, bench, compare; lottery/api.py has find.
+
+Each function opens its arguments, imports what it needs and calls it; most of this file is what help() shows of them.
+"""
 
 from __future__ import annotations
 
@@ -182,14 +185,13 @@ def check_against(request: ComparisonRequest, watch: Callable[[str, Duel], None]
 
 
 def _check_alone(folder: Path, threads: int, engine: bool) -> Outcome:
-    from edgeticket.artifact.checks import MANIFEST, SUMS, NotAnArtifactError, check_artifact
+    from edgeticket.artifact.checks import NotAnArtifactError, check_artifact
+    from edgeticket.artifact.folder import artifact_in
     from edgeticket.gate.engine_line import with_engine
 
     require_threads(threads)
-    inside = folder / "artifact"
     with refusals_explained():
-        if inside.is_dir() and not (folder / SUMS).exists() and not (folder / MANIFEST).exists():
-            folder = inside
+        folder = artifact_in(folder)
         try:
             outcome = check_artifact(folder, threads)
             return with_engine(folder, outcome, threads) if engine else outcome

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar, get_args
 
 from edgeticket import report
+from edgeticket.ahead import Ahead
 from edgeticket.artifact import checks, parity
 from edgeticket.artifact.carried import carried_checks
 from edgeticket.artifact.folder import require_free, write_artifact
@@ -22,12 +23,12 @@ from edgeticket.errors import Exit, InputError, ProofError
 from edgeticket.graph.baseline import with_fixed_axes
 from edgeticket.graph.conversion import Converted, convert
 from edgeticket.graph.garbage import collect, rarely_collected
+from edgeticket.graph.loading import Loading
 from edgeticket.graph.proving.source_proof import SourceProof, prove_source
 from edgeticket.graph.proving.verdict import with_unchecked
 from edgeticket.graph.reading.naming import parameter_names
 from edgeticket.graph.reading.source import Source, ports, read_source
 from edgeticket.graph.reading.validity import blamed_on_faults
-from edgeticket.graph.serialize import serialize
 from edgeticket.graph.storing import storage
 from edgeticket.graph.storing.encoding import Weights
 from edgeticket.measure import sides
@@ -99,20 +100,21 @@ def run(path: Path, out: Path | None, options: Options) -> Exported:
 
     Raises: see api.export.
     """
-    with rarely_collected():
-        return _run(path, out, options)
+    with rarely_collected(), Ahead() as ahead:
+        return _run(path, out, options, ahead)
 
 
-def _run(path: Path, out: Path | None, options: Options) -> Exported:
+def _run(path: Path, out: Path | None, options: Options, ahead: Ahead) -> Exported:
     kind = _known("storage", options.storage, storage.STORAGES)
     weights = _known("weights", options.weights, get_args(Weights))
     source = read_source(path, options.round, options.input_shapes if options.fix_shape else None)
     folder = out or source.default_out
     require_free(folder)
+    loading = Loading(ahead, source.masked, asked_for=source.ticket is None)
     with blamed_on_faults(source.masked):
-        converted = convert(source, kind, weights, upgrade_opset=options.upgrade_opset, timed=options.bench)
-        collect()
-        proved = prove_source(source, converted.simplified, converted.model, converted.fp32, options.input_shapes)
+        converted = convert(source, kind, weights, loading, upgrade_opset=options.upgrade_opset, timed=options.bench)
+        collect(source.masked.ByteSize())
+        proved = prove_source(source, converted, loading, options.input_shapes)
     proof = with_unchecked(proved.info, converted.unchecked)
     if proof.verdict == "refuted":
         way_out = "Please report this model"
@@ -123,7 +125,7 @@ def _run(path: Path, out: Path | None, options: Options) -> Exported:
         sealed = Sealed({}, GoldenInfo.none())
     else:
         with blamed_on_faults(source.masked):
-            sealed = _seal(source, converted, proved, bench=options.bench)
+            sealed = _seal(source, converted, proved, loading, bench=options.bench)
     content = _content(source, converted, sealed, _manifest(source, converted, sealed, proof, options))
     files = {
         **sealed.files,
@@ -145,20 +147,20 @@ def _known(name: str, given: str, known: tuple[Known, ...]) -> Known:
     raise InputError(f"{name} {given!r}: choose from {', '.join(map(str, known))}")
 
 
-def _seal(source: Source, converted: Converted, proved: SourceProof, *, bench: bool) -> Sealed:
+def _seal(source: Source, converted: Converted, proved: SourceProof, loading: Loading, *, bench: bool) -> Sealed:
     """Record golden outputs and a ticket's labelled slice, hold the engine to them, and time it where `bench`."""
     inputs, outputs = ports(source.masked)
-    exported = LoadedModel.load(converted.model) if proved.running is None else LoadedModel(proved.running)
-    plain = LoadedModel.load(converted.as_written(), optimize=False)
-    golden = record_outputs(exported, plain, proved.yardstick.atol, inputs, proved.feeds)
+    exported = LoadedModel(loading.exported() if proved.running is None else proved.running)
+    golden = record_outputs(exported, loading.plain(), proved.yardstick.atol, inputs, proved.feeds)
     files = {GOLDEN: golden.data}
     cut = None
     if source.ticket is not None:
-        masked = LoadedModel.load(serialize(source.masked))
+        masked = LoadedModel(loading.masked())
         cut = labelled_slice(source.ticket, exported, masked, partial(proved.yardstick.atol, outputs[0].name))
         files |= {SLICE: cut.data} if cut.data is not None else {}
     about = {"golden": asdict(golden.about), "inputs": [asdict(port) for port in inputs]}
-    engine = parity.engine_parity(checks.Opened(about, {MODEL: converted.model, GOLDEN: golden.data}))
+    opened = checks.Opened(about, {MODEL: converted.model, GOLDEN: golden.data})
+    engine = parity.engine_parity(opened, load=loading.engine)
     timed = None
     if bench:
         shapes = {name: array.shape for name, array in golden.timed.items()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -86,8 +85,8 @@ def read_verified(path: Path, expected_sha256: str) -> bytes:
     return data
 
 
-def clean_temporaries(folder: Path, remove: Callable[[Path], None] = Path.unlink) -> None:
+def clean_temporaries(folder: Path) -> None:
     """Remove what a killed writer may have left in `folder`."""
     for leftover in folder.rglob(".tmp-*"):
         with suppress(OSError):
-            remove(leftover)
+            leftover.unlink()

@@ -9,7 +9,8 @@
 Where no artifact is named these tests are skipped and the run fails, as nothing was tested. With
 `--edgeticket-allow-missing`, or `edgeticket_allow_missing = true` among pytest's settings, it passes.
 
-Needs pytest, numpy and onnxruntime. It stands alone: an artifact carries it as verify/plugin.py, beside check.py.
+Needs pytest, numpy and onnxruntime. It stands alone, whole in one file on purpose: an artifact carries it as
+verify/plugin.py, beside check.py.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 `session()` runs on the sparse engine where its library is built, and on the CPU provider what that leaves;
 `cpu_session()` is the stock CPU provider alone, for whatever is evidence about a file.
 
-Only this file and `artifact/checks.py` import onnxruntime.
-
 Sessions are made and run on a thread of their own. `session.set_denormal_as_zero` switches the processor to
 flush-to-zero on the very thread that makes a process's first session, for good (onnxruntime, inference_session.cc,
 `std::call_once`): made on the caller's thread, it would change what numpy computes and compares from then on.
@@ -32,18 +30,15 @@ from edgeticket import engine
 from edgeticket.arguments import Place, path_of
 from edgeticket.engine import CPU_PROVIDER, EP_NAME, library_path
 from edgeticket.errors import EngineError, InputError, ModelError
+from edgeticket.text import one_line
 
 __all__ = ["EP_NAME", "VERSION", "Session", "cpu_session", "library_path", "register", "run", "session"]
 
 Array = NDArray[np.generic]
 
 # The bindings' exceptions have no base class of their own, and their number grows from release to release.
-_ORT_ERRORS: tuple[type[Exception], ...] = (
-    *(kind for kind in vars(ort_errors).values() if isinstance(kind, type) and issubclass(kind, Exception)),
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
+_BINDINGS = [kind for kind in vars(ort_errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+_ORT_ERRORS: tuple[type[Exception], ...] = (*_BINDINGS, RuntimeError, TypeError, ValueError)
 _SILENT = 4  # fatal only: what fails is raised as an exception as well, and the rest is advice
 _LONGEST_REASON = 400
 _OLDEST, _BY_NAME = (1, 24, 3), (1, 25, 0)
@@ -136,8 +131,7 @@ def cpu_session(
 
     Args:
         model: a serialised ONNX model, or the path of one; above 2 GB only a path will do.
-        threads: threads inside an operator, the caller's own included; 0 lets the runtime take every core.
-        spinning: False lets idle threads sleep instead of burning a core between operators.
+        threads, spinning: as in `session`.
         optimize: False runs the graph as it is written.
         prepack: False has kernels read constants as they read what is computed, so that sums round as they do there.
         optimized_path: the graph is written here as it stands after constant folding and the basic rewrites, its
@@ -252,6 +246,4 @@ def _name(model: bytes | Path) -> str:
 
 def _reason(error: Exception) -> str:
     """The runtime's message on one line, without its endless tails, and without what it puts before ours."""
-    text = " ".join(str(error).split())
-    text = text.rpartition(f": FAIL : {EP_NAME}: ")[2]
-    return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + "..."
+    return one_line(str(error).rpartition(f": FAIL : {EP_NAME}: ")[2], _LONGEST_REASON)

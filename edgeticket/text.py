@@ -1,4 +1,4 @@
-"""Numbers as people read them. Tables and progress bars are rich's; only the formatting of values is here."""
+"""Numbers and messages as people read them. Tables and progress bars are rich's; only values are formatted here."""
 
 from __future__ import annotations
 
@@ -42,6 +42,12 @@ def duration(seconds: float) -> str:
 def plural(count: int, noun: str) -> str:
     """1 -> '1 thread', 2000 -> '2,000 threads'."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def one_line(message: object, longest: int = 200) -> str:
+    """What somebody else's message or value says, on one line and not without end."""
+    line = " ".join(str(message).split())
+    return line if len(line) <= longest else line[: longest - 3] + "..."
 
 
 def listing(names: list[str], limit: int = 6) -> str:

@@ -14,12 +14,12 @@ import numpy as np
 import onnx
 import pytest
 import sample_artifacts
+from engine_library import needs_library
 from onnx import numpy_helper
 
 from edgeticket import api, exporter, text
 from edgeticket.artifact import checks
 from edgeticket.artifact.manifest import TicketSource
-from edgeticket.engine import LIBRARY
 from edgeticket.errors import Exit, FolderError, InputError, IntegrityError, ModelError, ProofError
 from edgeticket.graph import conversion, evaluate
 from edgeticket.graph.proving import proof, reference
@@ -27,8 +27,6 @@ from edgeticket.graph.storing import storage
 from edgeticket.report import view
 from edgeticket.ticket.metrics import METRICS
 from edgeticket.version import __version__
-
-BUILT = Path(exporter.__file__).with_name(LIBRARY).is_file()
 
 
 def export(source: Path, **options: Any) -> exporter.Exported:
@@ -473,7 +471,7 @@ def test_fix_shape_writes_the_shapes_into_the_artifact(tmp_path: Path) -> None:
         export(source, out=tmp_path / "none", input_shapes={"x": (3, 1)}, fix_shape=True)
 
 
-@pytest.mark.skipif(not BUILT, reason="the sparse engine's library was not built")
+@needs_library
 def test_an_engine_that_open_sizes_keep_away_is_let_in_by_fixed_ones(tmp_path: Path) -> None:
     """The plugin's own reason is recognised, and the way out that is named works."""
     weight = numpy_helper.from_array(np.eye(64, dtype=np.float32).reshape(64, 64, 1, 1), "w")

@@ -30,10 +30,11 @@ LAYERS = (
         "arguments": "what public functions take, written once",
         "errors": "the tree of errors and their exit codes",
         "tables": "how results show themselves",
-        "text": "numbers as people read them",
+        "text": "numbers and messages as people read them",
         "version": "the version",
     },
     {
+        "ahead": "work that is begun before its result is asked for",
         "files": "atomic writes and hashes",
         "extras": "which extra brings which package",
         "engine": "the plugin's library, and what it reports of a model",

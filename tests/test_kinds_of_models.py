@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def test_a_number_inside_a_map_that_moved_is_refuted(tmp_path: Path, monkeypatch
         for tensor in found.model.graph.initializer:
             if tensor.name == "w2":
                 tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(1.01), "w2"))
-        return found
+        return replace(found, origins=None)  # the weight itself would be refuted before its output is looked at
 
     monkeypatch.setattr(conversion, "simplify", dishonest)
     with pytest.raises(ProofError, match=r"probability.* moved by"):

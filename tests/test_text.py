@@ -56,6 +56,12 @@ def test_duration(seconds: float, shown: str) -> None:
     assert text.duration(seconds) == shown
 
 
+def test_one_line() -> None:
+    assert text.one_line(ValueError("two\n  lines ")) == "two lines"
+    assert text.one_line("x" * 80, 80) == "x" * 80
+    assert text.one_line("x" * 81, 80) == "x" * 77 + "..."
+
+
 def test_listing() -> None:
     assert text.listing([]) == ""
     assert text.listing(["a", "b"]) == "a, b"

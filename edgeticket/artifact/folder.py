@@ -19,6 +19,13 @@ from edgeticket.errors import FolderError, StorageError
 from edgeticket.files import sha256
 
 
+def artifact_in(folder: Path) -> Path:
+    """The artifact that a ticket's or run's folder has inside; else the folder itself, whatever it is."""
+    inside = folder / "artifact"
+    own = (folder / SUMS).exists() or (folder / MANIFEST).exists()
+    return inside if inside.is_dir() and not own else folder
+
+
 def require_free(out: Path) -> None:
     """Refuse an output folder that holds anything but an earlier artifact of ours, whole, or that lies inside of one.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -36,26 +37,47 @@ class Parity:
     sizes_unknown: int = 0  # nodes that were left because a size is not known before the model runs
 
 
-def engine_parity(opened: checks.Opened, threads: int = 1) -> Parity:
-    """Run the golden inputs of an artifact on the sparse engine. What stands in the way is a state, not an error."""
+@dataclass(frozen=True)
+class OnEngine:
+    """A model that was loaded on the sparse engine, and what that reports of each node."""
+
+    session: runtime.Session
+    records: list[engine.NodeRecord]
+
+
+def on_engine(model: bytes, threads: int = 1) -> OnEngine:
+    """Load a model on the sparse engine.
+
+    Raises:
+        EngineError: there is no engine here, or it made no report.
+        ModelError: the runtime cannot load the model.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgeticket-") as folder:
+        report = Path(folder) / "report.json"
+        runtime.register()
+        made = runtime.session(model, threads=threads, provider_options={"report": str(report)})
+        return OnEngine(made, engine.read_report(report))
+
+
+def engine_parity(opened: checks.Opened, threads: int = 1, load: Callable[[], OnEngine] | None = None) -> Parity:
+    """Run the golden inputs of an artifact on the sparse engine. What stands in the way is a state, not an error.
+
+    `load` gives what on_engine() gave of the artifact's model, or raises what that raised, where it was begun before.
+    """
     try:
         runtime.register()
     except EngineError as error:
         return Parity(MISSING, f"the sparse engine was not measured: {error}")
-    with tempfile.TemporaryDirectory(prefix="edgeticket-") as folder:
-        report = Path(folder) / "report.json"
-        try:
-            made = runtime.session(
-                opened.files[checks.MODEL], threads=threads, provider_options={"report": str(report)}
-            )
-            records = engine.read_report(report)
-            claimed = sum(record.claimed for record in records)
-            unknown = sum(record.reason.endswith(engine.SIZE_UNKNOWN) for record in records)
-            if not claimed:
-                return Parity(CLAIMS_NOTHING, engine.summary(records), 0, len(records), sizes_unknown=unknown)
-            found = _deltas(opened, made)
-        except InputError as error:
-            return Parity(FAILED, f"the sparse engine failed: {error}")
+    try:
+        made = on_engine(opened.files[checks.MODEL], threads) if load is None else load()
+        records = made.records
+        claimed = sum(record.claimed for record in records)
+        unknown = sum(record.reason.endswith(engine.SIZE_UNKNOWN) for record in records)
+        if not claimed:
+            return Parity(CLAIMS_NOTHING, engine.summary(records), 0, len(records), sizes_unknown=unknown)
+        found = _deltas(opened, made.session)
+    except InputError as error:
+        return Parity(FAILED, f"the sparse engine failed: {error}")
     beyond = [each for each in found if each.delta > each.atol]
     worst = max(beyond or found, key=attrgetter("delta"), default=_Delta(0.0, 0.0, 0.0, 0))
     skipped = sum(each.skipped for each in found)

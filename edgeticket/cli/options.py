@@ -10,7 +10,6 @@ import click
 from edgeticket.cli import values
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Decorator = Callable[[Command], Command]
 
 FILE_OR_STDOUT = click.Path(allow_dash=True)  # '-' is standard output
 FILE = click.Path()

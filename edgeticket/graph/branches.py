@@ -18,7 +18,9 @@ import onnx
 from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ModelError
 from edgeticket.graph.inference import inferred
+from edgeticket.graph.origins import Origins
 from edgeticket.graph.passes.note import Note
+from edgeticket.graph.protos import STANDARD, bodies_of
 from edgeticket.graph.values import Array
 from edgeticket.text import listing
 
@@ -36,17 +38,23 @@ class _Part(Protocol):
     def layers(self) -> tuple[LayerInfo, ...]: ...
     @property
     def unrounded(self) -> Mapping[str, Array]: ...
+    @property
+    def origins(self) -> Mapping[str, Origins] | None: ...
 
 
 @dataclass
 class Inside:
-    """What was done in bodies: sentences, unrounded numbers by name (see values.py), and what became of each weight."""
+    """What was done in bodies: sentences, unrounded numbers by name (see values.py), and what became of each weight.
+
+    `origins` says of their constants, by name, where they come from (origins.py).
+    """
 
     notes: list[Note] = field(default_factory=list)
     unrounded: dict[str, Array] = field(default_factory=dict)
     layers: list[LayerInfo] = field(default_factory=list)
+    origins: dict[str, Origins] = field(default_factory=dict)
 
-    def since_given(self, layers: tuple[LayerInfo, ...]) -> tuple[LayerInfo, ...]:
+    def whole_plan(self, layers: tuple[LayerInfo, ...]) -> tuple[LayerInfo, ...]:
         """The plan of the whole model with what its bodies' weights were before, and those of them that went."""
         given = {layer.name: layer for layer in reversed(self.layers)}
         left = [
@@ -79,7 +87,7 @@ def simplify_branches(
     `simplify` is given a body as a model. It looks into the bodies inside of it.
     """
     inside = Inside()
-    if model.ByteSize() > _LARGEST_BYTES or not any(True for node in model.graph.node for _ in _bodies(node)):
+    if model.ByteSize() > _LARGEST_BYTES or not any(True for node in model.graph.node for _ in bodies_of(node)):
         return model, inside
     made = onnx.ModelProto()
     made.CopyFrom(model)
@@ -88,12 +96,15 @@ def simplify_branches(
     except Exception:  # the inference is C++ and raises what it likes on a graph that it does not understand
         return model, inside
     for node in made.graph.node:
-        for body in _bodies(node):
+        for body in bodies_of(node):
             smaller = _simplified(_as_model(whole, body), simplify)
             if smaller is None:
                 continue
             renamed = _put_back(whole, body, smaller.model.graph, smaller.unrounded.keys())
             inside.unrounded |= {renamed.get(name, name): numbers for name, numbers in smaller.unrounded.items()}
+            for name, origins in (smaller.origins or {}).items():
+                name = renamed.get(name, name)
+                inside.origins[name] = (*inside.origins.get(name, ()), *origins)
             inside.layers += [replace(layer, name=renamed.get(layer.name, layer.name)) for layer in smaller.layers]
             inside.notes += [note for note in smaller.notes if note.pass_name in _REMOVED]
     shared = [name for name, tensor in whole.shared.items() if _may_be_dead(tensor)]
@@ -126,17 +137,10 @@ def _imports(model: onnx.ModelProto) -> dict[str, int]:
     return {entry.domain: entry.version for entry in model.opset_import}
 
 
-def _bodies(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
-
-
 def _looked_at(model: onnx.ModelProto) -> _Whole:
     """Shapes are inferred anew, as in shapes.py: what the file says of them may be wrong."""
     whole, graph = _Whole(model), model.graph
-    standard = {name for node in graph.node if node.domain in ("", "ai.onnx") for name in node.output}
+    standard = {name for node in graph.node if node.domain in STANDARD for name in node.output}
     given = onnx.GraphProto(value_info=graph.value_info).value_info
     del graph.value_info[:]
     graph.value_info.extend(entry for entry in given if entry.name not in standard)
@@ -154,7 +158,7 @@ def _read(graph: onnx.GraphProto) -> Iterator[str]:
     """The names that nodes read, here and in bodies, and those that are given out."""
     for node in graph.node:
         yield from filter(None, node.input)
-        for body in _bodies(node):
+        for body in bodies_of(node):
             yield from _read(body)
     yield from (entry.name for entry in graph.output)
 
@@ -165,7 +169,7 @@ def _made(graph: onnx.GraphProto) -> Iterator[str]:
     yield from (each.values.name for each in graph.sparse_initializer)
     for node in graph.node:
         yield from filter(None, node.output)
-        for body in _bodies(node):
+        for body in bodies_of(node):
             yield from _made(body)
 
 
@@ -225,5 +229,5 @@ def _rename(graph: onnx.GraphProto, renamed: dict[str, str]) -> None:
     for node in graph.node:
         for names in (node.input, node.output):
             names[:] = [renamed.get(name, name) for name in names]
-        for body in _bodies(node):
+        for body in bodies_of(node):
             _rename(body, renamed)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgeticket.graph.baseline import Baseline, dense_baseline, plainly
+from edgeticket.graph.loading import Loading
 from edgeticket.graph.proving.stored_file import check_stored_file
 from edgeticket.graph.reading.source import Source, stamp
-from edgeticket.graph.serialize import LIMIT_BYTES, serialize
+from edgeticket.graph.serialize import serialize
 from edgeticket.graph.short_names import with_short_names
 from edgeticket.graph.simplify import Simplified, simplify
 from edgeticket.graph.smallest import functions_left_where_smaller
@@ -34,18 +35,11 @@ class Converted:
     sizes: Mapping[str, int]  # of the files that the report compares
     unchecked: tuple[str, ...]  # weights too large to be rebuilt outside the runtime
 
-    def as_written(self) -> bytes:
-        """The exported network to be run without the runtime's rewrites: stored densely where that is the same numbers.
 
-        Packed weights would be rebuilt at every run.
-        """
-        network = self.simplified.model
-        rounded = self.fp32 is not None
-        return self.model if rounded or network.ByteSize() > LIMIT_BYTES else serialize(network)
-
-
-def convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade_opset: bool, timed: bool) -> Converted:
-    """Simplify, store, and hold the stored file to the plan.
+def convert(
+    source: Source, kind: storage.Storage, weights: Weights, loading: Loading, *, upgrade_opset: bool, timed: bool
+) -> Converted:
+    """Simplify, store, and hold the stored file to the plan; `loading` begins with the file when that is written.
 
     Raises:
         ProofError: the file does not hold the planned weights.
@@ -62,11 +56,12 @@ def convert(source: Source, kind: storage.Storage, weights: Weights, *, upgrade_
         stamp(each, source.stamp)
     model = stored.serialized()
     rounded = any(tensor.rounded for tensor in stored.tensors)
+    dense = dense_baseline(source, unpruned, timed=timed)  # it asks the runtime, which is then busy for a while
+    loading.written(model, simplified.model, rounded=rounded)
     encoded = {t.name: kind for t in stored.tensors if t.rounded for kind in WEIGHTS if t.weights == kind}
     unchecked = check_stored_file(model, simplified.layers, simplified.model, encoded, lossy=rounded)
     fp32 = serialize(simplified.model) if rounded else None
     masked = plainly(source, source.masked, removal=False) if source.ticket else None
-    dense = dense_baseline(source, unpruned, timed=timed)
     read = read if simplified is inlined else TensorReader(simplified.model)
     sizes = _sizes(dense, masked, read, model)
     return Converted(simplified, stored, model, fp32, dense, sizes, unchecked)

@@ -14,6 +14,7 @@ from edgeticket.graph.intermediate import to_ir
 from edgeticket.graph.layers import layer_weights
 from edgeticket.graph.passes.fold_constants import fold_constants
 from edgeticket.graph.passes.inline_functions import inline_functions
+from edgeticket.graph.protos import nodes_of
 from edgeticket.graph.reading.load import load_model
 from edgeticket.graph.reading.tensors import tensors_of
 from edgeticket.graph.serialize import serialize
@@ -60,7 +61,7 @@ def count(path: Path, shapes: Mapping[str, Sequence[int]]) -> Counts:
     whole = load_model(path)  # checks everything, external data too
     unread = onnx.load(path, load_external_data=False)
     size_bytes = path.stat().st_size + external_bytes(unread, path.parent)
-    nodes = sum(len(graph.node) for graph in _graphs(unread.graph))
+    nodes = sum(1 for _ in nodes_of(unread.graph))
     proto, _ = inline_functions(onnx.ModelProto.FromString(serialize(whole)))
     model = to_ir(proto)
     fold_constants(model)
@@ -78,11 +79,6 @@ def count(path: Path, shapes: Mapping[str, Sequence[int]]) -> Counts:
         sum(weight.nonzeros for weight in weights.values()),
         macs,
     )
-
-
-def _graphs(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
-    inner = [part for node in graph.node for attribute in node.attribute for part in (attribute.g, *attribute.graphs)]
-    return [graph, *(found for part in inner if part.node for found in _graphs(part))]
 
 
 def _known(value: ir.Value | None) -> list[int] | None:

@@ -15,12 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import onnx
 
-_OWN = ("", "ai.onnx")
+from edgeticket.graph.protos import STANDARD, bodies_of
+
 _UNSAFE = "ai.onnx.ml"
 _HIDDEN = "Hidden"  # an operator that onnx does not know is passed over
 _CONTRIB = "com.microsoft"
 # -> the operator of the standard, and how many inputs it has, or which
-_STANDARD: dict[tuple[str, str], tuple[str, int | tuple[int, ...]]] = {
+_STAND_INS: dict[tuple[str, str], tuple[str, int | tuple[int, ...]]] = {
     **dict.fromkeys(((_UNSAFE, kind) for kind in ("Normalizer", "Scaler")), ("Cast", 1)),  # to float
     **dict.fromkeys(((_UNSAFE, kind) for kind in ("Binarizer", "Imputer")), ("Identity", 1)),
     **dict.fromkeys(
@@ -69,7 +70,7 @@ def inferred(model: onnx.ModelProto, *, strict: bool = False) -> onnx.ModelProto
     Raises:
         Exception: the inference is C++ and raises what it likes; with `strict`, also what is wrong with the graph.
     """
-    standard = [entry.domain for entry in model.opset_import if entry.domain in _OWN]
+    standard = [entry.domain for entry in model.opset_import if entry.domain in STANDARD]
     changed = [(node, onnx.NodeProto.FromString(node.SerializeToString())) for node in _foreign(model.graph)]
     types = {value.name: value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.value_info)}
     try:
@@ -118,7 +119,7 @@ def _stand_in(node: onnx.NodeProto, standard: list[str], types: Mapping[str, int
 
     `standard` says how the model imports the standard, which some models do not need; `types` are those declared.
     """
-    kind, count = _STANDARD.get((node.domain, node.op_type), ("", 0))
+    kind, count = _STAND_INS.get((node.domain, node.op_type), ("", 0))
     to: int | None = onnx.TensorProto.FLOAT
     if (node.domain, node.op_type) == (_UNSAFE, "LabelEncoder"):
         kind, count, to = "Cast", 1, _label_type(node, types)
@@ -150,10 +151,7 @@ def _label_type(node: onnx.NodeProto, types: Mapping[str, int]) -> int | None:
 
 def _foreign(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
     for node in graph.node:
-        if node.domain not in _OWN or (node.domain, node.op_type) in _STANDARD:
+        if node.domain not in STANDARD or (node.domain, node.op_type) in _STAND_INS:
             yield node
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _foreign(attribute.g)
-            for part in attribute.graphs:
-                yield from _foreign(part)
+        for body in bodies_of(node):
+            yield from _foreign(body)

@@ -12,6 +12,8 @@ import onnx
 import onnx_ir as ir
 
 from edgeticket.errors import ModelError
+from edgeticket.graph.protos import bodies_of
+from edgeticket.text import one_line
 
 _TYPES = "edgeticket.types"
 
@@ -48,7 +50,7 @@ def first_cause(error: BaseException) -> str:
     """What an error says in one line: onnx-ir wraps one in others that print a whole model."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return one_line(error) or type(error).__name__
 
 
 def give_back(proto: onnx.ModelProto, model: ir.Model) -> None:
@@ -72,7 +74,5 @@ def _entries(graph: onnx.GraphProto) -> Iterator[onnx.ValueInfoProto]:
     yield from graph.output
     yield from graph.value_info
     for node in graph.node:
-        for attribute in node.attribute:
-            for part in (attribute.g, *attribute.graphs):
-                if part.node or part.output:
-                    yield from _entries(part)
+        for body in bodies_of(node):
+            yield from _entries(body)

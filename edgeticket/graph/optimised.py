@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
 
 from edgeticket import runtime
 from edgeticket.errors import ModelError
+from edgeticket.graph.protos import nodes_of
 
 _LAYERS = frozenset(["Conv", "ConvTranspose", "Gemm"])
 _KEPT = frozenset([  # constants that the runtime computes on purpose, and what differs from run to run
@@ -31,7 +31,7 @@ def optimised(model: bytes | Path) -> onnx.GraphProto | None:
 
 def operators(graph: onnx.GraphProto) -> Counter[str]:
     """How many nodes of each operator the graph and its subgraphs have."""
-    return Counter(node.op_type for part in _graphs(graph) for node in part.node)
+    return Counter(node.op_type for node in nodes_of(graph))
 
 
 def unfused(graph: onnx.GraphProto) -> list[str]:
@@ -50,12 +50,3 @@ def unfused(graph: onnx.GraphProto) -> list[str]:
         elif node.op_type not in _KEPT and read and constants.issuperset(read):
             found.append(f"{node.op_type} {name!r} of constants")
     return found
-
-
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for part in (attribute.g, *attribute.graphs):
-                if part.node:
-                    yield from _graphs(part)

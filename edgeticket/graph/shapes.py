@@ -136,12 +136,10 @@ def unname_dimensions(named: list[tuple[ir.Value, ir.Shape]]) -> None:
         value.shape = shape
 
 
-def forget_shapes(model: ir.Model, *, types: bool = False) -> None:
-    """Drop the shapes of what standard operators return; with `types`, inner values lose their types as well."""
+def forget_shapes(model: ir.Model) -> None:
+    """Drop the shapes of what standard operators return."""
     version = opset(model)
     for node in model.graph:
         if is_standard(node, version):
             for output in node.outputs:
                 output.shape = None
-                if types and not output.is_graph_output():
-                    output.type = None

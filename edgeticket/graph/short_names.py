@@ -3,7 +3,7 @@
 Exporters and quantisers build these names of paths and operators, and each stands in the file at least twice: in some
 networks with sparse weights they are most of its bytes. What people and reports name stays: inputs, outputs, layers and
 all constants that a layer reads, and every one of more than 16 elements, but for scales and zero points. Equal small
-constants become one.
+constants become one, and small whole numbers are written as such (storing/varints.py).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import onnx
 from edgeticket.graph import quantized
 from edgeticket.graph.intermediate import to_ir
 from edgeticket.graph.layers import layer_weights
+from edgeticket.graph.protos import graphs_of, nodes_of
 from edgeticket.graph.simplify import Simplified
-from edgeticket.graph.storing.readers import nodes_of
 from edgeticket.graph.storing.tensors import SMALLEST
+from edgeticket.graph.storing.varints import write_varints
 from edgeticket.graph.storing.writer import all_names, short_names
-from edgeticket.graph.varints import write_varints
 
 _QUANTISED = ("QuantizeLinear", "DequantizeLinear")
 
@@ -32,10 +32,17 @@ def with_short_names(simplified: Simplified) -> Simplified:
     weights = {layer.name for layer in simplified.layers}
     model, names = _shortened(simplified.model, weights, set(simplified.unrounded))
     unrounded = {names.get(name, name): numbers for name, numbers in simplified.unrounded.items()}
+    origins = simplified.origins
+    if origins is not None:
+        renamed = {names[name]: origin for name, origin in origins.items() if name in names}
+        origins = {**origins, **renamed}  # what was shared or removed may have borne a name that is given out now
     unpruned = simplified.unpruned
-    if unpruned is not None:
+    if unpruned is not None and unpruned == simplified.model:  # nothing was removed
+        unpruned = onnx.ModelProto()
+        unpruned.CopyFrom(model)
+    elif unpruned is not None:
         unpruned, _ = _shortened(unpruned, weights, set(simplified.unrounded))
-    return replace(simplified, model=model, unrounded=unrounded, unpruned=unpruned, shortened=names)
+    return replace(simplified, model=model, unrounded=unrounded, unpruned=unpruned, shortened=names, origins=origins)
 
 
 def _shortened(
@@ -107,7 +114,7 @@ def _share(graph: onnx.GraphProto, kept: Collection[str]) -> None:
         known = first.setdefault(key.SerializeToString(deterministic=True), tensor.name)
         if known != tensor.name:
             same[tensor.name] = known
-    inner = {name for part in _graphs(graph) if part is not graph for name in _defined(part)}
+    inner = {name for part in graphs_of(graph) if part is not graph for name in _defined(part)}
     same = {name: known for name, known in same.items() if not inner & {name, known}}
     left = [tensor for tensor in graph.initializer if tensor.name not in same]
     annotations = [value for value in graph.value_info if value.name not in same]
@@ -120,8 +127,8 @@ def _share(graph: onnx.GraphProto, kept: Collection[str]) -> None:
 
 def _shorter(graph: onnx.GraphProto, kept: Collection[str]) -> dict[str, str]:
     """New names for all others, the shortest for what is read most. What is defined twice keeps its name."""
-    defined = Counter(name for part in _graphs(graph) for name in _defined(part) if name)
-    ports = {value.name for part in _graphs(graph) for value in part.input}
+    defined = Counter(name for part in graphs_of(graph) for name in _defined(part) if name)
+    ports = {value.name for part in graphs_of(graph) for value in part.input}
     uses = Counter(name for node in nodes_of(graph) for name in node.input)
     renamed = [name for name, count in defined.items() if count == 1 and name not in kept and name not in ports]
     taken = all_names(graph) - set(renamed)
@@ -132,7 +139,7 @@ def _shorter(graph: onnx.GraphProto, kept: Collection[str]) -> dict[str, str]:
 
 def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
     """In the whole graph, bodies included."""
-    for part in _graphs(graph):
+    for part in graphs_of(graph):
         for value in (*part.output, *part.value_info, *part.initializer):
             value.name = names.get(value.name, value.name)
         for annotation in part.quantization_annotation:
@@ -142,14 +149,6 @@ def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
         for node in part.node:
             node.input[:] = [names.get(name, name) for name in node.input]
             node.output[:] = [names.get(name, name) for name in node.output]
-
-
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for part in (attribute.g, *attribute.graphs):
-                yield from _graphs(part)
 
 
 def _defined(graph: onnx.GraphProto) -> Iterator[str]:

@@ -16,9 +16,12 @@ from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.errors import ModelError
 from edgeticket.graph.annotations import Declared
 from edgeticket.graph.branches import Inside, simplify_branches
+from edgeticket.graph.channels.grid import Left
 from edgeticket.graph.intermediate import first_cause, give_back, to_ir, unreadable
 from edgeticket.graph.layers import layer_weights
+from edgeticket.graph.origins import Origin, Origins, note_origins, noted_origins
 from edgeticket.graph.passes.canonicalise import canonicalise
+from edgeticket.graph.passes.dead.cut import left_of
 from edgeticket.graph.passes.drop_zero_states import drop_zero_states
 from edgeticket.graph.passes.flush_denormals import flush_denormals
 from edgeticket.graph.passes.fold_batchnorm import fold_batchnorm
@@ -75,7 +78,9 @@ class Simplified:
 
     `unrounded` holds, by name, the float64 numbers of which the model's constants are the rounding, where they differ.
     `unpruned` is the model without removal where that was asked for, and could be had on the way. `shortened` has the
-    names that values bear in `model`, by those that the passes left them, where short_names.py gave others.
+    names that values bear in `model`, by those that the passes left them, where short_names.py gave others. `left`
+    says which units of a value stay where some were removed, by the name that the passes left it. `origins` says where
+    each constant comes from (origins.py); where it is not known at all, None.
     """
 
     model: onnx.ModelProto
@@ -84,6 +89,8 @@ class Simplified:
     unrounded: Mapping[str, Array] = field(default_factory=dict)
     unpruned: onnx.ModelProto | None = None
     shortened: Mapping[str, str] = field(default_factory=dict)
+    left: Mapping[str, tuple[Left, ...]] = field(default_factory=dict)
+    origins: Mapping[str, Origins] | None = None
 
 
 def simplify(
@@ -122,7 +129,7 @@ def simplify(
     if not OLDEST_OPSET <= version <= onnx.defs.onnx_opset_version():
         known = f"{OLDEST_OPSET} to {onnx.defs.onnx_opset_version()}"
         notes.append(Note("simplify", 0, f"{UNCHANGED}: opset {version} is not one of those known ({known})"))
-        return _untouched(proto, notes)
+        return _untouched(proto, notes, inside)
     try:
         found, tables = _passes(work, notes, inside, removal, lanes, unpruned)
         if tables and unfolded(found.model, tables) != frozenset():
@@ -130,7 +137,7 @@ def simplify(
         return found
     except Exception as error:  # a graph we have never seen must not keep anyone from exporting it
         reason = f"a pass failed on this graph ({type(error).__name__}: {first_cause(error)})"
-        return _untouched(proto, [*inlined, Note("simplify", 0, f"{UNCHANGED}: {reason}; please report it")])
+        return _untouched(proto, [*inlined, Note("simplify", 0, f"{UNCHANGED}: {reason}; please report it")], inside)
 
 
 def _read(proto: onnx.ModelProto) -> ir.Model:
@@ -142,10 +149,11 @@ def _read(proto: onnx.ModelProto) -> ir.Model:
     return model
 
 
-def _untouched(proto: onnx.ModelProto, notes: list[Note]) -> Simplified:
+def _untouched(proto: onnx.ModelProto, notes: list[Note], inside: Inside) -> Simplified:
     """The model as it came, but for inlined functions; the plan is that nothing changes."""
     weights = survey(_read(proto))
-    return Simplified(proto, tuple(notes), plan(weights, weights))
+    origins = {name: (*found, Origin(name)) for name, found in inside.origins.items()}
+    return Simplified(proto, tuple(notes), plan(weights, weights), origins=origins)
 
 
 def _passes(
@@ -153,6 +161,7 @@ def _passes(
 ) -> tuple[Simplified, list[str]]:
     """What the passes make of `work`, and the large constants that were given their nodes back, unless not `tables`."""
     strip_debugging(work)
+    note_origins(work, inside.origins)
     declared = Declared.of(work)
     other = None
     for run in READABLE:
@@ -168,12 +177,17 @@ def _passes(
             notes += remove_dead(work, lanes) if run is remove_dead else run(work)
     given_back = give_back_nodes(work.graph) if tables else []
     unrounded = settle(work)
-    layers = inside.since_given(plan(before, survey(work) | without_layer(work, before)))
+    layers = inside.whole_plan(plan(before, survey(work) | without_layer(work, before)))
     dense = layers and all(layer.nonzeros_before == math.prod(layer.shape_before) for layer in layers)
     if dense and not any(note.changed for note in notes if note.pass_name == REMOVAL):
         notes.append(Note("simplify", 0, NO_ZEROS))
     declared.give_back(work)
-    return Simplified(_to_proto(work), _merged(notes), layers, unrounded, other), given_back
+    left = {
+        value.name: found for node in work.graph for value in node.outputs if value.name and (found := left_of(value))
+    }
+    origins = noted_origins(work.graph)
+    simplified = Simplified(_to_proto(work), _merged(notes), layers, unrounded, other, left=left, origins=origins)
+    return simplified, given_back
 
 
 def _unpruned(work: ir.Model, declared: Declared, tables: bool) -> onnx.ModelProto | None:

@@ -13,13 +13,14 @@ differs is converted only when asked to, and the proof decides.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import onnx
 from onnx import version_converter
 
 from edgeticket.graph.passes.note import Note
-from edgeticket.text import listing, plural
+from edgeticket.graph.protos import STANDARD, bodies_of, nodes_of, standard_version
+from edgeticket.text import listing, one_line, plural
 
 NAME = "upgrade"
 OPSET = 11
@@ -53,7 +54,7 @@ def _constant_weights(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[Not
         return model, []
     states = {
         node.input[index]
-        for node in _nodes(model.graph)
+        for node in nodes_of(model.graph)
         for index in _STATES.get(node.op_type, ())
         if index < len(node.input)
     }
@@ -72,11 +73,11 @@ def _constant_weights(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[Not
 
 
 def _raised(model: onnx.ModelProto, convert: bool) -> tuple[onnx.ModelProto, list[Note]]:
-    version = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
+    version = standard_version(model)
     if not 0 < version < OPSET or model.functions:  # functions, where they could not be inlined, have an opset too
         return model, []
     read = _read(model.graph)
-    differing = [node for node in _nodes(model.graph) if not _same(node, version, read)]
+    differing = [node for node in nodes_of(model.graph) if not _same(node, version, read)]
     if not differing:
         return _bumped(model), [
             Note(NAME, 1, f"raised opset {version} to {OPSET}, where every operator means the same")
@@ -94,8 +95,8 @@ def _raised(model: onnx.ModelProto, convert: bool) -> tuple[onnx.ModelProto, lis
                 _as_upsample_did(node)
         _check_nodes(converted)
     except Exception as error:  # the converter is C++ and raises what it likes; a model above 2 GB is too large for it
-        reason = " ".join(str(error).split())[:200]
-        return model, [Note(NAME, 0, f"kept opset {version}: onnx cannot convert {_kinds(differing)} ({reason})")]
+        sentence = f"kept opset {version}: onnx cannot convert {_kinds(differing)} ({one_line(error)})"
+        return model, [Note(NAME, 0, sentence)]
     if not convert and not _only_rewritten(model, converted):
         return model, [Note(NAME, 0, f"kept opset {version}: converting it changes other nodes too; {way_out}")]
     del converted.graph.value_info[:]
@@ -113,7 +114,7 @@ def _check_nodes(model: onnx.ModelProto) -> None:
     context.ir_version = max(model.ir_version, _oldest_ir())
     context.opset_imports = {entry.domain: entry.version for entry in model.opset_import}
     for node in model.graph.node:
-        if node.domain in ("", "ai.onnx"):
+        if node.domain in STANDARD:
             onnx.checker.check_node(node, context)
 
 
@@ -124,16 +125,15 @@ def _kinds(nodes: list[onnx.NodeProto]) -> str:
 def _read(graph: onnx.GraphProto) -> set[str]:
     """The names that something reads, outputs among them."""
     names = {value.name for value in graph.output}
-    for node in _nodes(graph):
+    for node in nodes_of(graph):
         names.update(node.input)
-        for entry in node.attribute:
-            names.update(value.name for part in (entry.g, *entry.graphs) for value in part.output)
+        names.update(value.name for body in bodies_of(node) for value in body.output)
     return names
 
 
 def _same(node: onnx.NodeProto, version: int, read: set[str]) -> bool:
     """Whether the node, as it stands, means the same in opset 11."""
-    if node.domain not in ("", "ai.onnx"):
+    if node.domain not in STANDARD:
         return True
     try:
         before = onnx.defs.get_schema(node.op_type, version, "")
@@ -178,7 +178,7 @@ def _as_upsample_did(node: onnx.NodeProto) -> None:
 
 def _only_rewritten(before: onnx.ModelProto, after: onnx.ModelProto) -> bool:
     """Whether the converter touched only operators that are known to mean the same, and the constants for them."""
-    old, new = (Counter(_text(node) for node in _nodes(model.graph)) for model in (before, after))
+    old, new = (Counter(_text(node) for node in nodes_of(model.graph)) for model in (before, after))
     return {op_type for op_type, _ in new - old} <= {*_REWRITTEN, *_ENLARGING, "Constant"}
 
 
@@ -195,8 +195,8 @@ def _text(node: onnx.NodeProto) -> tuple[str, bytes]:
 def _bumped(model: onnx.ModelProto) -> onnx.ModelProto:
     raised = onnx.ModelProto()
     raised.CopyFrom(model)
-    for node in _nodes(raised.graph):
-        if node.domain not in ("", "ai.onnx"):
+    for node in nodes_of(raised.graph):
+        if node.domain not in STANDARD:
             continue
         known = onnx.defs.get_schema(node.op_type, OPSET, "").attributes
         kept = [entry for entry in node.attribute if entry.name in known]
@@ -204,7 +204,7 @@ def _bumped(model: onnx.ModelProto) -> onnx.ModelProto:
             del node.attribute[:]
             node.attribute.extend(kept)
     for entry in raised.opset_import:
-        if entry.domain in ("", "ai.onnx"):
+        if entry.domain in STANDARD:
             entry.version = OPSET
     raised.ir_version = max(model.ir_version, _oldest_ir())
     return raised
@@ -212,11 +212,3 @@ def _bumped(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _oldest_ir() -> int:
     return int(onnx.helper.find_min_ir_version_for([onnx.helper.make_opsetid("", OPSET)]))
-
-
-def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    for node in graph.node:
-        yield node
-        for entry in node.attribute:
-            for part in (entry.g, *entry.graphs):
-                yield from _nodes(part)

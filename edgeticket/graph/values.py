@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -10,6 +10,9 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
+
+from edgeticket.graph.origins import COMPUTED, Step, add_step, origins_of, set_origins
+from edgeticket.graph.protos import STANDARD
 
 Array = NDArray[Any]
 TINY = {np.dtype(np.float32): float(np.finfo(np.float32).tiny), np.dtype(np.float64): float(np.finfo(np.float64).tiny)}
@@ -53,19 +56,24 @@ def set_constant(value: ir.Value, array: Array, unrounded: Array | None = None) 
     """Give an initializer new numbers, of the same type and maybe another shape.
 
     `unrounded` are the float64 numbers that `array` is the rounding of; without them `array` is taken as it is. Where
-    numbers are only picked or dropped, use `change_constant`, which keeps what was unrounded.
+    numbers are only picked or dropped, use `change_constant`, which keeps what was unrounded, and the origin.
     """
     assert value.dtype is None or ir.DataType.from_numpy(array.dtype) == value.dtype
     value.const_value = tensor_of(array, value.name)
     value.shape = ir.Shape(array.shape)
     keep_unrounded(value, array, unrounded)
+    set_origins(value, COMPUTED)
 
 
-def change_constant(value: ir.Value, change: Callable[[Array], Array]) -> None:
-    """Pick, drop, move or zero numbers of an initializer: `change` is applied to what is rounded and to what is not."""
-    array, kept = constant(value), unrounded(value)
+def change_constant(value: ir.Value, change: Step) -> None:
+    """Keep a part of an initializer, or zero one: `change` is applied to what is rounded and to what is not.
+
+    The proof applies it to the given model's constant (origins.py), so it may hold masks and no more of the graph.
+    """
+    array, kept, origins = constant(value), unrounded(value), origins_of(value)
     assert array is not None
     set_constant(value, change(array), None if kept is None else change(kept))
+    set_origins(value, add_step(origins, change))
 
 
 def new_constant(graph: ir.Graph, base: str, array: Array, unrounded: Array | None = None) -> ir.Value:
@@ -74,6 +82,7 @@ def new_constant(graph: ir.Graph, base: str, array: Array, unrounded: Array | No
     tensor = tensor_of(array, name)
     value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
     keep_unrounded(value, array, unrounded)
+    set_origins(value, COMPUTED)
     graph.register_initializer(value)
     return value
 
@@ -140,6 +149,7 @@ def owned(node: ir.Node, index: int) -> ir.Value:
     assert array is not None
     assert isinstance(graph, ir.Graph)
     copy = new_constant(graph, value.name or "constant", array, unrounded(value))
+    set_origins(copy, origins_of(value))
     node.replace_input_with(index, copy)
     return copy
 
@@ -162,7 +172,9 @@ def settle(model: ir.Model) -> dict[str, Array]:
     for name, value in model.graph.initializers.items():
         array, numbers = constant(value), unrounded(value)
         if array is not None and numbers is not None:
+            origins = origins_of(value)
             set_constant(value, to_dtype(numbers, array.dtype), numbers)
+            set_origins(value, origins)
             kept[name] = numbers
     return kept
 
@@ -178,7 +190,7 @@ def remember_unrounded(model: ir.Model, numbers: Mapping[str, Array]) -> None:
 
 def opset(model: ir.Model) -> int:
     """The version of the standard's operators; 0 where the model imports none."""
-    return next((version for domain, version in model.opset_imports.items() if domain in ("", "ai.onnx")), 0)
+    return next((version for domain, version in model.opset_imports.items() if domain in STANDARD), 0)
 
 
 @cache
@@ -191,7 +203,7 @@ def _in_standard(op_type: str, version: int) -> bool:
 
 def is_standard(node: ir.Node, version: int) -> bool:
     """Is this an operator of the ONNX standard that we know at this opset version?"""
-    return node.domain in ("", "ai.onnx") and _in_standard(node.op_type, version)
+    return node.domain in STANDARD and _in_standard(node.op_type, version)
 
 
 def attribute(node: ir.Node, name: str, default: Any) -> Any:

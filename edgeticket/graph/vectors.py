@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from edgeticket.graph.protos import STANDARD
 from edgeticket.graph.values import attribute, constant, shape_of
 
 _LIMIT = 64  # entries: a shape is no longer than that
@@ -46,7 +47,7 @@ def vector(value: ir.Value | None, depth: int = _DEPTH) -> Vector | None:
             return None
         return tuple(int(entry) for entry in array.reshape(-1))
     node = value.producer()
-    known = _computed(node, depth) if node is not None and node.domain in ("", "ai.onnx") and depth > 0 else None
+    known = _computed(node, depth) if node is not None and node.domain in STANDARD and depth > 0 else None
     return _unknown(value) if known is None else known
 
 

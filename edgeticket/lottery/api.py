@@ -14,10 +14,11 @@ from edgeticket.errors import Exit, InputError
 from edgeticket.files import write_atomic
 from edgeticket.lottery import criteria, run
 from edgeticket.lottery.builtin import DEFAULT
+from edgeticket.lottery.goal import Goal, control_rounds
 from edgeticket.lottery.load import default_folder, load_task
 from edgeticket.lottery.plot import picture
 from edgeticket.lottery.request import FindRequest, lanes
-from edgeticket.lottery.settings import Goal, Settings, one_of
+from edgeticket.lottery.settings import Settings, one_of
 from edgeticket.lottery.summary import RoundRow, as_json, rows, verdict
 from edgeticket.lottery.task import Task
 from edgeticket.lottery.watcher import Silent, Watcher
@@ -196,8 +197,7 @@ def forecast(wanted: FindRequest) -> Forecast:
     """How long `find` would take here; nothing is written."""
     lottery, seconds = run.forecast(wanted)
     goal, last = wanted.goal, lottery.last_round()
-    rounds = [number for number in goal.control_rounds or range(1, last + 1) if number <= last]
-    controls = len(goal.controls) * goal.control_trials * len(rounds)
+    controls = len(goal.controls) * goal.control_trials * len(control_rounds(goal, last))
     return Forecast(
         wanted.folder,
         tuple(lottery.densities()),

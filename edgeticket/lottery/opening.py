@@ -15,8 +15,9 @@ from edgeticket.errors import FolderError, IntegrityError
 from edgeticket.files import clean_temporaries, sha256, write_atomic
 from edgeticket.lottery import trace
 from edgeticket.lottery.batches import network_inputs
+from edgeticket.lottery.goal import Goal
 from edgeticket.lottery.prepared import Prepared
-from edgeticket.lottery.settings import Goal, completed, deciding, defaults, unknown, versions
+from edgeticket.lottery.settings import completed, deciding, defaults, unknown, versions
 from edgeticket.lottery.watcher import Watcher
 from edgeticket.ticket import store
 from edgeticket.ticket.metrics import METRICS

@@ -14,8 +14,9 @@ from edgeticket.arguments import MOST_THREADS, require_whole
 from edgeticket.errors import EdgeticketError, InputError, TaskError
 from edgeticket.lottery.criteria import CRITERIA
 from edgeticket.lottery.data import folders
+from edgeticket.lottery.goal import Goal, tolerance_of
 from edgeticket.lottery.load import load_task
-from edgeticket.lottery.settings import Goal, Settings, tolerance_of
+from edgeticket.lottery.settings import Settings
 from edgeticket.lottery.task import Data, Task
 from edgeticket.lottery.trial import Lottery
 from edgeticket.lottery.watcher import Watcher

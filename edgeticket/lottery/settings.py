@@ -1,4 +1,4 @@
-"""What decides the numbers of a trial, and what may change later."""
+"""What decides the numbers of a trial; goal.py has what may change later."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from edgeticket.lottery import criteria
 from edgeticket.lottery.fingerprint import code_of_task
 from edgeticket.lottery.network import digest
 from edgeticket.lottery.task import Data, Task
-from edgeticket.ticket.kinds import At, ControlKind
 from edgeticket.ticket.metrics import Metric
 from edgeticket.version import __version__
 
@@ -52,20 +51,6 @@ class Settings:
         return int(self.rewind) if self.rewind.isdigit() else 0
 
 
-@dataclass(frozen=True)
-class Goal:
-    """What may be raised or changed later without training anything again."""
-
-    rounds: int | None = None
-    until: float | None = None
-    tolerance: float | None = None  # 0.5 points, where the metric is in percent
-    at: At = At.EARLY_STOP
-    controls: tuple[ControlKind, ...] = ()
-    control_trials: int = 3
-    control_rounds: tuple[int, ...] | None = None
-    keep_test: int | None = None
-
-
 def one_of(option: str, word: str, kind: type[Word]) -> Word:
     """The member of `kind` that `word` names.
 
@@ -76,29 +61,6 @@ def one_of(option: str, word: str, kind: type[Word]) -> Word:
         return kind(word)
     except ValueError as error:
         raise InputError(f"{option} {word}: choose from {', '.join(kind)}") from error
-
-
-def tolerance_of(goal: Goal, task: Task) -> float:
-    """How far below dense, in points of the task's metric, a ticket may be.
-
-    Raises:
-        InputError: the goal does not say, and the default of 0.5 points means something in percent only; or it says
-            more than the metric can fall.
-    """
-    metric = task.metric_of
-    if goal.tolerance is not None:
-        if metric.unit == "%" and goal.tolerance > 100:
-            raise InputError(
-                f"--tolerance {goal.tolerance:g}: every round is within it, as {metric.name} runs from 0 to 100 %; "
-                "give points, as in 0.5"
-            )
-        return goal.tolerance
-    if metric.unit != "%":
-        raise InputError(
-            f"task {task.name!r}: its metric {metric.name!r} is not in percent, so 0.5 points mean nothing "
-            "for it: say with --tolerance, in the metric's own unit, how much worse than dense a ticket may be"
-        )
-    return 0.5
 
 
 def deciding(

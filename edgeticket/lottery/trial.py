@@ -20,10 +20,11 @@ from edgeticket.errors import EdgeticketError, TaskError
 from edgeticket.lottery.batches import split
 from edgeticket.lottery.checkpoint import Checkpoints, interval
 from edgeticket.lottery.criteria.scores import TrainedRound, scores
+from edgeticket.lottery.goal import Goal, controls_left, last_round, round_of_ticket, tolerance_of
 from edgeticket.lottery.network import derived_seed, make_network, weights_of
 from edgeticket.lottery.opening import now, open_folder
 from edgeticket.lottery.prepared import prepare
-from edgeticket.lottery.settings import Goal, Settings, tolerance_of
+from edgeticket.lottery.settings import Settings
 from edgeticket.lottery.snapshot import Snapshot
 from edgeticket.lottery.task import Data, Task
 from edgeticket.lottery.train import Evaluation, Trainer
@@ -31,7 +32,7 @@ from edgeticket.lottery.watcher import Watcher
 from edgeticket.ticket import store
 from edgeticket.ticket.kinds import At, ControlKind
 from edgeticket.ticket.mask import Mask
-from edgeticket.ticket.pruning import PrunableLayer, densities, prune, random_like, rounds_until
+from edgeticket.ticket.pruning import PrunableLayer, densities, prune, random_like
 from edgeticket.ticket.record import Choice, Control, Point, Record, Round
 
 
@@ -71,7 +72,7 @@ class Lottery:
         """
         record = open_folder(self.folder, self.prepared, self.goal, self.choice, self.watcher)
         last = self.last_round()
-        controls = self._control_jobs(record, last)
+        controls = controls_left(self.goal, record, last)
         done = sum(n <= last for n in range(len(record.rounds)))
         self.watcher.plan(last + 1 + len(controls) + len(record.controls), done + len(record.controls))
         for number in range(len(record.rounds), last + 1):
@@ -83,13 +84,7 @@ class Lottery:
 
     def last_round(self) -> int:
         """Return the round that the goal ends with."""
-        if self.goal.rounds is not None:
-            by_rounds = self.goal.rounds
-            if self.goal.until is None:
-                return by_rounds
-            return min(by_rounds, rounds_until(self.layers, self.task.scope, self.goal.until))
-        until = self.task.until if self.goal.until is None else self.goal.until
-        return rounds_until(self.layers, self.task.scope, until)
+        return last_round(self.goal, self.task, self.layers)
 
     def densities(self) -> list[float]:
         """Return the planned density of every round."""
@@ -219,31 +214,14 @@ class Lottery:
         return points[0], points[1]
 
     def _choose(self, record: Record, write: bool = False) -> Record:
-        """Choose the ticket: the sparsest round within the tolerance of dense on validation, never round 0."""
-        choice, metric, chosen = self.choice, self.task.metric_of, None
-        dense = record.rounds[0].at(choice.at).validation_metric
-        for result in record.rounds[1:]:
-            # a hair above the tolerance is the rounding of a percentage, not a worse network
-            if metric.loss_against(result.at(choice.at).validation_metric, dense) <= choice.tolerance + 1e-9:
-                chosen = result.number
-        changed = dataclasses.replace(record, choice=choice, ticket=chosen)
+        """Choose the ticket, see goal.py; the record is written where that changes it."""
+        chosen = round_of_ticket(record, self.choice, self.task.metric_of)
+        changed = dataclasses.replace(record, choice=self.choice, ticket=chosen)
         if write or changed != record:
             store.write_record(self.folder, changed)
         return changed
 
     # -- controls ------------------------------------------------------------------------------------------------------
-
-    def _control_jobs(self, record: Record, last: int) -> list[tuple[ControlKind, int, int]]:
-        """Return the controls that are left to run, as (kind, round, trial)."""
-        there = {(control.kind, control.round, control.trial) for control in record.controls}
-        rounds = self.goal.control_rounds or tuple(range(1, last + 1))
-        return [
-            (kind, number, trial)
-            for kind in self.goal.controls
-            for trial in range(self.goal.control_trials)
-            for number in rounds
-            if number <= last and (kind, number, trial) not in there
-        ]
 
     def _control(self, record: Record, kind: ControlKind, number: int, trial: int) -> Record:
         """Train one of the paper's controls: the round's mask on fresh weights, or a random mask of the same counts."""

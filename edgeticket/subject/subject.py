@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeticket.artifact import checks
+from edgeticket.artifact.folder import artifact_in
 from edgeticket.artifact.manifest import Port
 from edgeticket.errors import FolderError, InputError, IntegrityError, ModelError
 from edgeticket.files import why_no_file
@@ -76,8 +77,7 @@ def open_subject(path: Path, folder: Path, label: str, process_s: float = PROCES
     opened: checks.Opened | None = None
     model = path
     if path.is_dir():
-        inside = path / "artifact"
-        root = inside if inside.is_dir() and not (path / checks.SUMS).exists() else path
+        root = artifact_in(path)
         try:
             opened = checks.open_artifact(root)
         except checks.NotAnArtifactError as error:

@@ -6,17 +6,21 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
+from proofs import check_stored_weights
+from widened import widened
 
 from edgeticket import runtime
-from edgeticket.graph.double.widen import widened
-from edgeticket.graph.proving.stored_weights import check_stored_weights
+from edgeticket.graph.proving.unchanged import HeldNumbers, hold_to_original
 from edgeticket.graph.simplify import UNCHANGED, Simplified, simplify
 
 Array = NDArray[Any]
+OLD_ONNX = tuple(int(part) for part in onnx.__version__.split(".")[:2]) < (1, 23)
+COPIES = hasattr(ir.Model, "clone")  # what the oldest onnx-ir that is allowed does not have
 
 
 class Net:
@@ -140,6 +144,7 @@ def same(model: onnx.ModelProto, tolerance: float = 1e-12) -> Simplified:
         assert a.shape == b.shape
         np.testing.assert_allclose(b, a, rtol=0, atol=tolerance * max(1.0, float(np.abs(a).max(initial=0))))
     check_stored_weights(result.model.SerializeToString(), result.layers)
+    assert hold_to_original(model, result) == HeldNumbers()
     return result
 
 
@@ -151,6 +156,7 @@ def same_on_runtime(model: onnx.ModelProto, doubled: onnx.ModelProto) -> Simplif
     """
     result = simplify(model)
     assert UNCHANGED not in sentences(result)
+    assert hold_to_original(model, result) == HeldNumbers()
     inputs = feed(model)
     wide = {name: array.astype(np.float64) for name, array in inputs.items()}
     exact = run_reference(doubled, wide)

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from proofs import rebuilt
 from storage_models import model, node, pruned
 
 from edgeticket import runtime
-from edgeticket.graph.proving.stored_weights import rebuilt
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.storing import runtime_folds
 from edgeticket.graph.storing.codebook import coded, write_values

@@ -586,7 +586,7 @@ def test_a_border_of_zeros_keeps_constants_other_than_zero_and_says_so(
     assert (kept in sentences(result)) == (left == 6)
 
 
-def test_a_sum_with_what_varies_keeps_nothing_by_itself() -> None:
+def test_a_sum_is_not_named_as_what_makes_constants_vary() -> None:
     net = Net(("n", 3, 6, 6), DOUBLE)
     other = net.conv("x", net.normal(6, 3, 1, 1), name="other")
     result = same(net.model(net.conv(net.op("Add", maps(net), other), net.normal(2, 6, 1, 1), name="b")))

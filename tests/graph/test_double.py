@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import Any
 
 import ml_dtypes
@@ -13,6 +14,7 @@ from nets import Net
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
+from widened import widened
 
 from edgeticket import runtime
 from edgeticket.graph.double import kernels
@@ -20,7 +22,6 @@ from edgeticket.graph.double.network import CannotRunError, Network
 from edgeticket.graph.double.operation import NotHereError
 from edgeticket.graph.double.pointwise import erf
 from edgeticket.graph.double.suspects import suspects
-from edgeticket.graph.double.widen import widened
 from edgeticket.graph.serialize import serialize
 
 Array = NDArray[Any]
@@ -349,12 +350,11 @@ def _operation(**attributes: Any) -> Any:
     return operation
 
 
-@pytest.mark.parametrize("kind", ["Add", "Div", "Mul", "Sub", "Relu", "Tanh"])
-@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [*product(["Add", "Div", "Mul", "Sub", "Relu"], [np.float32, np.int64]), ("Tanh", np.float32)]
+)
 def test_pointwise_operators_are_those_of_the_reference(kind: str, dtype: type) -> None:
     x, y = (10 * RNG.normal(size=(2, 3, 4))).astype(dtype), np.array([[3], [-2], [5]], dtype)
-    if kind == "Tanh" and dtype is np.int64:
-        return
     model = _model(kind, [x] if kind in ("Relu", "Tanh") else [x, y])
     wide = x.astype(np.float64) if dtype is np.float32 else x
     expected = ReferenceEvaluator(widened(model)).run(None, {"i0": wide})[0]

@@ -13,7 +13,7 @@ import pytest
 from nets import Net
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
-from proofs import prove_feeds
+from proofs import check_stored_weights, prove_feeds
 
 from edgeticket import api
 from edgeticket.artifact import checks
@@ -21,7 +21,6 @@ from edgeticket.artifact.manifest import ProofInfo
 from edgeticket.errors import ProofError
 from edgeticket.graph import conversion
 from edgeticket.graph.proving.probes import probes
-from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified, simplify
 from edgeticket.graph.storing import storage

@@ -10,13 +10,13 @@ import onnx
 import onnx_ir as ir
 import pytest
 from onnx import numpy_helper
+from proofs import check_stored_weights
 from quantized_models import SHAPES, qdq_network, qoperator_network
 from storage_models import model, node, pruned
 
 from edgeticket.errors import ProofError
 from edgeticket.graph.counts import count
 from edgeticket.graph.layers import layer_weights
-from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.simplify import simplify
 from edgeticket.graph.storing.storage import store
 

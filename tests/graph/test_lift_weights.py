@@ -11,10 +11,10 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from proofs import check_stored_weights
 from storage_models import model, node, pruned
 
 from edgeticket import runtime
-from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import simplify
 from edgeticket.graph.storing import runtime_folds

@@ -12,8 +12,8 @@ from onnx import TensorProto, helper
 
 from edgeticket import runtime
 from edgeticket.errors import ModelError
+from edgeticket.graph.order import put_in_order
 from edgeticket.graph.reading.load import parse_model
-from edgeticket.graph.reading.order import put_in_order
 
 FEED = {"x": np.ones((2, 3, 6, 6), np.float32)}
 

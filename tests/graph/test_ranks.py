@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto
+from proofs import rebuilt
 from storage_models import product, pruned
+from unpacked import from_packed, ranks_of, values_of
 
 from edgeticket import runtime
-from edgeticket.graph.proving.stored_weights import rebuilt
 from edgeticket.graph.storing import gaps, ranks, runtime_folds
 from edgeticket.graph.storing.storage import store
 from edgeticket.graph.storing.writer import Writer
@@ -51,7 +52,7 @@ def test_ranked_numbers_come_back(values: Array) -> None:
     assert found is not None
     assert int(found.ranks.min()) >= 1
     assert len(found.table) <= 257
-    assert ranks.values_of(found, values.dtype).tobytes() == values.tobytes()
+    assert values_of(found, values.dtype).tobytes() == values.tobytes()
 
 
 @settings(deadline=None, max_examples=60)
@@ -64,8 +65,8 @@ def test_onnx_runtime_makes_them_of_one_stream(values: Array, seed: int, density
     vector = np.zeros(size, values.dtype)
     vector[positions] = values
     packed = gaps.with_ranks(gaps.to_packed(vector, positions=positions), positions, found.ranks)
-    assert gaps.ranks_of(packed).tolist() == found.ranks.tolist()
-    assert gaps.from_packed(packed).tobytes() == vector.tobytes()
+    assert ranks_of(packed).tolist() == found.ranks.tolist()
+    assert from_packed(packed).tobytes() == vector.tobytes()
     writer = Writer(set(), 18)
     made = found.write(writer, writer.constant(found.ranks))
     kind = TensorProto.FLOAT if values.dtype.kind not in "iu" else onnx.helper.np_dtype_to_tensor_dtype(values.dtype)
@@ -96,11 +97,6 @@ def test_the_stream_with_ranks_takes_the_fewest_bits_of_its_forms(values: Array,
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e-40, 2.0**-104])
 def test_numbers_without_a_power_in_the_table_are_left_alone(value: float) -> None:
     assert ranks.ranked(np.array([1, value], np.float32)) is None
-
-
-def test_a_stream_without_ranks_says_so() -> None:
-    with pytest.raises(ValueError, match="positions alone"):
-        gaps.ranks_of(gaps.to_packed(np.ones(3, np.float32)))
 
 
 def _entropy_bits(numbers: Array) -> float:
@@ -159,6 +155,7 @@ def test_codes_of_quantised_weights_take_their_entropy() -> None:
 
 def test_few_values_do_not_pay_for_the_nodes_of_ranks() -> None:
     stored = store(product(pruned(np.random.default_rng(0), (60, 50), 300)))
-    assert all("by rank" not in tensor.note for tensor in stored.tensors)
+    [tensor] = stored.tensors
+    assert "by rank" not in tensor.note
     dense = store(product(pruned(np.random.default_rng(0), (60, 50), 300)), storage="dense")
     assert len(stored.serialized()) < len(dense.serialized())

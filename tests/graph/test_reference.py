@@ -8,7 +8,6 @@ from onnx import TensorProto, helper, numpy_helper
 from storage_models import convnet, lenet, model, node, product, pruned
 
 from edgeticket import runtime
-from edgeticket.graph.double.widen import widened
 from edgeticket.graph.proving import reference
 from edgeticket.graph.serialize import serialize
 
@@ -117,5 +116,5 @@ def test_what_it_cannot_run_has_a_reason() -> None:
 def test_the_model_given_is_not_changed() -> None:
     proto = lenet()
     before = serialize(proto)
-    widened(proto)
+    assert reference.evaluate(proto, [{"input": np.zeros((1, 784), np.float32)}]).outputs is not None
     assert serialize(proto) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -155,3 +156,23 @@ def test_bodies_read_what_they_read_before() -> None:
         before, after = (runtime.run(runtime.cpu_session(serialize(each)), x)["y"] for each in (given, short))
         assert before.tobytes() == after.tobytes()
     assert outer not in str(short)
+
+
+@pytest.mark.parametrize("dead", [False, True])
+def test_the_unpruned_model_has_the_names_that_it_would_have_by_itself(dead: bool) -> None:
+    """Where nothing was removed it is a copy of the smaller model, and no part of that."""
+    rng = np.random.default_rng(4)
+    first, second = pruned(rng, (8, 6), 30), pruned(rng, (6, 4), 20)
+    if dead:
+        first[:, 2] = 0
+    nodes = [node("MatMul", ["x", "first"], ["a"]), node("Relu", ["a"], ["b"]), node("MatMul", ["b", "second"], ["y"])]
+    proto = _long(model(nodes, {"first": first, "second": second}, {"x": (2, 8)}))
+    both = simplify(proto, unpruned=True)
+    assert both.unpruned is not None
+    assert (both.unpruned == both.model) is not dead
+    short = with_short_names(both)
+    alone = with_short_names(replace(both, model=both.unpruned, unpruned=None))
+    assert short.unpruned is not None
+    assert serialize(short.unpruned) == serialize(alone.model)
+    short.unpruned.graph.node[0].name = "another"
+    assert short.model.graph.node[0].name != "another"

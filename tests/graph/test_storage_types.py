@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
+from proofs import check_stored_weights, rebuilt
 from quantized_models import qdq_network, qoperator_network
 from storage_models import model, node, product, pruned
 
 from edgeticket import runtime
 from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.graph.evaluate import ScatterElements
-from edgeticket.graph.proving.stored_weights import check_stored_weights, rebuilt
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.storing import runtime_folds
 from edgeticket.graph.storing.storage import STORAGES, Stored, store

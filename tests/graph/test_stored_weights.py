@@ -8,11 +8,11 @@ import numpy as np
 import onnx
 import pytest
 from nets import Net, zero_rows
+from proofs import check_stored_weights
 
 from edgeticket.errors import ModelError, ProofError
 from edgeticket.graph import evaluate
 from edgeticket.graph.passes import fold_constants
-from edgeticket.graph.proving.stored_weights import check_stored_weights
 from edgeticket.graph.simplify import Simplified, simplify
 from edgeticket.graph.storing.encoding import WEIGHTS, Weights
 from edgeticket.graph.storing.storage import store

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from nets import OLD_ONNX
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeticket.graph.reading.validity import fault_of
@@ -20,7 +21,13 @@ def _fault(*nodes: tuple[str, list[str], list[str]], domain: str = "", **attribu
 
 @pytest.mark.parametrize(
     ("kind", "inputs", "word"),
-    [("Flatten", [""], "empty"), ("Conv", ["x"], "input size"), ("Conv", ["x", "x"], "3 dimensions")],
+    [
+        ("Flatten", [""], "empty"),
+        ("Conv", ["x"], "input size"),
+        pytest.param(
+            "Conv", ["x", "x"], "3 dimensions", marks=pytest.mark.skipif(OLD_ONNX, reason="its inference says nothing")
+        ),
+    ],
 )
 def test_what_breaks_the_standard_is_said(kind: str, inputs: list[str], word: str) -> None:
     assert word in _fault((kind, inputs, ["y"]))

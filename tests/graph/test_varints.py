@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeticket import runtime
 from edgeticket.graph.short_names import with_short_names
 from edgeticket.graph.simplify import simplify
-from edgeticket.graph.varints import varint_bytes, write_varints
+from edgeticket.graph.storing.varints import varint_bytes, write_varints
 
 WHOLE = st.one_of(st.integers(0, 200), st.integers(-3, 3), st.integers(-(2**31), 2**31 - 1))
 

@@ -14,8 +14,9 @@ from tiny_task import rich, tiny
 from torch import nn
 
 from edgeticket.errors import FolderError, InputError, IntegrityError, TaskError, TrainingError
+from edgeticket.lottery.goal import Goal
 from edgeticket.lottery.network import derived_seed
-from edgeticket.lottery.settings import Goal, Settings
+from edgeticket.lottery.settings import Settings
 from edgeticket.lottery.snapshot import Snapshot
 from edgeticket.lottery.summary import verdict
 from edgeticket.lottery.task import Task

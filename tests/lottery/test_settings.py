@@ -15,8 +15,9 @@ from tiny_task import tiny
 from edgeticket.errors import FolderError
 from edgeticket.lottery import settings as module
 from edgeticket.lottery.api import request
+from edgeticket.lottery.goal import Goal
 from edgeticket.lottery.run import find
-from edgeticket.lottery.settings import Goal, Settings, completed
+from edgeticket.lottery.settings import Settings, completed
 from edgeticket.lottery.task import Task
 from edgeticket.lottery.trial import Lottery
 from edgeticket.lottery.watcher import Silent

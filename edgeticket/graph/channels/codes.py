@@ -12,6 +12,7 @@ import onnx_ir as ir
 from edgeticket.graph.channels.records import Channels, Cut, Floats
 from edgeticket.graph.channels.state import State, rank_of
 from edgeticket.graph.channels.stored import rests
+from edgeticket.graph.protos import STANDARD
 from edgeticket.graph.values import Array, attribute, constant
 
 _NEAR = 1e-4  # of a step between codes: float32 may round to either side
@@ -20,7 +21,7 @@ _ROUNDING = 1e-6  # relative error of a constant that the runtime computes in fl
 
 def quantize(state: State, node: ir.Node) -> bool:
     """QuantizeLinear: clip(round(x / scale) + zero point)."""
-    return _turn(state, node)
+    return _scaled(state, node)
 
 
 def dequantize(state: State, node: ir.Node) -> bool:
@@ -29,7 +30,7 @@ def dequantize(state: State, node: ir.Node) -> bool:
     if value is not None and rests(node.outputs[0]):
         node.outputs[0].shape = value.shape  # what was cut before has changed it, and nobody else writes it down
         return True
-    return _turn(state, node)
+    return _scaled(state, node)
 
 
 def quantize_dynamically(state: State, node: ir.Node) -> bool:
@@ -52,7 +53,7 @@ def quantize_dynamically(state: State, node: ir.Node) -> bool:
 
 
 def _subtracts(node: ir.Node, place: int, zero: ir.Value) -> bool:
-    integers = node.op_type in ("ConvInteger", "MatMulInteger") and node.domain in ("", "ai.onnx")
+    integers = node.op_type in ("ConvInteger", "MatMulInteger") and node.domain in STANDARD
     return integers and place < 2 and len(node.inputs) > place + 2 and node.inputs[place + 2] is zero
 
 
@@ -79,9 +80,10 @@ def dynamic_scales(state: State, node: ir.Node) -> bool:
     return False
 
 
-def _turn(state: State, node: ir.Node) -> bool:
+def _scaled(state: State, node: ir.Node) -> bool:
+    """What a QuantizeLinear or DequantizeLinear with constant scales makes of channels."""
     source = state.followed_input(node.inputs[0])
-    scale, zero = (constant(value) for value in (*node.inputs[1:3], None)[:2])
+    scale, zero = scale_and_zero(node, 1)
     absent = len(node.inputs) < 3 or node.inputs[2] is None
     if source is None or scale is None or (zero is None and not absent) or attribute(node, "block_size", 0):
         return False
@@ -93,7 +95,7 @@ def _turn(state: State, node: ir.Node) -> bool:
     elif zero is None and attribute(node, "output_dtype", 0):
         numbers = np.full(source.units.shape, np.nan)
     else:
-        numbers = rounded(source.constant, scale, np.zeros(1, np.uint8) if zero is None else zero)
+        numbers = quantised(source.constant, scale, np.zeros(1, np.uint8) if zero is None else zero)
     _shaped(node)
     state.write_like(node.outputs[0], source, numbers)
     return True
@@ -109,7 +111,13 @@ def _for_each(state: State, node: ir.Node, source: Channels, scale: Array) -> bo
     return True
 
 
-def rounded(numbers: Floats, scale: Array, zero: Array) -> Floats:
+def scale_and_zero(node: ir.Node, place: int) -> tuple[Array | None, Array | None]:
+    """The constant scale at an input and the zero point at the next; None for one that is computed or left out."""
+    scale, zero = (constant(value) for value in [*node.inputs[place : place + 2], None, None][:2])
+    return scale, zero
+
+
+def quantised(numbers: Floats, scale: Array, zero: Array) -> Floats:
     """The codes of numbers; NaN for what is not known, and for what is nearly as near to one code as to the next."""
     if zero.dtype.kind not in "iu":
         return np.full(numbers.shape, np.nan)

@@ -18,8 +18,9 @@ Counts = NDArray[np.int64]
 
 
 def crossings(grids: list[Grid], roots: Units) -> dict[int, tuple[Units, Units, Units]]:
-    """Ragged grids, by id, whose units lie in one other way in rows: the units, their rows here, and their rows there.
+    """Grids, by id, whose rows may lose any entries, and whose units another one has in other rows.
 
+    For each: the units [n], the row of each unit in this grid, and its row in the other one; a third one is too many.
     `roots` holds the representative of each unit.
     """
     ways: dict[bytes, dict[bytes, Units]] = {}

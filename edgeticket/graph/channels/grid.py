@@ -10,6 +10,7 @@ heads and the dimensions of each head, must stay a box. Two ways of it are exact
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
@@ -68,6 +69,25 @@ def compact(array: Array, axes: tuple[int, ...], mask: Bools, ragged: int | None
         spread[axes[index]] = order.shape[index]
     order = order.transpose(np.argsort(axes)).reshape(spread)
     return np.take_along_axis(array, order, axis=axes[ragged])
+
+
+@dataclass(frozen=True)
+class Left:
+    """What one cut left of a value: `mask` says which units stay, along `axes`; `ragged` as in compact."""
+
+    axes: tuple[int, ...]
+    mask: Bools
+    ragged: int | None = None
+
+    def of(self, array: Array) -> Array:
+        """That part of an array of the value's shape before the cut.
+
+        Raises:
+            ValueError: the array does not have these axes.
+        """
+        if any(axis >= array.ndim for axis in self.axes) or self.mask.shape != tuple(array.shape[i] for i in self.axes):
+            raise ValueError(f"an array of shape {array.shape} has no axes {self.axes} of {self.mask.shape} units")
+        return compact(array, self.axes, self.mask, self.ragged)
 
 
 def folded(dims: Sequence[int | str | None], wanted: Sequence[int | str | None]) -> list[tuple[list[int], list[int]]]:

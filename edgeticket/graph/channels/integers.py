@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 
-from edgeticket.graph.channels.codes import rounded
+from edgeticket.graph.channels.codes import quantised, scale_and_zero
 from edgeticket.graph.channels.layers import cut_weight, finish, outputs_of, splits
 from edgeticket.graph.channels.records import Channels, Cut, Floats, LayerWeight, Linear
 from edgeticket.graph.channels.state import State, rank_of
@@ -90,10 +90,10 @@ def _returned(node: ir.Node, outputs: int) -> Callable[[Floats], Floats] | None:
     if node.op_type not in _SCALE:
         return None
     weight, place = _WEIGHT[node.op_type], _SCALE[node.op_type]
-    scale, zero = (constant(value) for value in (*node.inputs, None, None, None)[place : place + 2])
+    scale, zero = scale_and_zero(node, place)
     first, second = constant(node.inputs[1]), constant(node.inputs[weight + 1])
     if scale is None or zero is None or first is None or second is None or first.size > 1 or scale.size > 1:
         return lambda sums: np.full(sums.shape, np.nan)
     alpha = float(attribute(node, "alpha", 1.0))
     factors = alpha * np.broadcast_to(first.astype(np.float64).reshape(-1) * second.reshape(-1), (outputs,))
-    return lambda sums: rounded(sums * factors, scale, zero)
+    return lambda sums: quantised(sums * factors, scale, zero)

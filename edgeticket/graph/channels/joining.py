@@ -53,10 +53,10 @@ def _part(
         return state.read(value, axes, counts)
     units = state.fresh(*counts)
     state.cuts.append(Cut(node, index, axes, units, ragged=ragged))
-    return Channels(axes, units, each(exact(value) if array.dtype.kind == "f" else array, axes))
+    return Channels(axes, units, for_each(exact(value) if array.dtype.kind == "f" else array, axes))
 
 
-def each(array: Array, axes: tuple[int, ...]) -> Floats:
+def for_each(array: Array, axes: tuple[int, ...]) -> Floats:
     """One number for each entry of these axes, NaN where it differs along others."""
     if array.dtype.kind != "f" or array.size == 0:
         return np.full([array.shape[axis] for axis in axes], np.nan)

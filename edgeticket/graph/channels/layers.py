@@ -11,7 +11,19 @@ import onnx_ir as ir
 
 from edgeticket.graph.channels.grid import compact, kept_shape
 from edgeticket.graph.channels.linear import blocks, constant_flow, may_round, used_weights
-from edgeticket.graph.channels.records import Channels, Cut, Fix, Floats, Grid, Keep, LayerWeight, Linear, Units
+from edgeticket.graph.channels.records import (
+    Bools,
+    Channels,
+    Cut,
+    Fix,
+    Floats,
+    Grid,
+    Keep,
+    LayerWeight,
+    Linear,
+    Units,
+    WeightLayout,
+)
 from edgeticket.graph.channels.state import State, rank_of
 from edgeticket.graph.channels.stored import cut_bias, layer_bias, layer_weight, rests
 from edgeticket.graph.values import Array, attribute, change_constant, constant, owned, set_attribute
@@ -111,26 +123,30 @@ def _cut_groups(linear: Linear, keep: Keep) -> None:
         return
     left, made = kept_shape(inputs, 1)
     _, read = kept_shape(outputs, 1)
-
-    def change(weight: Array) -> Array:
-        split = blocks(np.ascontiguousarray(weight), linear)  # [G, M, C, T]
-        split = compact(split, (0, 2), inputs, 1)
-        split = compact(split, (0, 1), outputs[outputs.any(axis=1)], 1)
-        if not linear.out_first:
-            split = split.swapaxes(1, 2)
-        return split.reshape(split.shape[0] * split.shape[1], split.shape[2], *weight.shape[2:])
-
     assert (left, made, read) == (int(outputs.any(axis=1).sum()), made, read)
-    change_constant(owned(linear.stored.node, linear.stored.index), change)
+    change_constant(
+        owned(linear.stored.node, linear.stored.index), partial(_kept_of_groups, linear.layout, inputs, outputs)
+    )
     set_attribute(linear.node, "group", left)
 
 
+def _kept_of_groups(layout: WeightLayout, inputs: Bools, outputs: Bools, weight: Array) -> Array:
+    """What is left of a weight in groups: `inputs` [G, C] and `outputs` [G, M] are those kept."""
+    split = blocks(np.ascontiguousarray(weight), layout)  # [G, M, C, T]
+    split = compact(split, (0, 2), inputs, 1)
+    split = compact(split, (0, 1), outputs[outputs.any(axis=1)], 1)
+    if not layout.out_first:
+        split = split.swapaxes(1, 2)
+    return split.reshape(split.shape[0] * split.shape[1], split.shape[2], *weight.shape[2:])
+
+
 def finish(
-    state: State, draft: Linear, bias: Floats, turn: Callable[[Floats], Floats] | None = None, moving: int = 0
+    state: State, draft: Linear, bias: Floats, requantise: Callable[[Floats], Floats] | None = None, moving: int = 0
 ) -> bool:
     """Record the layer and what it makes constant; `draft.result` is recorded already, without constants.
 
-    `turn` makes of the sums what the layer returns, where that is another number. `moving` is the input that is read.
+    `requantise` makes of the sums the codes that a layer returns, where it returns codes. `moving` is the input that is
+    read.
     """
     output = draft.node.outputs[0]
     if draft.weight not in state.weights:
@@ -138,7 +154,7 @@ def finish(
     used = state.weights[draft.weight]
     assert used is not None
     flow = constant_flow(draft, bias, used)
-    numbers = flow.constant if turn is None else turn(flow.constant)
+    numbers = flow.constant if requantise is None else requantise(flow.constant)
     result = state.write(output, draft.result.axes, draft.result.units, numbers)
     if output.shape is None:  # behind an operator that shape inference does not know
         rank = rank_of(draft.node.inputs[moving]) or draft.stored.array.ndim

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from edgeticket.graph.channels.records import Bools, Floats, Linear
+from edgeticket.graph.channels.records import Bools, Floats, Linear, WeightLayout
 from edgeticket.graph.channels.state import State
 from edgeticket.graph.values import (
     HALF_AND_SINGLE,
@@ -110,7 +110,7 @@ def set_bias(graph: ir.Graph, node: ir.Node, bias: Floats, dtype: np.dtype[Any])
         set_attribute(node, "beta", 1.0)
 
 
-def blocks(weight: Array, linear: Linear) -> Array:
+def blocks(weight: Array, linear: Linear | WeightLayout) -> Array:
     """The weight as [G, M, C, T]: a view of a weight that lies in one piece, so that writing to it writes the weight.
 
     Outputs first: [G·M, C, ...] (Conv, transposed Gemm). Inputs first: [G·C, M, ...] (ConvTranspose, MatMul).

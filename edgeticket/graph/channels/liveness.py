@@ -111,7 +111,7 @@ class Liveness:
             self._live[self._roots[units[sides[axis]]]] = True
 
     def _crossed(self, grid: Grid, mask: Bools) -> Bools:
-        """Where the units lie in rows in another way too, keep those that would unbalance either; the mask is then."""
+        """Keep what would unbalance a grid, or one that has its units in other rows. Returns the mask of what stays."""
         if self._crossings is None:
             self._crossings = crossings(self._state.grids, self._roots)
         if id(grid) not in self._crossings:

@@ -11,9 +11,9 @@ from functools import partial
 import numpy as np
 import onnx_ir as ir
 
-from edgeticket.graph.channels.codes import rounded
+from edgeticket.graph.channels.codes import quantised, scale_and_zero
 from edgeticket.graph.channels.elementwise import length_behind
-from edgeticket.graph.channels.joining import each
+from edgeticket.graph.channels.joining import for_each
 from edgeticket.graph.channels.records import Channels, Cut, Fix, Floats, Keep, Units
 from edgeticket.graph.channels.state import State, rank_of
 from edgeticket.graph.values import attribute, constant, shape_of
@@ -21,7 +21,7 @@ from edgeticket.graph.values import attribute, constant, shape_of
 
 def _numbers(node: ir.Node, codes: Floats, scale: int) -> Floats:
     """What constant codes stand for; the inputs `scale` and the next are their scale and zero point."""
-    factor, zero = (constant(value) for value in (*node.inputs, None, None)[scale : scale + 2])
+    factor, zero = scale_and_zero(node, scale)
     if factor is None or factor.size != 1 or (zero is not None and zero.size != 1):
         return np.full(codes.shape, np.nan)
     if zero is None and len(node.inputs) > scale + 1 and node.inputs[scale + 1] is not None:
@@ -31,10 +31,10 @@ def _numbers(node: ir.Node, codes: Floats, scale: int) -> Floats:
 
 def _codes(node: ir.Node, numbers: Floats, scale: int) -> Floats:
     """The codes of constant numbers; the inputs `scale` and the next are the result's scale and zero point."""
-    factor, zero = (constant(value) for value in (*node.inputs, None, None)[scale : scale + 2])
+    factor, zero = scale_and_zero(node, scale)
     if factor is None or factor.size != 1 or zero is None or zero.size != 1:
         return np.full(numbers.shape, np.nan)
-    return rounded(numbers, factor, zero)
+    return quantised(numbers, factor, zero)
 
 
 def _on_axis_1(state: State, node: ir.Node) -> Channels | None:
@@ -121,7 +121,7 @@ def _operand(state: State, node: ir.Node, place: int, value: ir.Value, axis: int
         return state.read(value, (axis,), (count,))
     units = state.fresh(count)
     state.cuts.append(Cut(node, place, (axis,), units))
-    return Channels((axis,), units, each(array.astype(np.float64), (axis,)))
+    return Channels((axis,), units, for_each(array.astype(np.float64), (axis,)))
 
 
 def _broadcast(node: ir.Node, values: Sequence[ir.Value | None]) -> None:

@@ -102,6 +102,15 @@ class LayerWeight:
     quantised: bool = False
 
 
+@dataclass(frozen=True)
+class WeightLayout:
+    """How a weight is laid out: see Linear, which has the same three."""
+
+    places: tuple[int, int]
+    out_first: bool
+    groups: int
+
+
 @dataclass(frozen=True, eq=False)
 class Linear:
     """A layer with a weight of its own: reads the source's channels, makes the result's.
@@ -128,6 +137,11 @@ class Linear:
     def weight(self) -> ir.Value:
         """The initializer."""
         return self.stored.value
+
+    @property
+    def layout(self) -> WeightLayout:
+        """How the weight is laid out, without the weight."""
+        return WeightLayout(self.places, self.out_first, self.groups)
 
 
 @dataclass(frozen=True, eq=False)

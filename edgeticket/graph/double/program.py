@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,8 @@ from numpy.typing import NDArray
 
 from edgeticket.graph.double.operation import Operation
 from edgeticket.graph.double.widen import as_read
+from edgeticket.graph.order import ordered
+from edgeticket.graph.protos import captured
 
 Array = NDArray[Any]
 
@@ -69,45 +70,8 @@ def _operation(
 ) -> Operation:
     bodies = {attribute.name: attribute.g for attribute in node.attribute if attribute.HasField("g")}
     graphs = {name: Graph(body, opsets, {}) for name, body in bodies.items()}
-    captured = tuple(dict.fromkeys(name for body in bodies.values() for name in _captured(body)))
+    outer = tuple(dict.fromkeys(name for body in bodies.values() for name in captured(body)))
     return Operation(
-        node, opsets, tuple(name in constants for name in node.input), captured, graphs=graphs,
-        reads=tuple(dict.fromkeys([*(name for name in node.input if name), *captured])), evaluators=evaluators,
+        node, opsets, tuple(name in constants for name in node.input), outer, graphs=graphs,
+        reads=tuple(dict.fromkeys([*(name for name in node.input if name), *outer])), evaluators=evaluators,
     )  # fmt: skip
-
-
-def _captured(graph: onnx.GraphProto) -> Iterator[str]:
-    """What a subgraph reads of the graphs around it."""
-    own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
-    own |= {sparse.values.name for sparse in graph.sparse_initializer}
-    own |= {name for node in graph.node for name in node.output}
-    for node in graph.node:
-        inner = (name for attribute in node.attribute if attribute.HasField("g") for name in _captured(attribute.g))
-        yield from (name for name in (*node.input, *inner) if name and name not in own)
-    yield from (output.name for output in graph.output if output.name not in own)
-
-
-def ordered(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes so that each comes after what it reads (Kahn 1962): the runtime takes them in any order.
-
-    Of those that can be run, the first in the file is; what waits for itself comes last.
-    """
-    made_by = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
-    waits: list[set[int]] = []
-    readers: dict[int, list[int]] = {}
-    for index, node in enumerate(graph.node):
-        inner = [name for attribute in node.attribute if attribute.HasField("g") for name in _captured(attribute.g)]
-        waits.append({made_by[name] for name in (*node.input, *inner) if name in made_by})
-        for maker in waits[-1]:
-            readers.setdefault(maker, []).append(index)
-    ready = [index for index, makers in enumerate(waits) if not makers]
-    order: list[int] = []
-    while ready:
-        index = heapq.heappop(ready)
-        order.append(index)
-        for reader in readers.get(index, ()):
-            waits[reader].discard(index)
-            if not waits[reader]:
-                heapq.heappush(ready, reader)
-    done = set(order)
-    return [graph.node[index] for index in (*order, *(i for i in range(len(graph.node)) if i not in done))]

@@ -1,4 +1,4 @@
-"""A model in float64: constants, inputs, and the types that operators are told to produce.
+"""Nodes and numbers in float64: constants, inputs, and the types that operators are told to produce.
 
 float32, float16 and bfloat16 become float64. Integers stay what they are, so that weights stored in 8 bits are the
 same numbers, and what was rounded to them in the graph still is.
@@ -6,7 +6,6 @@ same numbers, and what was rounded to them in the graph still is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -21,21 +20,22 @@ Array = NDArray[Any]
 NARROW = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
 
-def widened(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy in float64: initializers, constants, and the types that operators are told to produce."""
-    wide = onnx.ModelProto()
-    wide.CopyFrom(model)
-    _widen_graph(wide.graph)
-    for function in wide.functions:
-        _widen_nodes(function.node)
-    return wide
-
-
 def widened_node(node: onnx.NodeProto) -> onnx.NodeProto:
     """A copy of a node with its attributes in float64; subgraphs stay as they are."""
     wide = onnx.NodeProto()
     wide.CopyFrom(node)
-    _widen_nodes([wide], inside=False)
+    if wide.op_type == "ConstantOfShape" and not wide.attribute:
+        zero = numpy_helper.from_array(np.zeros(1, np.float64))
+        wide.attribute.append(onnx.helper.make_attribute("value", zero))
+    if wide.op_type == "Constant":
+        _widen_float_constant(wide)
+    for attribute in tuple(wide.attribute):
+        if attribute.name == "auto_pad" and attribute.s == b"VALID":
+            wide.attribute.remove(attribute)  # the same as no padding; the reference pads it up to onnx 1.22
+        if attribute.name in ("to", "dtype") and attribute.i in NARROW:
+            attribute.i = TensorProto.DOUBLE
+        if attribute.HasField("t"):
+            _widen_tensor(attribute.t)
     return wide
 
 
@@ -47,37 +47,6 @@ def wide(array: Array) -> Array:
 def as_read(array: Array) -> Array:
     """An array in float64 as the runtime reads it (runtime.py): with zeros for denormal float32 and float64 numbers."""
     return wide(flushed(array, half=False))
-
-
-def _widen_graph(graph: onnx.GraphProto) -> None:
-    for tensor in graph.initializer:
-        _widen_tensor(tensor)
-    for sparse in graph.sparse_initializer:
-        _widen_tensor(sparse.values)
-    for value in (*graph.input, *graph.output):
-        if value.type.tensor_type.elem_type in NARROW:
-            value.type.tensor_type.elem_type = TensorProto.DOUBLE
-    del graph.value_info[:]
-    _widen_nodes(graph.node)
-
-
-def _widen_nodes(nodes: Iterable[onnx.NodeProto], *, inside: bool = True) -> None:
-    for node in nodes:
-        if node.op_type == "ConstantOfShape" and not node.attribute:
-            zero = numpy_helper.from_array(np.zeros(1, np.float64))
-            node.attribute.append(onnx.helper.make_attribute("value", zero))
-        if node.op_type == "Constant":
-            _widen_float_constant(node)
-        for attribute in tuple(node.attribute):
-            if attribute.name == "auto_pad" and attribute.s == b"VALID":
-                node.attribute.remove(attribute)  # the same as no padding; the reference pads it up to onnx 1.22
-            if attribute.name in ("to", "dtype") and attribute.i in NARROW:
-                attribute.i = TensorProto.DOUBLE
-            if attribute.HasField("t"):
-                _widen_tensor(attribute.t)
-            if inside:
-                for subgraph in (attribute.g,) if attribute.HasField("g") else tuple(attribute.graphs):
-                    _widen_graph(subgraph)
 
 
 def _widen_float_constant(node: onnx.NodeProto) -> None:

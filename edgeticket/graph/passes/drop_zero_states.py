@@ -10,6 +10,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from edgeticket.graph.passes.note import Note
+from edgeticket.graph.protos import STANDARD
 from edgeticket.graph.values import constant, is_standard, opset
 from edgeticket.text import plural
 
@@ -37,7 +38,7 @@ def _is_zero(value: ir.Value | None) -> bool:
         if numbers is not None:
             return not numbers.any()
         maker = value.producer()
-        if maker is None or maker.op_type not in _KEEP_ZERO or maker.domain not in ("", "ai.onnx"):
+        if maker is None or maker.op_type not in _KEEP_ZERO or maker.domain not in STANDARD:
             return False
         value = maker.inputs[0]
     return False

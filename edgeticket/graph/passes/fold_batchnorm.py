@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from edgeticket.graph.channels.linear import bias_of, set_bias
 from edgeticket.graph.passes.note import Note
+from edgeticket.graph.protos import STANDARD
 from edgeticket.graph.values import (
     Array,
     attribute,
@@ -54,7 +55,7 @@ def fold_batchnorm(model: ir.Model) -> list[Note]:
 def _fold(graph: ir.Graph, node: ir.Node) -> str:
     scale, shift = _affine(node)
     layer = node.inputs[0].producer() if node.inputs[0] is not None else None
-    if layer is None or layer.op_type not in ("Conv", "ConvTranspose", "Gemm") or layer.domain not in ("", "ai.onnx"):
+    if layer is None or layer.op_type not in ("Conv", "ConvTranspose", "Gemm") or layer.domain not in STANDARD:
         raise Declined("no Conv, ConvTranspose or Gemm comes before it")
     output = layer.outputs[0]
     if len(output.uses()) != 1 or output.is_graph_output():

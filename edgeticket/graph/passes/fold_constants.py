@@ -21,6 +21,7 @@ from onnx_ir import serde
 
 from edgeticket.graph.double.quantized import quantized_as_it_comes
 from edgeticket.graph.evaluate import evaluate
+from edgeticket.graph.origins import evaluated, set_origins
 from edgeticket.graph.passes.note import Note
 from edgeticket.graph.recipes import remember
 from edgeticket.graph.values import (
@@ -190,12 +191,13 @@ def _in_float64(node: ir.Node, inputs: list[Array | None], results: list[Array],
 
 
 def _replace(graph: ir.Graph, node: ir.Node, results: list[Array], doubled: list[Array | None]) -> None:
-    values = []
-    for output, array, kept in zip(list(node.outputs), results, doubled, strict=True):
+    values, origins = [], [evaluated(output.name, node.inputs) for output in node.outputs]
+    for output, array, kept, origin in zip(list(node.outputs), results, doubled, origins, strict=True):
         name = output.name
         tensor = tensor_of(array.copy(), name)
         value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
         keep_unrounded(value, array, kept)
+        set_origins(value, origin)
         if output.uses() or output.is_graph_output():
             graph.register_initializer(value)
         output.replace_all_uses_with(value, replace_graph_outputs=True)

@@ -16,7 +16,9 @@ from collections import Counter
 import numpy as np
 import onnx_ir as ir
 
+from edgeticket.graph.origins import COMPUTED, origins_of, set_origins
 from edgeticket.graph.passes.note import Note
+from edgeticket.graph.protos import STANDARD
 from edgeticket.graph.storing.encoding import TYPES, as_it_is
 from edgeticket.graph.values import all_values, keep_unrounded, unrounded
 from edgeticket.text import plural
@@ -42,7 +44,7 @@ def lift_weights(model: ir.Model) -> list[Note]:
 def _constants(graph: ir.Graph) -> list[ir.Value]:
     """Initializers, and what Constant nodes make, that nobody outside of the graph gives or takes."""
     values = [value for value in graph.initializers.values() if not value.is_graph_input()]
-    nodes = [node for node in graph if node.op_type == "Constant" and node.domain in ("", "ai.onnx")]
+    nodes = [node for node in graph if node.op_type == "Constant" and node.domain in STANDARD]
     values += [node.outputs[0] for node in nodes if "value" in node.attributes]
     return [value for value in values if not value.is_graph_output() and value.uses()]
 
@@ -75,11 +77,13 @@ def _lift(
     copy = ir.tensor(array, name=name)  # the tensor itself belongs to the model that was read, and renames it
     outer = ir.Value(name=name, shape=ir.Shape(shape), type=ir.TensorType(tensor.dtype), const_value=copy)
     keep_unrounded(outer, array, unrounded(value))
+    set_origins(outer, origins_of(value))
     graph.register_initializer(outer)
     if shape not in shapes:
         target = ir.tensor(np.array(shape, np.int64), name=_free("shape", bearers))
         kind = ir.TensorType(ir.DataType.INT64)
         shapes[shape] = ir.Value(name=target.name, shape=ir.Shape([len(shape)]), type=kind, const_value=target)
+        set_origins(shapes[shape], COMPUTED)
         graph.register_initializer(shapes[shape])
     again = ir.node("Reshape", [outer, shapes[shape]])
     again.outputs[0].name = _free(name, bearers)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from edgeticket.graph.proving.stillness import reads_of
+from edgeticket.graph.protos import STANDARD, reads_of, without_default
 
 _FLOATS = frozenset([
     onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16,
@@ -41,7 +41,7 @@ class Dependence:
     def of(cls, graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> Dependence:
         """Follow the nodes, which come in an order that can be run."""
         stored = {tensor.name: tensor.data_type for tensor in graph.initializer}
-        given = [value for value in graph.input if value.name not in stored]
+        given = without_default(graph)
         found = cls({value.name for value in given})
         found.floats = {value.name for value in given if value.type.tensor_type.elem_type in _FLOATS}
         found.floats |= {name for name, kind in stored.items() if kind in _FLOATS}
@@ -98,6 +98,6 @@ def _gives_floats(node: onnx.NodeProto, floats: set[str]) -> bool:
         return value.t.data_type in _FLOATS if value is not None else not {"value_int", "value_ints"} & set(kinds)
     if node.op_type == "LabelEncoder":
         return "values_floats" in kinds
-    if node.domain in ("", "ai.onnx") and node.op_type not in ("DequantizeLinear", "If", "Loop", "Scan"):
+    if node.domain in STANDARD and node.op_type not in ("DequantizeLinear", "If", "Loop", "Scan"):
         return not node.input or node.input[0] in floats
     return True

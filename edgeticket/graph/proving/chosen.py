@@ -9,28 +9,26 @@ these are made of is followed too, as in a quantised network from layer to layer
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import Any
 
-import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeticket.artifact.numbers import is_float
-from edgeticket.graph.double.program import ordered
+from edgeticket.graph.channels.grid import Left
+from edgeticket.graph.order import ordered
 from edgeticket.graph.passes.inline_functions import inline_functions
+from edgeticket.graph.protos import reads_of
 from edgeticket.graph.proving.choices import Dependence
-from edgeticket.graph.proving.stillness import reads_of
-from edgeticket.graph.proving.yardstick import largest
+from edgeticket.graph.proving.reference import Feed, elements
 from edgeticket.graph.simplify import Simplified
 
-MOST_EXPOSED = 96  # values that nodes make: each is held for two samples, and those nearest to the outputs come first
+MOST_EXPOSED = 96  # values that nodes make, the nearest to the outputs first; more where these are small
+MOST_ELEMENTS = 2**23  # of them all: each is held for two samples and both networks
 _PASSES_ON = frozenset(["Dropout", "Identity"])
 _PREFIX = "edgeticket.chosen_from."
-
-_SAME = 1e-9  # of the magnitude: units that differ by less are taken for the same one
 
 Array = NDArray[Any]
 Pair = tuple[str, str]
@@ -42,7 +40,7 @@ class Exposed:
 
     `sources` has, for each output of the network, the names of what it is chosen from; of those in `by_choice` nothing
     but choices shows. `lost` are outputs of these of which a choice has no counterpart; `left_out` counts values that
-    were too many.
+    were too many. `left` says, under the same names, which units stay where some were removed.
     """
 
     original: onnx.ModelProto
@@ -51,10 +49,14 @@ class Exposed:
     by_choice: frozenset[str] = frozenset()
     lost: frozenset[str] = frozenset()
     left_out: int = 0
+    left: Mapping[str, tuple[Left, ...]] = field(default_factory=dict)
 
 
-def exposed(original: onnx.ModelProto, plan: Simplified) -> Exposed | None:
-    """What the networks choose from, made outputs; None where there is nothing, and no choice either."""
+def exposed(original: onnx.ModelProto, plan: Simplified, feed: Feed) -> Exposed | None:
+    """What the networks choose from, made outputs; None where there is nothing, and no choice either.
+
+    `feed` has the shapes of the inputs that they are run on.
+    """
     original, _ = inline_functions(original)
     sides = _Sides(original.graph, plan)
     outputs = [output.name for output in original.graph.output]
@@ -65,9 +67,11 @@ def exposed(original: onnx.ModelProto, plan: Simplified) -> Exposed | None:
     if not pairs and not by_choice:
         return None
     made = [pair for pair in pairs if pair[0] in sides.before]
-    left_out = set(made[MOST_EXPOSED:])
+    left_out = set(_too_many(original, made, feed))
     kept = [pair for pair in pairs if pair not in left_out]
     names = {pair: f"{_PREFIX}{number}" for number, pair in enumerate(kept)}
+    long = {short: name for name, short in plan.shortened.items()}
+    left = {names[pair]: plan.left.get(long.get(pair[1], pair[1]), ()) for pair in kept}
     return Exposed(
         _with_outputs(original, [before for before, _ in kept]),
         _with_outputs(plan.model, [after for _, after in kept]),
@@ -75,29 +79,24 @@ def exposed(original: onnx.ModelProto, plan: Simplified) -> Exposed | None:
         by_choice,
         by_choice & {name for name, each in found.items() if each.lost},
         len(left_out),
+        left,
     )
 
 
-def aligned(before: Array, after: Array) -> Array | None:
-    """What is left of `before` where units were removed along one axis; None where `after` is no part of it.
+def _too_many(original: onnx.ModelProto, made: Sequence[Pair], feed: Feed) -> Sequence[Pair]:
+    """Those of the values, in their order, from which on they are too many, or together too large.
 
-    Units keep their order, so that each is the next one that is the same.
+    What shape inference does not know, behind operators of the runtime's own, is taken for as large as the largest.
     """
-    if before.shape == after.shape:
-        return before
-    axes = [axis for axis, (old, new) in enumerate(zip(before.shape, after.shape, strict=False)) if old != new]
-    if before.ndim != after.ndim or len(axes) != 1 or not is_float(before) or not is_float(after):
-        return None
-    old, new = np.moveaxis(before, axes[0], 0), np.moveaxis(after, axes[0], 0)
-    same = _SAME * largest(old[np.isfinite(old)])
-    places: list[int] = []
-    for unit in new:
-        start = places[-1] + 1 if places else 0
-        found = (place for place in range(start, len(old)) if np.allclose(old[place], unit, 0.0, same, equal_nan=True))
-        places.append(next(found, len(old)))
-        if places[-1] == len(old):
-            return None
-    return np.take(before, places, axes[0])
+    if len(made) <= MOST_EXPOSED:
+        return ()
+    sizes = elements(original, feed, {before for before, _ in made})
+    largest, held = max(sizes.values(), default=MOST_ELEMENTS), 0
+    for number, (before, _) in enumerate(made):
+        held += sizes.get(before, largest)
+        if number >= MOST_EXPOSED and held > MOST_ELEMENTS:
+            return made[number:]
+    return ()
 
 
 @dataclass

@@ -10,10 +10,13 @@ import numpy as np
 import onnx
 
 from edgeticket.errors import InputError
+from edgeticket.graph.protos import without_default
 from edgeticket.graph.proving import free_axes, kinds
 
 # Of all inputs of one feed together: a graph may declare any size, and nobody should run out of memory for it.
 MOST_ELEMENTS = 1 << 25
+_RECURRENT = ("LSTM", "GRU", "RNN")
+_SAME_AXES = frozenset(["Cast", "Dropout", "Identity", "Relu", "Tanh"])
 _LOWEST_HZ, _HIGHEST_HZ = 50.0, 2000.0  # of what a network that looks for a pitch is asked
 
 
@@ -28,6 +31,7 @@ class DeclaredInput:
     words: tuple[str, ...] = ()  # texts are made of these
     sentences: bool = False  # of several words
     value: float | None = None  # it is always this
+    steps: tuple[str, int] | None = None  # it says how many steps of this input's axis a recurrent layer reads
 
     @property
     def scalar(self) -> bool:
@@ -70,16 +74,11 @@ def variants(inputs: Sequence[DeclaredInput]) -> Iterator[list[DeclaredInput]]:
         yield [replace(entry, value=rising.get(entry.name)) for entry in inputs]
 
 
-def without_default(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
-    """The graph's inputs that have no default."""
-    initialized = {tensor.name for tensor in graph.initializer}
-    return [value for value in graph.input if value.name not in initialized]
-
-
 def declared_inputs(graph: onnx.GraphProto, values: Sequence[onnx.ValueInfoProto]) -> list[DeclaredInput] | None:
     """What is to be drawn for `values`; None where one cannot be drawn."""
     rows = _lookup_rows(graph)
     words, sentences = kinds.vocabulary(graph), kinds.splits(graph)
+    steps = _steps(graph)
     inputs = []
     for value in values:
         kind = kinds.tensor_type(value)
@@ -91,7 +90,8 @@ def declared_inputs(graph: onnx.GraphProto, values: Sequence[onnx.ValueInfoProto
             dims = kinds.guessed_dims(graph, value.name)
         limit = 2 if dtype.kind == "b" else rows.get(value.name, 256 if dtype == np.uint8 else 2)
         dims = free_axes.named(value.name, _with_channels(graph, value.name, dims))
-        inputs.append(DeclaredInput(value.name, dtype, dims, limit, words, sentences))
+        counted = steps.get(value.name) if dtype.kind == "i" else None
+        inputs.append(DeclaredInput(value.name, dtype, dims, limit, words, sentences, steps=counted))
     return inputs
 
 
@@ -107,6 +107,28 @@ def _lookup_rows(graph: onnx.GraphProto) -> dict[str, int]:
         if -len(table) <= axis < len(table) and table[axis] > 0:
             rows[node.input[1]] = min(int(table[axis]), rows.get(node.input[1], int(table[axis])))
     return rows
+
+
+def _steps(graph: onnx.GraphProto) -> dict[str, tuple[str, int]]:
+    """For what is the sequence_lens of a recurrent layer: the input that the steps come from, and its axis of time."""
+    inputs = {value.name for value in graph.input}
+    makers = {name: node for node in graph.node for name in node.output}
+    found = {}
+    for node in graph.node:
+        if node.op_type not in _RECURRENT or len(node.input) < 5 or node.input[4] not in inputs:
+            continue
+        name = node.input[0]
+        axis: int = next((attribute.i for attribute in node.attribute if attribute.name == "layout"), 0)
+        while name not in inputs and (maker := makers.get(name)) is not None:
+            if maker.op_type == "Transpose":
+                order = next((list(attribute.ints) for attribute in maker.attribute if attribute.name == "perm"), [])
+                axis = order[axis] if axis < len(order) else 2 - axis  # without one, the axes are turned around
+            elif maker.op_type not in _SAME_AXES and not (maker.op_type == "Gather" and not maker.attribute):
+                break
+            name = maker.input[1 if maker.op_type == "Gather" else 0]  # tokens that a table is read by
+        if name in inputs:
+            found[node.input[4]] = (name, axis)
+    return found
 
 
 def _with_channels(graph: onnx.GraphProto, name: str, dims: tuple[int | str, ...]) -> tuple[int | str, ...]:

@@ -40,7 +40,18 @@ def feed_of(inputs: Sequence[DeclaredInput], guess: Guess, kind: str, seed: int)
         elif entry.lengths and kind != "zeros":
             longest = max((shape[1] for shape in map(np.shape, feed.values()) if len(shape) > 1), default=1)
             feed[entry.name] = np.full(guess.shape(entry.dims), longest, entry.dtype)
+        elif entry.steps is not None and kind != "zeros":
+            feed[entry.name] = _counts(rng, guess.shape(entry.dims), feed[entry.steps[0]].shape, entry)
     return feed
+
+
+def _counts(rng: np.random.Generator, shape: Shape, read: Shape, entry: DeclaredInput) -> Array:
+    """How many steps each sequence of a batch has: all of them for the first one, at least one for the others."""
+    axis = 0 if entry.steps is None else entry.steps[1]
+    longest = max(read[axis] if axis < len(read) else 1, 1)
+    counts = rng.integers(1, longest + 1, shape)
+    counts.reshape(-1)[:1] = longest
+    return counts.astype(entry.dtype)
 
 
 def _draw(rng: np.random.Generator, shape: Shape, entry: DeclaredInput, kind: str) -> Array:

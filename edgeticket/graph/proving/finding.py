@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
@@ -12,15 +12,20 @@ from edgeticket.artifact.manifest import GraphProof
 from edgeticket.graph.proving.samples import Feed
 
 Array = NDArray[Any]
+Part = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One feed with the original's outputs in float32 and float64, sequences and maps as tensors."""
+    """One feed with the original's outputs in float32 and float64, sequences and maps as tensors.
+
+    `parts` take from an output what `double` holds of it, where that is not all.
+    """
 
     feed: Feed
     single: Mapping[str, Array]
     double: Mapping[str, Array]
+    parts: Mapping[str, Part] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""Branches of an If that no input takes are proved by force: the condition becomes a constant in both networks."""
+"""Branches of an If that no input takes are proved by force: conditions become constants in both networks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgeticket.artifact.manifest import GraphProof
 from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.proving import reference
+from edgeticket.graph.proving.bodies import NAMES, Body, bodies_of, digests
 from edgeticket.graph.proving.finding import Sample
 from edgeticket.graph.proving.samples import Feed
 from edgeticket.graph.simplify import Simplified
@@ -21,9 +22,6 @@ Array = NDArray[Any]
 MOST_FORCED = 16  # branches; each takes a run of both networks
 _NAMED = 3  # bodies of those that never ran
 _CONDITION = "edgeticket.condition"
-_WORDS = {"then_branch": "then-branch", "else_branch": "else-branch", "body": "body"}
-
-Body = tuple[str, str]  # the first output of an If, a Loop or a Scan, and the attribute that holds the body
 
 
 class Compare(Protocol):
@@ -45,37 +43,46 @@ class Branches:
 def prove_branches(
     original: onnx.ModelProto, simplified: Simplified, samples: Sequence[Sample], compare: Compare
 ) -> Branches:
-    """Run every body that none of the samples ran, in both networks, where an If of the main graph holds it."""
+    """Run every body that none of the samples ran, in both networks, and is not the same in both, node for node."""
     inlined, _ = inline_functions(original)
-    left = {body for body, _ in _bodies(simplified.model.graph)}
-    named = {body: (simplified.shortened.get(body[0], body[0]), body[1]) for body, _ in _bodies(inlined.graph)}
-    bodies = {body: found for body, found in _bodies(inlined.graph) if named[body] in left}
+    left = {body for body, _ in bodies_of(simplified.model.graph)}
+    names = simplified.shortened
+    bodies = {body: place for body, place in bodies_of(inlined.graph) if _named(body, names) in left}
     if not bodies:
         return Branches()
     feeds = [sample.feed for sample in samples]
     entered = set(compare.evaluate(inlined, feeds).entered)
-    waiting = {body: found for body, found in bodies.items() if body not in entered}
+    waiting = {body: place for body, place in bodies.items() if body not in entered}
+    if waiting:
+        before, after = digests(inlined, names), digests(simplified.model, {})
+        waiting = {body: place for body, place in waiting.items() if before[body] != after[_named(body, names)]}
     not_run: list[str] = []
-    for number, (body, (node, outermost)) in enumerate(waiting.items()):
-        proved = None
-        if node.op_type == "If" and outermost and number < MOST_FORCED:
-            wanted = body[1] == "then_branch"
-            before, after = _forced(inlined, body[0], wanted), _forced(simplified.model, named[body][0], wanted)
-            wide = compare.evaluate(before, feeds)
-            entered |= wide.entered
-            known = list(_in_shape(samples, wide))
-            proved = compare(before, replace(simplified, model=after), known) if known else None
-        said = f"the {_WORDS[body[1]]} of {node.op_type} {node.name or body[0]!r}"
-        if proved is not None and proved.verdict == "refuted" and proved.max_abs_delta is not None:
-            return Branches(replace(proved, reason=f"in {said}, which no input takes, {proved.reason}"))
+    for number, (body, place) in enumerate(waiting.items()):
         if body in entered:
             continue  # it stands in a branch that was forced
-        if proved is None or proved.verdict != "proved":
+        proved = None
+        if place.node.op_type == "If" and number < MOST_FORCED:
+            there = {_named(branch, names) for branch in place.branches}
+            wide_model, now = _forced(inlined, set(place.branches)), _forced(simplified.model, there)
+            wide = compare.evaluate(wide_model, feeds)
+            known = list(_in_shape(samples, wide))
+            proved = compare(wide_model, replace(simplified, model=now), known) if known else None
+            if proved is not None and proved.verdict == "proved":
+                entered |= wide.entered
+        said = f"the {NAMES[body[1]]} of {place.node.op_type} {place.node.name or body[0]!r}"
+        if proved is not None and proved.verdict == "refuted" and proved.max_abs_delta is not None:
+            return Branches(replace(proved, reason=f"in {said}, which no input takes, {proved.reason}"))
+        if body not in entered:
             not_run.append(said)
     if not not_run:
         return Branches()
     more = f" and {len(not_run) - _NAMED} more" if len(not_run) > _NAMED else ""
     return Branches(None, (f"{', '.join(not_run[:_NAMED])}{more} never ran",))
+
+
+def _named(body: Body, names: Mapping[str, str]) -> Body:
+    """A body of the original as the simplified network calls it."""
+    return names.get(body[0], body[0]), body[1]
 
 
 def _in_shape(samples: Sequence[Sample], forced: reference.Reference) -> Iterator[Sample]:
@@ -93,22 +100,20 @@ def _in_shape(samples: Sequence[Sample], forced: reference.Reference) -> Iterato
             yield Sample(sample.feed, {}, alike)
 
 
-def _bodies(graph: onnx.GraphProto, *, outermost: bool = True) -> Iterator[tuple[Body, tuple[onnx.NodeProto, bool]]]:
-    """All bodies, with the node that holds each, and whether that stands in the main graph."""
+def _forced(model: onnx.ModelProto, branches: Set[Body]) -> onnx.ModelProto:
+    """A copy in which Ifs take these branches, whatever their conditions."""
+    found = onnx.ModelProto()
+    found.CopyFrom(model)
+    for wanted in (True, False):
+        found.graph.initializer.append(onnx.numpy_helper.from_array(np.array(wanted), f"{_CONDITION}.{wanted}"))
+    _force(found.graph, branches)
+    return found
+
+
+def _force(graph: onnx.GraphProto, branches: Set[Body]) -> None:
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("g"):
-                if attribute.name in _WORDS:
-                    yield (node.output[0], attribute.name), (node, outermost)
-                yield from _bodies(attribute.g, outermost=False)
-
-
-def _forced(model: onnx.ModelProto, output: str, condition: bool) -> onnx.ModelProto:
-    """A copy in which the If that gives this output takes one branch, whatever its condition."""
-    found = onnx.ModelProto()
-    found.CopyFrom(model)
-    found.graph.initializer.append(onnx.numpy_helper.from_array(np.array(condition), _CONDITION))
-    for node in found.graph.node:
-        if node.op_type == "If" and node.output[0] == output:
-            node.input[0] = _CONDITION
-    return found
+                if (node.output[0], attribute.name) in branches:
+                    node.input[0] = f"{_CONDITION}.{attribute.name == 'then_branch'}"
+                _force(attribute.g, branches)

@@ -23,7 +23,9 @@ from edgeticket.artifact.manifest import GraphProof
 from edgeticket.artifact.numbers import NEGLIGIBLE, is_float
 from edgeticket.graph.double.operation import Signature
 from edgeticket.graph.proving import chosen, forced, reference
+from edgeticket.graph.proving.apart import DOUBLE, apart_by, nudged_outputs, shape_text
 from edgeticket.graph.proving.finding import GraphFinding, Sample
+from edgeticket.graph.proving.parts import part_left
 from edgeticket.graph.proving.stillness import Movement
 from edgeticket.graph.proving.yardstick import Yardstick, largest, span
 from edgeticket.graph.simplify import Simplified
@@ -31,7 +33,6 @@ from edgeticket.graph.values import to_dtype
 
 Array = NDArray[Any]
 Feed = Mapping[str, Array]
-DOUBLE = 2.0**-52
 FACTOR, ULPS = 64.0, 1024.0
 SHARE = 1e-7  # of an output's range, at most
 COARSE = 1e-5  # of the magnitude: what float32 is taken to err by where that was not measured
@@ -94,23 +95,28 @@ def _choices(
     original: onnx.ModelProto, simplified: Simplified, samples: Sequence[Sample], compare: _Compare
 ) -> GraphFinding:
     """Compare what outputs are chosen from. The proof is None where nothing is against them."""
-    inner = chosen.exposed(original, simplified)
+    feeds = [sample.feed for sample in samples]
+    inner = chosen.exposed(original, simplified, feeds[0])
     if inner is None:
         return GraphFinding(None)
-    feeds = [sample.feed for sample in samples]
     wide = compare.evaluate(inner.original, feeds)
     after = reference.evaluate(inner.simplified, feeds, simplified.unrounded, compare.by_runtime)
+    quantised = any(node.op_type in _QUANTISE for node in inner.original.graph.node)
+    least = SCALES if quantised else 0.0
     known: list[Sample] = []
     ran: list[dict[str, Array]] = []
     for feed, before, now in zip(feeds, wide.outputs or (), after.outputs or (), strict=False):
         if before is not None and now is not None:
-            pairs = ((name, chosen.aligned(array, now[name])) for name, array in before.items() if name in now)
-            alike = {name: array for name, array in pairs if array is not None}
-            known.append(Sample(feed, {}, alike))
+            found = {
+                name: part_left(array, now[name], inner.left.get(name, ()), least)
+                for name, array in before.items()
+                if name in now
+            }
+            parts = {name: part for name, part in found.items() if part is not None}
+            known.append(Sample(feed, {}, {name: part(before[name]) for name, part in parts.items()}, parts))
             ran.append(now)
     after = replace(after, outputs=tuple(ran))
-    quantised = any(node.op_type in _QUANTISE for node in inner.original.graph.node)
-    compare = replace(compare, coarse=wide.single | after.single, least=SCALES if quantised else 0.0)
+    compare = replace(compare, coarse=wide.single | after.single, least=least)
     against = compare(inner.original, replace(simplified, model=inner.simplified), known, after) if known else None
     if against is not None and against.verdict == "refuted":
         return GraphFinding(replace(against, reason=f"where it chooses, {against.reason}"))
@@ -159,13 +165,13 @@ def _outputs(
         for name, before in sample.double.items():
             now = outputs.get(name)
             if now is None or now.shape != before.shape:
-                return GraphProof("refuted", f"in float64 the output {name!r} has another shape: {_shape(now)}")
+                return GraphProof("refuted", f"in float64 the output {name!r} has another shape: {shape_text(now)}")
             allowed = _allowed(name, sample, yardstick, coarse)
             allowed += least * largest(before[np.isfinite(before)]) if least and is_float(before) else 0.0
-            apart, reason = _apart(before, now, sample.single.get(name))
+            apart, reason = apart_by(before, now, sample.single.get(name))
             if reason or apart > allowed:
-                moved = moved or _nudged(original, sample.feed, by_runtime)
-                jumps, _ = _apart(before, moved.get(name, before))
+                moved = moved or nudged_outputs(original, sample, by_runtime)
+                jumps, _ = apart_by(before, moved.get(name, before))
                 scale = largest(before[np.isfinite(before)]) if is_float(before) else 0.0
                 cap = SHARE * yardstick.range_of(name, scale, span(before[np.isfinite(before)]) if scale else 0.0)
                 if (reason or apart > cap) and jumps > cap:
@@ -201,41 +207,6 @@ def _allowed(name: str, sample: Sample, yardstick: Yardstick, coarse: frozenset[
     return min(FACTOR * _PER_SINGLE * error + ULPS * DOUBLE * scale, cap) + NEGLIGIBLE
 
 
-def _apart(before: Array, now: Array, single: Array | None = None) -> tuple[float, str]:
-    """The largest difference; and a reason where they differ in kind, not in size.
-
-    An infinity's sign counts where float32 has the same one: else it is that of a zero which either may be.
-    """
-    if not is_float(before) or not is_float(now):
-        differ = int(np.sum(before != now))
-        return float(differ), f"changed in {differ} of {before.size} entries in float64" if differ else ""
-    finite = np.isfinite(before)
-    if not np.all(np.isfinite(now[finite])):
-        return np.inf, "became NaN or infinite in float64"
-    known = single is None or single.shape != before.shape or single == before
-    turned = int(np.sum(np.isinf(before) & (now == -before) & known))
-    if turned:
-        return np.inf, f"has {turned} infinities of the other sign in float64"
-    return largest(now[finite] - before[finite]), ""
-
-
-def _nudged(original: onnx.ModelProto, feed: Feed, by_runtime: frozenset[Signature]) -> dict[str, Array]:
-    """The original's outputs in float64 with every weight and input moved by one unit in the last place."""
-    rng = np.random.default_rng(52)
-
-    def nudged(array: Array) -> Array:
-        return array.astype(np.float64) * (1 + DOUBLE * rng.choice([-1.0, 1.0], array.shape))
-
-    weights = {
-        tensor.name: nudged(onnx.numpy_helper.to_array(tensor))
-        for tensor in original.graph.initializer
-        if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE)
-    }
-    moved = {name: nudged(array) if is_float(array) else array for name, array in feed.items()}
-    found = reference.evaluate(original, [moved], weights, by_runtime).outputs
-    return {} if found is None or found[0] is None else found[0]
-
-
 def _not_rounded(simplified: Simplified) -> str:
     """A constant that is not the rounding, once, of the float64 numbers that were computed for it; '' if all are."""
     stored = {tensor.name: tensor for tensor in simplified.model.graph.initializer}
@@ -245,7 +216,3 @@ def _not_rounded(simplified: Simplified) -> str:
             if not np.array_equal(to_dtype(numbers, array.dtype), array, equal_nan=True):
                 return name
     return ""
-
-
-def _shape(array: Array | None) -> str:
-    return "none" if array is None else str(list(array.shape))

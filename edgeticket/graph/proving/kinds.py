@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edgeticket.graph.protos import bodies_of
 from edgeticket.graph.reading.source import type_name
 
 Array = NDArray[np.generic]
@@ -133,5 +134,5 @@ def _texts(graph: onnx.GraphProto) -> Iterator[str]:
             for tensor in (attribute.t, *attribute.tensors):
                 if tensor.data_type == onnx.TensorProto.STRING:
                     yield from (each.decode("utf-8", "replace") for each in tensor.string_data)
-            for part in (attribute.g, *attribute.graphs):
-                yield from _texts(part)
+        for body in bodies_of(node):
+            yield from _texts(body)

@@ -10,8 +10,9 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, helper, numpy_helper
 
-from edgeticket.graph.proving.scopes import STANDARD, equal
-from edgeticket.graph.storing.readers import nodes_of
+from edgeticket.graph.protos import STANDARD, nodes_of
+from edgeticket.graph.proving.scopes import equal
+from edgeticket.text import one_line
 
 _BODIES = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
 _LONGEST = 80
@@ -49,7 +50,7 @@ def _functions_differ(file: onnx.ModelProto, planned: onnx.ModelProto) -> str:
         if set(function.attribute) != set(other.attribute) or set(defaults) != set(others):
             return f"{name} takes other attributes than were planned"
         for key, attribute in defaults.items():
-            if said := _attribute_differs(attribute, others[key]):
+            if said := attribute_differs(attribute, others[key]):
                 return f"{name}: {said}"
     return ""
 
@@ -71,11 +72,6 @@ def _imports_differ(file: Any, planned: Any, used: set[str], where: str) -> str:
 
 def _imports(holder: Any) -> dict[str, int]:
     return {"" if each.domain in STANDARD else each.domain: each.version for each in holder.opset_import}
-
-
-def standard_version(holder: onnx.ModelProto | onnx.FunctionProto) -> int:
-    """The version of the standard's operators; 0 where none is imported."""
-    return _imports(holder).get("", 0)
 
 
 def type_text(given: onnx.TypeProto) -> str:
@@ -128,23 +124,25 @@ def attributes_differ(planned: onnx.NodeProto, stored: onnx.NodeProto) -> str:
             return f"its attribute {name!r} is missing, planned was {_shown(wanted[name])}"
         if name not in wanted:
             return f"its attribute {name!r} is {_shown(found[name])}, planned was none"
-        if said := _attribute_differs(wanted[name], found[name]):
+        if said := attribute_differs(wanted[name], found[name]):
             return said
     return ""
 
 
-def _attribute_differs(planned: AttributeProto, stored: AttributeProto) -> str:
+def attribute_differs(planned: AttributeProto, stored: AttributeProto, was: str = "planned was") -> str:
+    """How two attributes of one name differ, in a clause; '' if they do not. Bodies are only counted."""
     if planned.type in _BODIES and planned.type == stored.type and len(planned.graphs) == len(stored.graphs):
         return ""
-    if _bytes(planned) == _bytes(stored):
+    if plain_bytes(planned) == plain_bytes(stored):
         return ""
     tensors = planned.type == stored.type == AttributeProto.TENSOR and planned.t.data_type == stored.t.data_type
     if tensors and equal(numpy_helper.to_array(planned.t), numpy_helper.to_array(stored.t)):
         return ""
-    return f"its attribute {planned.name!r} is {_shown(stored)}, planned was {_shown(planned)}"
+    return f"its attribute {planned.name!r} is {_shown(stored)}, {was} {_shown(planned)}"
 
 
-def _bytes(attribute: AttributeProto) -> bytes:
+def plain_bytes(attribute: AttributeProto) -> bytes:
+    """An attribute without what nobody computes with: doc strings, the name of a tensor."""
     plain = AttributeProto()
     plain.CopyFrom(attribute)
     plain.ClearField("doc_string")
@@ -166,5 +164,4 @@ def _shown(attribute: AttributeProto) -> str:
         value = array.tolist() if array.size == 1 else f"{array.dtype}{list(array.shape)}"
     elif isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
-    text = str(np.float32(value)) if isinstance(value, float) else f"{value}"
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    return one_line(np.float32(value) if isinstance(value, float) else value, _LONGEST)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgeticket import runtime
 from edgeticket.artifact import outputs
 from edgeticket.errors import InputError
+from edgeticket.graph.protos import without_default
 from edgeticket.graph.proving import free_axes
 from edgeticket.graph.proving.declared import (
     MOST_ELEMENTS,
@@ -19,7 +20,6 @@ from edgeticket.graph.proving.declared import (
     declared_inputs,
     require_possible,
     variants,
-    without_default,
 )
 from edgeticket.graph.proving.drawing import KINDS, feed_of
 from edgeticket.graph.proving.free_axes import Guess

@@ -11,7 +11,7 @@ moved is not proved (stillness.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import onnx
@@ -26,6 +26,7 @@ from edgeticket.graph.proving.reference import rows
 from edgeticket.graph.proving.samples import Feed, ProofInputs
 from edgeticket.graph.proving.stillness import Movement, reading
 from edgeticket.graph.proving.trial import Trial
+from edgeticket.graph.proving.unchanged import HeldNumbers, hold_to_original
 from edgeticket.graph.proving.verdict import judged
 from edgeticket.graph.proving.yardstick import Yardstick
 from edgeticket.graph.serialize import serialize
@@ -62,6 +63,7 @@ def proof(
     simplified: Simplified | None = None,
     exact: bool = True,
     before: runtime.Session | None = None,
+    load: Callable[[], runtime.Session] | None = None,
 ) -> Proof:
     """Compare an exported file with the original, feed by feed, on one thread or as many as `before` has.
 
@@ -69,6 +71,7 @@ def proof(
         simplified: what the passes made of the original; its graph is proved in float64.
         exact: False for a file whose values rest rounded: its outputs move on purpose, and are measured.
         before: the original in the runtime, where it has been loaded.
+        load: gives the exported file in the runtime, or raises ModelError, where that was begun.
     """
     try:
         before = before or runtime.cpu_session(serialize(original), threads=checks.cores())
@@ -77,7 +80,7 @@ def proof(
     if not samples.usual:
         return _nothing("not proved", "there are no inputs to compare on")
     try:
-        after = runtime.cpu_session(exported, threads=checks.cores())
+        after = runtime.cpu_session(exported, threads=checks.cores()) if load is None else load()
     except ModelError as error:
         return _nothing("refuted", f"the original runs, the exported model does not: {error}")
     against = _other_ports(before, after)
@@ -100,6 +103,9 @@ def _tried(trial: Trial, samples: ProofInputs, simplified: Simplified | None, *,
     Raises:
         InputError: the original does not take a usual feed, or one of the whole set.
     """
+    held = hold_to_original(trial.original, simplified) if simplified is not None and exact else HeldNumbers()
+    if held.against:
+        return _nothing("refuted", held.against, GraphProof("refuted", held.against))
     reads = reading(trial.original if simplified is None else simplified.model)
     trial.run(samples.usual, usual=True)
     if exact and samples.count is None:
@@ -119,7 +125,7 @@ def _tried(trial: Trial, samples: ProofInputs, simplified: Simplified | None, *,
             return _nothing("refuted", against, graph)
     quiet = tally.movement.all_still(reads - found.chosen) if exact else {}
     count = tally.samples if samples.count is None else samples.count
-    info = judged(tally, yardstick, graph, quiet, found.unseen, exact=exact, samples=count)
+    info = judged(tally, yardstick, graph, quiet, (*found.unseen, *held.unseen), exact=exact, samples=count)
     witnesses = tuple(each.feed for each in trial.runs if each.usual or each.double is not None)
     return Proof(info, yardstick, witnesses, trial.after)
 

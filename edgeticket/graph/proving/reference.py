@@ -18,6 +18,7 @@ from edgeticket.artifact import checks
 from edgeticket.graph.double.network import CannotRunError, Network
 from edgeticket.graph.double.operation import Signature
 from edgeticket.graph.inference import inferred
+from edgeticket.text import one_line
 
 Array = NDArray[np.generic]
 Feed = Mapping[str, Array]
@@ -26,7 +27,6 @@ MOST_ROWS = 64
 BUDGET_MACS = 3_000_000_000
 BUDGET_S = 1.0  # by the cost model of double/network.py
 MOST_MACS = 60_000_000_000  # beyond, one sample would take longer than the rest of an export
-_LONGEST_REASON = 200
 _SMALL_BYTES = 1024  # shape inference sees the numbers of constants up to here
 _SECOND = 4.0  # times the budget, so that hardly a network is seen on one feed alone
 _RECURRENT = ("LSTM", "GRU", "RNN")
@@ -74,7 +74,7 @@ def evaluate(
             results.append(checks.flattened(found.outputs))
             single |= found.single
         except CannotRunError as error:
-            reason = f"the reference evaluator cannot run it ({' '.join(str(error).split())[:_LONGEST_REASON]})"
+            reason = f"the reference evaluator cannot run it ({one_line(error)})"
             results.append(None)
     if not any(result is not None for result in results):
         return Reference(None, reason)
@@ -144,6 +144,12 @@ def macs(model: onnx.ModelProto, feed: Feed | None = None) -> int:
             positions += repeated[:1] if feed is not None and len(repeated) > 1 else ()
         total += size * _product([dim for dim in positions if dim] or [1])
     return total
+
+
+def elements(model: onnx.ModelProto, feed: Feed, names: set[str]) -> dict[str, int]:
+    """How many elements values of the main graph have on a feed, where shape inference knows."""
+    shapes = _output_shapes(_outline(model, feed), names)
+    return {name: _product(shape or (1,)) for name, shape in shapes.items() if all(shape)}
 
 
 def _product(dims: Sequence[int]) -> int:

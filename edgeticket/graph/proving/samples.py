@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edgeticket.graph.protos import without_default
 from edgeticket.graph.proving import reference
 
 Array = NDArray[Any]
@@ -49,11 +50,10 @@ def whole_set(original: onnx.ModelProto, inputs: Feed, batch: int = 256) -> Proo
 
 def _fixed_batch(model: onnx.ModelProto) -> int | None:
     """The batch size that a model's inputs insist on."""
-    initialized = {tensor.name for tensor in model.graph.initializer}
     first = [
         int(value.type.tensor_type.shape.dim[0].dim_value)
-        for value in model.graph.input
-        if value.name not in initialized and value.type.tensor_type.shape.dim
+        for value in without_default(model.graph)
+        if value.type.tensor_type.shape.dim
     ]
     return first[0] if first and first[0] > 0 and len(set(first)) == 1 else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from edgeticket.graph.evaluate import evaluate
 from edgeticket.graph.passes.fold_constants import FOLDABLE
+from edgeticket.graph.protos import STANDARD
 
 Array = NDArray[Any]
-STANDARD = ("", "ai.onnx")
 
 
 class Scope:
@@ -85,19 +85,21 @@ class Scope:
                 found = self._evaluated[name] = onnx.numpy_helper.to_array(self.stored[name])
         return found
 
-    def cone(self, name: str) -> Iterator[tuple[Scope, int]]:
-        """Every node that a value is made by, directly or not, as its graph and its place in that."""
+    def add_cone(self, name: str, known: set[tuple[int, int]]) -> None:
+        """Add every node that a value is made by, directly or not, as the id of its graph and its place in that.
+
+        Where a node is `known` what that is made by is too: thousands of weights may be cut from one vector, and the
+        nodes that make this are walked through once.
+        """
         waiting: list[tuple[Scope, str]] = [(self, name)]
-        seen: set[tuple[int, int]] = set()
         while waiting:
             scope, wanted = waiting.pop()
             home = scope.home(wanted)
             if home is None or wanted not in home.makers:
                 continue
             index, _ = home.makers[wanted]
-            if (id(home), index) not in seen:
-                seen.add((id(home), index))
-                yield home, index
+            if (id(home), index) not in known:
+                known.add((id(home), index))
                 waiting += [(home, each) for each in home.nodes[index].input]
 
     def _evaluate(self, node: onnx.NodeProto) -> None:

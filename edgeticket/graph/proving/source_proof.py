@@ -11,13 +11,13 @@ from edgeticket.artifact import checks
 from edgeticket.artifact.golden import inputs_from_feeds, inputs_from_ticket
 from edgeticket.artifact.manifest import ProofInfo
 from edgeticket.errors import ModelError
+from edgeticket.graph.conversion import Converted
+from edgeticket.graph.loading import Loading
 from edgeticket.graph.proving import declared, kinds, probes, proof, reference
 from edgeticket.graph.proving.samples import ProofInputs, whole_set
 from edgeticket.graph.proving.yardstick import Yardstick
 from edgeticket.graph.reading.source import Source, ports
 from edgeticket.graph.reading.validity import fault_of, invalid
-from edgeticket.graph.serialize import serialize
-from edgeticket.graph.simplify import Simplified
 from edgeticket.ticket.record import Ticket
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -33,23 +33,21 @@ class SourceProof:
     running: runtime.Session | None = None  # the exported model in the runtime, where it was run
 
 
-def prove_source(
-    source: Source, simplified: Simplified, exported: bytes, fp32: bytes | None, shapes: Shapes | None
-) -> SourceProof:
+def prove_source(source: Source, converted: Converted, loading: Loading, shapes: Shapes | None) -> SourceProof:
     """Prove the simplified graph in float64, and run the exported file beside the masked network.
 
-    Where values are stored rounded, `fp32` is the same network with its values in fp32: it is proved, then the file is
-    measured. `shapes` fix free axes of the inputs of an ONNX source.
+    Where values are stored rounded, `converted.fp32` is the same network with its values in fp32: it is proved, then
+    the file is measured. `shapes` fix free axes of the inputs of an ONNX source.
 
     Raises:
         InputError: `shapes` names an input that the model does not have, or gives one an impossible dimension.
         ModelError: the runtime cannot load the source, which breaks the standard.
     """
     if source.ticket is not None:
-        return _over_test_set(source, source.ticket, simplified, exported, fp32)
+        return _over_test_set(source, source.ticket, converted, loading)
     declared.require_possible(source.masked, shapes or {})
     try:
-        before = runtime.cpu_session(serialize(source.masked), threads=checks.cores())
+        before = loading.masked()
         made = probes.probes(source.masked, shapes, before)
     except ModelError as error:  # operators that the runtime does not know: passed through, and said
         if fault := fault_of(source.masked):
@@ -64,31 +62,28 @@ def prove_source(
         return SourceProof(ProofInfo("not proved", reason), [], Yardstick())
     usual, extreme = ([probe.feed for probe in made if probe.usual is wanted] for wanted in (True, False))
     compare = partial(
-        proof.proof, source.masked, samples=ProofInputs(usual, extreme), simplified=simplified, before=before
-    )  # fmt: skip
-    found = _compared(compare, exported, fp32)
+        proof.proof, source.masked, samples=ProofInputs(usual, extreme), simplified=converted.simplified, before=before
+    )
+    found = _compared(compare, converted, loading)
     golden = inputs_from_feeds([dict(feed) for feed in found.witnesses])
     return SourceProof(found.info, golden, found.yardstick, found.after)
 
 
-def _over_test_set(
-    source: Source, ticket: Ticket, simplified: Simplified, exported: bytes, fp32: bytes | None
-) -> SourceProof:
+def _over_test_set(source: Source, ticket: Ticket, converted: Converted, loading: Loading) -> SourceProof:
     name = ports(source.masked)[0][0].name
     golden = inputs_from_ticket(ticket, name, reference.rows_within_budget(source.masked))
     samples = whole_set(source.masked, {name: ticket.test.inputs})
-    compare = partial(
-        proof.proof, source.masked, samples=samples, simplified=simplified
-    )  # fmt: skip
-    found = _compared(compare, exported, fp32)
+    compare = partial(proof.proof, source.masked, samples=samples, simplified=converted.simplified)
+    found = _compared(compare, converted, loading)
     return SourceProof(found.info, golden, found.yardstick, found.after)
 
 
-def _compared(compare: Callable[..., proof.Proof], exported: bytes, fp32: bytes | None) -> proof.Proof:
-    if fp32 is None:
-        return compare(exported=exported, exact=True)
-    graph = compare(exported=fp32, exact=True)
+def _compared(compare: Callable[..., proof.Proof], converted: Converted, loading: Loading) -> proof.Proof:
+    compare_file = partial(compare, exported=converted.model, load=loading.exported)
+    if converted.fp32 is None:
+        return compare_file(exact=True)
+    graph = compare(exported=converted.fp32, exact=True)
     if not graph.info.proved:
         return replace(graph, after=None)
-    rounded = compare(exported=exported, exact=False)
+    rounded = compare_file(exact=False)
     return replace(graph, info=proof.of_rounded(graph.info, rounded.info), after=rounded.after)

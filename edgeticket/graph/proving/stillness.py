@@ -16,6 +16,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeticket.artifact.numbers import NEGLIGIBLE, is_float
+from edgeticket.graph.protos import reads_of, without_default
 from edgeticket.graph.proving.yardstick import CONSTANT_ULPS, SHARE, SINGLE, largest
 
 Array = NDArray[Any]
@@ -116,7 +117,7 @@ def reading(model: onnx.ModelProto) -> frozenset[str]:
     """The outputs that depend on the numbers of an input, not on its shape alone. What is times 0 does not."""
     graph = model.graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
-    found = {value.name for value in graph.input if value.name not in stored}
+    found = {value.name for value in without_default(graph)}
     zeros = {name for name, tensor in stored.items() if _is_zero(tensor)}
     for node in graph.node:
         reads = set(reads_of(node))
@@ -140,16 +141,6 @@ def _all_at_zero(node: onnx.NodeProto, stored: Mapping[str, onnx.TensorProto]) -
         return False
     zero = 0 if points is None else onnx.numpy_helper.to_array(points)
     return bool(np.size(zero) == 1 and np.all(onnx.numpy_helper.to_array(codes) == zero))
-
-
-def reads_of(node: onnx.NodeProto) -> Iterator[str]:
-    """The values that a node reads, and those that its bodies read."""
-    yield from node.input
-    for attribute in node.attribute:
-        for body in (attribute.g, *attribute.graphs):
-            for inner in body.node:
-                yield from reads_of(inner)
-            yield from (value.name for value in body.output)
 
 
 def elsewhere(feed: Feed, operators: Collection[str]) -> Iterator[Feed]:

@@ -12,7 +12,7 @@ import onnx
 
 from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.graph.proving.stored_nodes import check_stored_nodes
-from edgeticket.graph.proving.stored_weights import compare_weights, encoding_of, evaluated
+from edgeticket.graph.proving.stored_weights import check_stored_weights, encoding_of, evaluated
 from edgeticket.graph.reading.load import parse_model
 from edgeticket.graph.storing.encoding import Weights
 
@@ -33,6 +33,6 @@ def check_stored_file(
     """
     file = parse_model(model_bytes, "the exported model")
     found = evaluated(file)
-    unchecked = compare_weights(found, layers, planned=planned, encoded=encoded, lossy=lossy)
+    unchecked = check_stored_weights(found, layers, planned=planned, encoded=encoded, lossy=lossy)
     check_stored_nodes(file, planned, found.constants, found.unevaluated, encoding_of(planned, encoded))
     return unchecked

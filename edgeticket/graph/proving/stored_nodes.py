@@ -13,13 +13,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import onnx
 
 from edgeticket.errors import ProofError
+from edgeticket.graph.protos import standard_version
 from edgeticket.graph.proving.node_parts import (
     attributes_differ,
     bodies,
     kind,
     operator,
     outline_differs,
-    standard_version,
     trimmed,
     type_text,
 )
@@ -166,7 +166,7 @@ class _Walk:
                     f"{reader} reads the constant {f!r}, which has other numbers than {p!r}, planned here"
                 )
         for scope, name in ((plan, p), (file, f)):
-            self.rebuilt.update((id(home), index) for home, index in scope.cone(name))
+            scope.add_cone(name, self.rebuilt)
 
     def _node(self, plan: Scope, index: int, file: Scope, other: int) -> None:
         mine, its = (id(plan), index), (id(file), other)

@@ -23,7 +23,6 @@ from edgeticket.graph.layers import Weight, layer_weights
 from edgeticket.graph.passes.fold_constants import FOLDABLE, fold_constants
 from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.proving.scopes import differing, texts_as_unicode
-from edgeticket.graph.reading.load import parse_model
 from edgeticket.graph.storing.encoding import Weights, encode
 from edgeticket.graph.storing.readers import channel_axes
 from edgeticket.graph.storing.zeros import signed_zeros
@@ -41,15 +40,6 @@ class Rebuilt:
     constants: Mapping[str, Array]
     unevaluated: frozenset[str]
     weights: Mapping[str, Sequence[Weight]]
-
-
-def rebuilt(model_bytes: bytes, where: str = "the exported model") -> Mapping[str, Array]:
-    """Every constant of a stored file by name, with the chains that rebuild weights evaluated by onnx.reference.
-
-    Raises:
-        ModelError: the bytes are no ONNX model.
-    """
-    return evaluated(parse_model(model_bytes, where)).constants
 
 
 def evaluated(file: onnx.ModelProto) -> Rebuilt:
@@ -75,14 +65,14 @@ def evaluated(file: onnx.ModelProto) -> Rebuilt:
 
 
 def check_stored_weights(
-    model_bytes: bytes,
+    found: Rebuilt,
     layers: Sequence[LayerInfo],
     *,
     planned: onnx.ModelProto | None = None,
     encoded: Mapping[str, Weights] | None = None,
     lossy: bool = False,
 ) -> tuple[str, ...]:
-    """Compare every layer of the plan, and every constant of the model that was `planned`, with what the file holds.
+    """Hold the constants of a file to every layer of the plan, and to every constant of the model that was `planned`.
 
     `encoded` says of the tensors stored rounded as what: 'fp16' or 'int8', by name; all others must be the same
     numbers. A negative zero is a zero here, but where its readers tell the two apart (zeros.py).
@@ -93,24 +83,6 @@ def check_stored_weights(
 
     Raises:
         ProofError: a weight is missing, has another shape, number or number of nonzeros, or should be gone.
-        ModelError: the bytes are no ONNX model.
-    """
-    found = evaluated(parse_model(model_bytes, "the exported model"))
-    return compare_weights(found, layers, planned=planned, encoded=encoded, lossy=lossy)
-
-
-def compare_weights(
-    found: Rebuilt,
-    layers: Sequence[LayerInfo],
-    *,
-    planned: onnx.ModelProto | None = None,
-    encoded: Mapping[str, Weights] | None = None,
-    lossy: bool = False,
-) -> tuple[str, ...]:
-    """The same for a file that has been read and evaluated.
-
-    Raises:
-        ProofError: see check_stored_weights.
     """
     constants, unevaluated, weights = found.constants, found.unevaluated, found.weights
     unchecked = []

@@ -15,6 +15,7 @@ from edgeticket.graph.intermediate import to_ir
 from edgeticket.graph.passes.canonicalise import canonicalise
 from edgeticket.graph.passes.fold_constants import fold_constants
 from edgeticket.graph.passes.fold_shapes import fold_shapes
+from edgeticket.graph.protos import without_default
 from edgeticket.graph.values import shape_of
 
 
@@ -26,8 +27,7 @@ def with_fixed_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]
     """
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
-    initialized = {tensor.name for tensor in fixed.graph.initializer}
-    inputs = {value.name: value for value in fixed.graph.input if value.name not in initialized}
+    inputs = {value.name: value for value in without_default(fixed.graph)}
     numbers: dict[str, int] = {}
     for name, shape in shapes.items():
         if name not in inputs:

@@ -7,7 +7,6 @@ become dense ones, every initializer holds as many bytes as its shape says, and 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,9 @@ import onnx
 
 from edgeticket.errors import ModelError
 from edgeticket.files import why_no_file
+from edgeticket.graph.order import put_in_order
+from edgeticket.graph.protos import bodies_of, graphs_of
 from edgeticket.graph.reading.external import read_external
-from edgeticket.graph.reading.order import put_in_order
 from edgeticket.graph.reading.tensors import checked, tensors_of
 from edgeticket.graph.reading.texts import require_texts
 from edgeticket.graph.serialize import LIMIT_BYTES
@@ -95,18 +95,9 @@ def _agree(graph: onnx.GraphProto) -> None:
             entry.type.tensor_type.elem_type = types[entry.name]
 
 
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for part in (attribute.g, *attribute.graphs):
-                if part.node or part.initializer or part.sparse_initializer:
-                    yield from _graphs(part)
-
-
 def _densify(graph: onnx.GraphProto, where: str) -> None:
     """Sparse initializers and sparse Constant nodes become dense tensors: onnx-ir has no others."""
-    for part in _graphs(graph):
+    for part in graphs_of(graph):
         for sparse in part.sparse_initializer:
             part.initializer.append(_dense(sparse, where))
         del part.sparse_initializer[:]
@@ -178,9 +169,8 @@ def _check_graph(graph: onnx.GraphProto, where: str, outer: frozenset[str] = fro
                     f"{where}: the attribute {attribute.name!r} of node {node.name or node.op_type!r} has no type. "
                     "Export the model again."
                 )
-            for part in (attribute.g, *attribute.graphs):
-                if part.node or part.output:
-                    _check_graph(part, where, frozenset(known))
+        for body in bodies_of(node):
+            _check_graph(body, where, frozenset(known))
         for name in node.output:
             if name:
                 define(name)

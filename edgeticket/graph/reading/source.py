@@ -12,6 +12,7 @@ import onnx
 from edgeticket.artifact.manifest import MANIFEST, SUMS, OnnxSource, Port, TicketSource
 from edgeticket.errors import FolderError, InputError, ModelError
 from edgeticket.files import sha256
+from edgeticket.graph.protos import standard_version, without_default
 from edgeticket.graph.reading.bind import bind
 from edgeticket.graph.reading.fixed_shapes import with_fixed_shapes
 from edgeticket.graph.reading.load import load_model
@@ -88,7 +89,7 @@ def read_source(
 def _refuse_newer(model: onnx.ModelProto, path: Path) -> None:
     """Passing on a graph of operators whose meaning is not known would be a guess."""
     known = onnx.defs.onnx_opset_version()
-    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    opset = standard_version(model)
     if opset > known or model.ir_version > onnx.IR_VERSION:
         raise ModelError(
             f"{path}: opset {opset} and IR version {model.ir_version}, and onnx {onnx.__version__} knows opsets up to "
@@ -132,8 +133,7 @@ def stamp(model: onnx.ModelProto, line: str) -> None:
 
 def ports(model: onnx.ModelProto) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
     """Inputs (without initializers) and outputs of a model; a free or unknown axis is None."""
-    made = {tensor.name for tensor in model.graph.initializer}
-    inputs = tuple(_port(value) for value in model.graph.input if value.name not in made)
+    inputs = tuple(_port(value) for value in without_default(model.graph))
     return inputs, tuple(_port(value) for value in model.graph.output)
 
 

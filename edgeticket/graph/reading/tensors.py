@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import onnx
 
 from edgeticket.errors import ModelError
+from edgeticket.graph.protos import bodies_of
 
 _TYPED = {"float_data": 4, "int32_data": 4, "int64_data": 8, "double_data": 8, "uint64_data": 8}
 
@@ -36,10 +37,8 @@ def _of_node(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
         sparse = [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
         for part in (*sparse, *attribute.sparse_tensors):
             yield from (part.values, part.indices)
-        if attribute.HasField("g"):
-            yield from _of_graph(attribute.g)
-        for graph in attribute.graphs:
-            yield from _of_graph(graph)
+    for body in bodies_of(node):
+        yield from _of_graph(body)
 
 
 def expected_bytes(tensor: onnx.TensorProto) -> int | None:

@@ -9,7 +9,9 @@ import onnx
 
 from edgeticket.errors import InputError, ModelError
 from edgeticket.graph.inference import inferred
+from edgeticket.graph.protos import STANDARD
 from edgeticket.graph.serialize import LIMIT_BYTES
+from edgeticket.text import one_line
 
 _LONGEST = 300
 
@@ -23,7 +25,7 @@ def fault_of(model: onnx.ModelProto) -> str:
     context.ir_version = model.ir_version
     context.opset_imports = {entry.domain.replace("ai.onnx", "", 1): entry.version for entry in model.opset_import}
     for number, node in enumerate(model.graph.node):
-        if node.domain in ("", "ai.onnx") and not any(part.HasField("g") or part.graphs for part in node.attribute):
+        if node.domain in STANDARD and not any(part.HasField("g") or part.graphs for part in node.attribute):
             try:
                 onnx.checker.check_node(node, context)
             except Exception as error:  # a ValidationError, or what the C++ below it raises
@@ -64,4 +66,4 @@ def invalid(fault: str) -> str:
 def _said(error: Exception) -> str:
     text = " ".join(str(error).split())
     unknown = "No Op registered" in text or "No opset import" in text or "not a registered" in text
-    return "" if unknown else text[:_LONGEST].rstrip(" .")
+    return "" if unknown else one_line(text, _LONGEST).rstrip(" .")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import onnx
 
+from edgeticket.graph.protos import standard_version
 from edgeticket.graph.storing import rebuild
 from edgeticket.graph.storing.encoding import Weights
-from edgeticket.graph.storing.tensors import opset
 
 SMALLER_SPARSE = "sparse initializers where smaller"  # what 'auto' means below opset 11
 OLDEST_IR = 4  # before, every initializer had to be a graph input too
@@ -17,7 +17,7 @@ def within_opset(model: onnx.ModelProto, storage: str, weights: Weights, notes: 
 
     A model keeps its operator set and its format version, so an old one limits how its weights can rest.
     """
-    version = opset(model)
+    version = standard_version(model)
     if model.ir_version < OLDEST_IR or version < rebuild.OPSET_CAST_MUL:
         if (storage, weights) != ("dense", "fp32"):
             notes.append(

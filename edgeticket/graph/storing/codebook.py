@@ -25,7 +25,6 @@ _KINDS = (np.float16, np.float32, np.float64)
 _TABLE_BYTES = 64  # of a table's entry, its Gather and its piece of the codes, beside the numbers
 _CODES_BYTES = 96  # of the codes' entry, Cast, Split and Concat
 _SAMPLE = 4096
-_LEAST = 64  # values of a tensor: fewer gain next to nothing, and looking at thousands of small tensors takes time
 
 
 def write_values(writer: Writer, values: Array, ends: Sequence[int]) -> str:

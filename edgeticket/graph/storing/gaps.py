@@ -89,18 +89,6 @@ def to_gaps(vector: Array, positions: Positions | None = None) -> Gaps:
     return Gaps(values, stored_gaps, vector.size)
 
 
-def from_gaps(stored: Gaps, base: Array | None = None) -> Array:
-    """The vector [size], over `base` or zeros."""
-    vector = np.zeros(stored.size, stored.values.dtype) if base is None else base.copy()
-    vector[np.cumsum(stored.gaps, dtype=np.int64)] = stored.values
-    return vector
-
-
-def gaps_entries(positions: Positions) -> int:
-    """How many entries `to_gaps` would store, fillers included."""
-    return len(positions) + int(np.sum(np.maximum(np.diff(positions, prepend=0) - 1, 0) // LARGEST_GAP))
-
-
 def to_packed(vector: Array, low_bits: int | None = None, positions: Positions | None = None) -> Packed:
     """A vector [size] as values and packed positions, with the number of low bits that takes the fewest bytes.
 
@@ -150,42 +138,6 @@ def _form(gaps: Positions, ranks: Positions | None, low_bits: int | None) -> tup
     return min(sizes, key=sizes.__getitem__)
 
 
-def from_packed(stored: Packed, base: Array | None = None) -> Array:
-    """The vector [size], over `base` or zeros."""
-    vector = np.zeros(stored.size, stored.values.dtype) if base is None else base.copy()
-    vector[_numbers(stored)[0]] = stored.values
-    return vector
-
-
-def ranks_of(stored: Packed) -> Positions:
-    """The ranks [n] that stand in the stream.
-
-    Raises:
-        ValueError: there are none.
-    """
-    if stored.ranks == "none":
-        raise ValueError("the stream holds positions alone")
-    return _numbers(stored)[1]
-
-
-def _numbers(stored: Packed) -> tuple[Positions, Positions]:
-    """positions [n] and ranks [n or 0]."""
-    n, k = len(stored.values), stored.low_bits
-    bits = np.unpackbits(stored.stream)
-    unary = np.flatnonzero(bits[: stored.bitmap_bits])
-    low = (1 << np.arange(k - 1, -1, -1)) @ bits[stored.bitmap_bits :].reshape(k, stored.lows).astype(np.int64)
-    sums = (unary[: stored.lows] << k) - np.cumsum(low)
-    ranks = (
-        np.diff(sums if stored.ranks == "same code" else unary)[n - 1 :] if n and stored.ranks != "none" else sums[:0]
-    )
-    return sums[:n], ranks
-
-
-def packed_bytes(positions: Positions, low_bits: int) -> int:
-    """The length of the stream of `to_packed`."""
-    return _bytes_of(np.diff(positions, prepend=0), low_bits)
-
-
 def shortest(positions: Positions) -> tuple[int, int]:
     """The number of low bits for the shortest stream, the smaller of equals, and the bytes of that stream."""
     if not len(positions):
@@ -203,10 +155,6 @@ def _bits_of(numbers: Positions, choices: Sequence[int]) -> list[int]:
     for start in range(0, len(numbers), _CHUNK):
         steps += _steps(numbers[start : start + _CHUNK], low_bits[:, None]).sum(axis=1)
     return [int(bits) for bits in steps + len(numbers) * low_bits]
-
-
-def _bytes_of(gaps: Positions, low_bits: int) -> int:
-    return -(-(_bits_of(gaps, [low_bits])[0] + 1) // 8) if len(gaps) else 0
 
 
 def _steps(gaps: Positions, low_bits: int | Positions) -> Positions:

@@ -1,7 +1,7 @@
 """Tensors in a narrower type that holds every one of their numbers, so that nothing is rounded.
 
 Networks that were trained or stored in half precision are often given as float32. Biases of quantised layers and
-indices are whole numbers of 32 or 64 bits, of which one or two bytes say everything.
+indices are whole numbers of 32 or 64 bits, most of which one or two bytes hold.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Stored values of which a part takes few bits: their ranks by frequency, which rest in the stream of positions.
 
-Weights that are left after pruning lie within a few powers of two, so that the eight bits of a float32's exponent say
-two or three bits. And the codes of quantised weights are seldom as even as their eight bits allow.
+Weights that are left after pruning lie within a few powers of two, so that the eight bits of a float32's exponent hold
+two or three bits of information. Likewise some codes of quantised weights are far more frequent than others.
 
 exponents (float32, bfloat16, float16; here of float32)
     value = table[rank] * (2**23 + mantissa), where the table holds a power of two for each exponent, the most frequent
@@ -160,19 +160,3 @@ def _by_frequency(numbers: Positions) -> tuple[Positions, Positions]:
     ranks = np.zeros(len(counts), np.int64)
     ranks[order] = np.arange(1, len(order) + 1)
     return ranks[numbers], order
-
-
-def values_of(stored: Ranked, dtype: np.dtype[np.generic]) -> Array:
-    """The values [n] again."""
-    factors = stored.table[-(-stored.ranks // stored.in_a_row)]
-    if stored.format is None or stored.high is None:
-        return factors
-    y = stored.high.astype(np.float32) * np.float32(1 << stored.format.below)
-    if stored.low is not None:
-        y = y + stored.low.astype(np.float32)
-    elif stored.in_a_row > 1:
-        y = y + (stored.ranks % stored.in_a_row).astype(np.float32)
-    middle = np.float32(stored.format.middle)
-    signed = y - middle
-    numbers: Array = (factors.astype(np.float32) * (signed + np.sign(signed) * middle)).astype(dtype)
-    return numbers

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 
 import onnx
 from onnx import numpy_helper
 
 from edgeticket.graph import quantized
+from edgeticket.graph.protos import STANDARD, nodes_of
 from edgeticket.graph.storing.encoding import ZeroPoints
-
-
-def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """The nodes of a graph and of its subgraphs."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for part in (attribute.g, *attribute.graphs):
-                yield from nodes_of(part)
 
 
 def channel_axes(graph: onnx.GraphProto) -> dict[str, int]:
     """The output channel's axis of each tensor that a product, convolution or lookup reads, by its first reader."""
     axes: dict[str, int] = {}
     for node in nodes_of(graph):
-        if node.domain not in ("", "ai.onnx"):
+        if node.domain not in STANDARD:
             continue
         for index, axis in _reader_axes(node).items():
             if index < len(node.input) and node.input[index]:

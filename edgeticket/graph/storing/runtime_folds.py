@@ -11,8 +11,8 @@ import onnx
 
 from edgeticket import runtime
 from edgeticket.errors import ModelError
+from edgeticket.graph.protos import nodes_of
 from edgeticket.graph.serialize import LIMIT_BYTES
-from edgeticket.graph.storing.readers import nodes_of
 
 
 def unfolded(model: onnx.ModelProto, names: Iterable[str]) -> frozenset[str] | None:

@@ -16,6 +16,7 @@ from typing import Literal, get_args
 import onnx
 
 from edgeticket.artifact.manifest import TensorInfo
+from edgeticket.graph.protos import standard_version
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.storing import layout as layouts
 from edgeticket.graph.storing import ranks, runtime_folds
@@ -24,7 +25,7 @@ from edgeticket.graph.storing.archives import Archives
 from edgeticket.graph.storing.encoding import Encoded, Weights
 from edgeticket.graph.storing.layout import Layout, dense_bytes, groups, pays, sparse_bytes
 from edgeticket.graph.storing.reasons import REFUSED, kept_signs, left_alone
-from edgeticket.graph.storing.tensors import TensorReader, opset
+from edgeticket.graph.storing.tensors import TensorReader
 from edgeticket.graph.storing.writer import Writer
 
 Storage = Literal["dense", "gaps", "sparse-initializer", "auto"]
@@ -112,7 +113,7 @@ def store(
     if how != "dense" and written.tensors and all(tensor.storage == "dense" for tensor in written.tensors):
         notes.append("no tensor takes fewer bytes sparsely: all rest dense")
     if storage != "dense":
-        notes += left_alone(model.graph, opset(model), written.tensors, weights)
+        notes += left_alone(model.graph, standard_version(model), written.tensors, weights)
         notes += kept_signs(read.negative_zeros, written.tensors)
     return Stored(written.model, written.tensors, tuple(notes))
 
@@ -140,13 +141,6 @@ def add_storages(archives: Archives, read: TensorReader) -> None:
             )
             made[key] = stored.serialized()
         archives.add(name, made[key])
-
-
-def sizes(model: onnx.ModelProto) -> dict[str, int]:
-    """Bytes of the whole file for each storage, and of the file in gzip -9 under the same name with '.gz'."""
-    archives = Archives()
-    add_storages(archives, TensorReader(model))
-    return archives.sizes()
 
 
 def _hindering(model: onnx.ModelProto, written: _Written, alike: Alike) -> list[str]:

@@ -13,6 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
+from edgeticket.graph.protos import standard_version
 from edgeticket.graph.storing import readers, rebuild
 from edgeticket.graph.storing.encoding import (
     TYPES,
@@ -50,7 +51,7 @@ class TensorReader:
     def __init__(self, model: onnx.ModelProto) -> None:
         graph = model.graph
         self.model = model
-        self.opset = opset(model)
+        self.opset = standard_version(model)
         self.trials = Trials()
         self.taken = all_names(graph)
         self._axes = readers.channel_axes(graph)
@@ -177,11 +178,6 @@ def _products(graph: onnx.GraphProto) -> dict[str, Twin]:
         if same and factor.ndim <= 1:
             found[name] = Twin(as_it_is(name, scale, TensorProto.FLOAT), pair[1], pair[0])
     return found
-
-
-def opset(model: onnx.ModelProto) -> int:
-    """The version of the standard's operators; 0 where the model imports none."""
-    return max((int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
 
 
 def eligible(graph: onnx.GraphProto, opset: int) -> list[onnx.TensorProto]:

@@ -12,6 +12,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from edgeticket.graph.protos import bodies_of
+
 Array = NDArray[np.generic]
 
 _OPSET_SPLIT_INPUT = 13
@@ -23,9 +25,8 @@ def all_names(graph: onnx.GraphProto) -> set[str]:
     names |= {sparse.values.name for sparse in graph.sparse_initializer}
     for node in graph.node:
         names |= {*node.input, *node.output}
-        for attribute in node.attribute:
-            for subgraph in (attribute.g, *attribute.graphs):
-                names |= all_names(subgraph)
+        for body in bodies_of(node):
+            names |= all_names(body)
     return names
 
 

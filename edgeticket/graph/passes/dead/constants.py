@@ -7,6 +7,7 @@ Where zeros around an image take part, a constant v ≠ 0 cannot go into the bia
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import onnx_ir as ir
 from edgeticket.graph.channels.linear import ConstantFlow, blocks, constant_flow, may_round, set_bias
 from edgeticket.graph.channels.records import Bools, Floats, Linear, Recurrent
 from edgeticket.graph.channels.state import State
-from edgeticket.graph.passes.dead.integers import fold_integer_constants
+from edgeticket.graph.passes.dead.integers import fold_integer_constants, without
 from edgeticket.graph.values import (
     Array,
     change_constant,
@@ -89,24 +90,13 @@ def _fold(state: State, linears: list[Linear]) -> int:
         else:
             set_bias(state.graph, one.node, bias, array.dtype)
             written[before] = one.node.inputs[2]
-    change_constant(linear.weight, lambda weight: _without(weight, linear, gone))
+    change_constant(linear.weight, partial(without, linear.layout, linear.stored.zero, gone))
     return merged + int(np.count_nonzero(gone))
 
 
 def _bias(linear: Linear) -> Floats:
     assert linear.bias is not None
     return linear.bias
-
-
-def _without(weight: Array, linear: Linear, gone: Bools) -> Array:
-    """The weight with the columns `gone` [G, C] set to 0, or to what stands for it."""
-    changed, zero = np.array(weight, order="C"), linear.stored.zero
-    if zero is None:
-        blocks(changed, linear).swapaxes(1, 2)[gone] = 0
-    else:
-        zeros = np.array(np.broadcast_to(zero, weight.shape), order="C")
-        blocks(changed, linear).swapaxes(1, 2)[gone] = blocks(zeros, linear).swapaxes(1, 2)[gone]
-    return changed
 
 
 def _merge(state: State, linear: Linear, flow: ConstantFlow, reads: Bools) -> int:
@@ -159,8 +149,13 @@ def _fold_recurrent(state: State, found: Recurrent) -> int:
     elif moved.any():
         node.resize_inputs(max(4, len(node.inputs)))
         node.replace_input_with(3, new_constant(state.graph, f"{value.name}.bias", rounded, moved))
-    change_constant(value, lambda weight: np.where(gone, np.zeros((), weight.dtype), weight))
+    change_constant(value, partial(_without_columns, gone))
     return int(np.count_nonzero(gone))
+
+
+def _without_columns(gone: Bools, weight: Array) -> Array:
+    """A recurrent layer's weight with columns set to 0."""
+    return np.where(gone, np.zeros((), weight.dtype), weight)
 
 
 def _add_after(graph: ir.Graph, linear: Linear, bias: Floats, dtype: np.dtype[Any]) -> None:

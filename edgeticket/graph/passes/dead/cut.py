@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import onnx_ir as ir
 
-from edgeticket.graph.channels.grid import compact, kept_shape
+from edgeticket.graph.channels.grid import Left, compact, kept_shape
 from edgeticket.graph.channels.liveness import Liveness
 from edgeticket.graph.channels.records import Bools, Cut
 from edgeticket.graph.channels.state import State
 from edgeticket.graph.values import Array, change_constant, owned, shape_of
+
+_LEFT = "edgeticket.left"  # of a value's `meta`: what each cut left of it, the first cut first
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,18 @@ def cut_dead_channels(state: State, lanes: int = 1) -> CutChannels:
     return CutChannels(changed, lost, liveness.aligned)
 
 
+def left_of(value: ir.Value) -> tuple[Left, ...]:
+    """What each cut left of a value, the first one first; () where nothing was cut from it."""
+    found: tuple[Left, ...] = value.meta.get(_LEFT, ())
+    return found
+
+
 def _note_lengths(state: State, liveness: Liveness) -> None:
-    """Write what is left into the values' shapes, so that they need not be inferred again."""
+    """Write what is left into the values' shapes, which need no inference then, and note it for the proof."""
     for value, channels in state.channels.items():
         kept = liveness.keep(channels.units)
+        if not kept.all():
+            value.meta[_LEFT] = (*left_of(value), Left(channels.axes, kept, channels.ragged_index))
         dims = shape_of(value)
         if dims is not None and not kept.all():
             lengths = dict(zip(channels.axes, kept_shape(kept, channels.ragged_index), strict=True))
@@ -92,9 +104,11 @@ def _same(left: list[tuple[Cut, Bools]], right: list[tuple[Cut, Bools]]) -> bool
 
 
 def _cut(value: ir.Value, cuts: list[tuple[Cut, Bools]]) -> None:
-    def left(array: Array) -> Array:
-        for cut, kept in cuts:
-            array = compact(array, cut.axes, kept, cut.ragged)
-        return array
+    change_constant(value, partial(_left, [(cut.axes, kept, cut.ragged) for cut, kept in cuts]))
 
-    change_constant(value, left)
+
+def _left(cuts: Sequence[tuple[tuple[int, ...], Bools, int | None]], array: Array) -> Array:
+    """What is kept along the axes of each cut."""
+    for axes, kept, ragged in cuts:
+        array = compact(array, axes, kept, ragged)
+    return array

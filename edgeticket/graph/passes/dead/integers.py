@@ -7,6 +7,7 @@ alone with a sentence: layers without such a bias, sums that int32 does not hold
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import onnx_ir as ir
@@ -14,10 +15,10 @@ import onnx_ir as ir
 from edgeticket.graph.channels.integers import BIAS
 from edgeticket.graph.channels.layers import mixes_padding
 from edgeticket.graph.channels.linear import blocks
-from edgeticket.graph.channels.records import Floats, Linear
+from edgeticket.graph.channels.records import Bools, Floats, Linear, WeightLayout
 from edgeticket.graph.channels.state import State
 from edgeticket.graph.channels.stored import codes, dequantiser
-from edgeticket.graph.values import Array, attribute, constant, new_constant, owned, set_constant
+from edgeticket.graph.values import Array, attribute, change_constant, constant, new_constant, owned, set_constant
 
 _SAME = 1e-6  # relative: a scale is the product of two that float32 rounds
 _INT32 = np.iinfo(np.int32)
@@ -56,11 +57,19 @@ def fold_integer_constants(state: State, linear: Linear) -> int:
         state.decline("the folded bias would not fit into int32", linear.weight.name)
         return 0
     _write(state.graph, linear, bias, moved.astype(np.int32))
-    zeros = np.array(np.broadcast_to(0 if zero is None else zero, array.shape), linear.stored.array.dtype)
-    changed = np.array(linear.stored.array, order="C")
-    blocks(changed, linear).swapaxes(1, 2)[gone] = blocks(zeros, linear).swapaxes(1, 2)[gone]
-    set_constant(linear.weight, changed)
+    change_constant(linear.weight, partial(without, linear.layout, zero, gone))
     return int(np.count_nonzero(gone))
+
+
+def without(layout: WeightLayout, zero: Array | None, gone: Bools, weight: Array) -> Array:
+    """A layer's weight with the columns `gone` [G, C] set to 0, or to the `zero` that stands for it."""
+    changed = np.array(weight, order="C")
+    if zero is None:
+        blocks(changed, layout).swapaxes(1, 2)[gone] = 0
+    else:
+        zeros = np.array(np.broadcast_to(zero, weight.shape), order="C")
+        blocks(changed, layout).swapaxes(1, 2)[gone] = blocks(zeros, layout).swapaxes(1, 2)[gone]
+    return changed
 
 
 def _unit(linear: Linear) -> float | None:

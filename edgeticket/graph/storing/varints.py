@@ -12,6 +12,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from edgeticket.graph.protos import bodies_of
+
 _FIELDS: dict[int, str] = {TensorProto.INT64: "int64_data", TensorProto.INT32: "int32_data"}
 
 
@@ -39,5 +41,5 @@ def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 yield attribute.t
-            for part in (attribute.g, *attribute.graphs):
-                yield from _tensors(part)
+        for body in bodies_of(node):
+            yield from _tensors(body)
