@@ -267,7 +267,9 @@ def test_no_ticket_is_a_result(tmp_path: Path) -> None:
     record = lottery(tmp_path, goal={"rounds": 0}).run()
     assert record.ticket is None
     assert store.read_record(tmp_path).ticket is None
-    assert verdict(record).startswith("No ticket: no round of 0 comes within 0.5 points of dense on validation")
+    assert verdict(record).startswith("No ticket: only the dense network was trained, and a ticket is a pruned round")
+    one = dataclasses.replace(record, rounds=[*record.rounds, dataclasses.replace(record.rounds[0], number=1)])
+    assert verdict(one).startswith("No ticket: no round of 1 comes within 0.5 points of dense on validation")
 
 
 def test_less_is_better_for_an_error(tmp_path: Path) -> None:
