@@ -121,6 +121,12 @@ CASES: dict[str, tuple[str, list[Any], dict[str, Any]]] = {
         [*_recurrent("LSTM", 1, states=True), _x(1, 15)],
         {"hidden_size": 5, "direction": "reverse"},
     ),
+    "lstm-coupled": ("LSTM", _recurrent("LSTM", 1), {"hidden_size": 5, "input_forget": 1}),
+    "lstm-coupled-both": (
+        "LSTM",
+        [*_recurrent("LSTM", 2, lengths=True, states=True), _x(2, 15)],
+        {"hidden_size": 5, "direction": "bidirectional", "input_forget": 1, "clip": 0.5},
+    ),
     "gru": ("GRU", _recurrent("GRU", 1, bias=False), {"hidden_size": 5}),
     "gru-reset": (
         "GRU",
@@ -157,6 +163,8 @@ CASES: dict[str, tuple[str, list[Any], dict[str, Any]]] = {
         {"axis": 1, "reduction": "add"},
     ),
     "instance-norm": ("InstanceNormalization", [_x(2, 3, 4, 4), _x(3), _x(3)], {}),
+    "group-norm": ("GroupNormalization", [_x(2, 6, 4, 4), _x(6), _x(6)], {"num_groups": 3, "epsilon": 1e-3}),
+    "group-norm-of-each": ("GroupNormalization", [_x(2, 3, 5), _x(3), _x(3)], {"num_groups": 3}),
     "grid-sample": ("GridSample", [_x(1, 2, 5, 5), np.float32(RNG.uniform(-1, 1, (1, 3, 3, 2)))], {}),
 }
 
@@ -166,7 +174,7 @@ def test_kernels_agree_with_the_runtime(name: str) -> None:
     """float32 rounds, and a kernel that reads an attribute otherwise is far off: 1e-5 of the largest lies between."""
     op, inputs, attributes = CASES[name]
     count = {"LSTM": 3, "GRU": 2, "RNN": 2}.get(op, 1)
-    model = _model(op, inputs, count, 21 if "block_size" in attributes else 20, **attributes)
+    model = _model(op, inputs, count, 21 if {"block_size", "num_groups"} & {*attributes} else 20, **attributes)
     feed = {"i0": inputs[0]}
     network = Network(model)
     found = network.run(feed)
@@ -305,7 +313,36 @@ def test_a_kernel_that_is_wrong_is_found_and_left_to_the_runtime(monkeypatch: py
 
 def test_own_kernels_refuse_what_they_do_not_know() -> None:
     with pytest.raises(NotHereError):
-        kernels.OWN["LSTM"](_operation(input_forget=1), _recurrent("LSTM", 1))
+        kernels.OWN["LSTM"](_operation(activation_alpha=[0.5]), _recurrent("LSTM", 1))
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "attributes"),
+    [
+        ("GroupNormalization", [_x(2, 4, 5), _x(4), _x(4)], {"num_groups": 2}),
+        ("LayerNormalization", [_x(2, 4, 5), _x(5), _x(5)], {}),
+        ("RMSNormalization", [_x(2, 4, 5), _x(5)], {}),
+        ("InstanceNormalization", [_x(2, 4, 5), _x(4), _x(4)], {}),
+        ("LpNormalization", [_x(2, 4, 5)], {}),
+        ("Softmax", [_x(2, 4, 5)], {}),
+        ("LogSoftmax", [_x(2, 4, 5)], {}),
+        ("AffineGrid", [_x(2, 2, 3), np.array([2, 3, 4, 5])], {}),
+        ("LSTM", _recurrent("LSTM", 1), {"hidden_size": 5, "input_forget": 1}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_operators_are_computed_in_float64_or_marked(op: str, inputs: list[Any], attributes: dict[str, Any]) -> None:
+    """The slope over 2e-9 is that over 2e-4: behind numbers rounded to float32 it would be rounding's."""
+    network = Network(_model(op, inputs, 1, 23, **attributes))
+    direction = RNG.normal(size=inputs[0].shape)
+
+    def moved(by: float) -> Array:
+        found = network.run({"i0": inputs[0].astype(np.float64) + by * direction})
+        assert not found.single
+        return np.asarray(found.outputs["o0"])
+
+    fine, coarse = ((moved(by) - moved(-by)) / (2 * by) for by in (1e-9, 1e-4))
+    np.testing.assert_allclose(fine, coarse, atol=1e-3 * float(np.abs(coarse).max()))
 
 
 def _operation(**attributes: Any) -> Any:

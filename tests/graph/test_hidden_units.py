@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nets import Array, Net, feed, sentences
 from onnx import numpy_helper
+from proofs import prove_feeds
 
 from edgeticket import runtime
+from edgeticket.graph.double import kernels
 from edgeticket.graph.double.network import Network
 from edgeticket.graph.simplify import UNCHANGED, Simplified, simplify
 
@@ -106,6 +109,39 @@ def test_both_directions_lose_as_many(kind: str) -> None:
     left = parts(check(net.model(read(net, y, "Y", 2, [set()] * 2))))
     assert left["R"].shape == (2, 4 * GATES[kind], 4)
     assert left["reader.Y"].shape == (8, 4)
+
+
+def test_units_of_coupled_gates_go() -> None:
+    net = Net((STEPS, BATCH, INPUTS))
+    y = layer(net, "LSTM", [{1, 4}], bias=True, state=True, unread=[set()], input_forget=1)
+    assert parts(check(net.model(read(net, y, "Y", 1, [set()]))))["R"].shape == (1, 16, 4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes"),
+    [("LSTM", {"input_forget": 1}), ("LSTM", {"clip": 0.3}), ("GRU", {"linear_before_reset": 1}), ("RNN", {})],
+)
+def test_a_cut_layer_that_float64_gets_wrong_is_left_to_the_runtime(
+    kind: str, attributes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong about the original is so about what is left of it, whose attributes are others."""
+    right = kernels.OWN[kind]
+    monkeypatch.setitem(kernels.OWN, kind, lambda *given: [0.7 * each for each in right(*given)])
+    net = Net((STEPS, BATCH, INPUTS))
+    y = layer(net, kind, [{1, 4}], bias=True, state=False, unread=[set()], **attributes)
+    model = net.model(read(net, y, "Y", 1, [set()]))
+    made = simplify(model)
+    assert parts(made)["R"].shape[2] == 4
+    feeds = [{"x": net.normal(STEPS, BATCH, INPUTS).astype(np.float32)} for _ in range(3)]
+    found = prove_feeds(model, made.model.SerializeToString(), feeds, simplified=made)
+    assert found.in_float64 is not None
+    assert (found.verdict, found.in_float64.verdict) == ("proved", "proved"), found.reason
+    wrong = onnx.ModelProto.FromString(made.model.SerializeToString())
+    for tensor in wrong.graph.initializer:
+        if tensor.name == "R":
+            tensor.CopyFrom(numpy_helper.from_array(1.01 * numpy_helper.to_array(tensor), "R"))
+    found = prove_feeds(model, wrong.SerializeToString(), feeds, simplified=replace(made, model=wrong, unrounded={}))
+    assert found.verdict == "refuted"
 
 
 @pytest.mark.parametrize("kind", GATES)

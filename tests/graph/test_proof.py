@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from nets import Net
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from proofs import prove, prove_feeds
 from storage_models import convnet, lenet, model, node, product, pruned
 
 from edgeticket.graph.proving import proof, reference
+from edgeticket.graph.proving.comparison import Run, lost_infinities
 from edgeticket.graph.serialize import serialize
+from edgeticket.graph.simplify import simplify
 from edgeticket.graph.storing.storage import store
 
 Array = NDArray[Any]
@@ -141,6 +145,67 @@ def test_a_removed_zero_no_longer_passes_on_an_infinity() -> None:
     assert found.proved
     assert (found.nonfinite, found.nonfinite_differ) == (1, 1)
     assert "1 of 1 NaN or infinite outputs became others" in found.reason
+
+
+def _inverse(numbers: Array) -> onnx.ModelProto:
+    """y = 1 / (numbers * x) for x [n, 4]."""
+    nodes = [node("Mul", ["x", "w"], ["a"]), node("Reciprocal", ["a"], ["y"])]
+    return model(nodes, {"w": numbers.astype(np.float32)}, {"x": ["n", 4]})
+
+
+@pytest.mark.parametrize(
+    ("other", "entries"), [([1, 2, 0.0, 0.0], 50), ([1, 2, -0.0, 1e-30], 50), ([1, 2, 0.0, 3], 100)]
+)
+def test_an_infinity_that_became_another_number_is_refuted(other: list[float], entries: int) -> None:
+    proto = _inverse(np.array([1, 2, -0.0, 0.0]))
+    x = {"x": RNG.uniform(1, 2, size=(50, 4)).astype(np.float32)}
+    assert prove(proto, serialize(_inverse(np.array([1, 2, -0.0, 0.0]))), x).proved
+    found = prove(proto, serialize(_inverse(np.array(other))), x)
+    assert found.verdict == "refuted"
+    assert f"output 'y' was infinite in {entries} entries that are other numbers now" in found.reason
+
+
+def test_where_float64_did_not_run_only_the_sign_of_an_infinity_is_held() -> None:
+    before = np.array([np.inf, -np.inf, np.inf, np.nan, 1], np.float32)
+    after = np.array([-np.inf, -np.inf, 1, np.inf, 2], np.float32)
+    run = Run({}, True, {"y": before})
+    assert lost_infinities(run, "y", after).tolist() == [True, False, False, False, False]
+    run.double = {"y": np.array([np.inf, -np.inf, np.inf, np.nan, 1])}
+    assert lost_infinities(run, "y", after).tolist() == [True, False, True, False, False]
+
+
+def test_a_graph_whose_infinities_have_the_other_sign_is_refuted() -> None:
+    proto = _inverse(np.array([1, 2, -0.0, 0.0]))
+    made = simplify(proto)
+    feeds = [{"x": RNG.uniform(1, 2, size=(5, 4)).astype(np.float32)} for _ in range(2)]
+    assert prove_feeds(proto, serialize(made.model), feeds, simplified=made).proved
+    wrong = replace(made, model=_changed(made.model, "w", np.array([1, 2, 0.0, 0.0], np.float32)))
+    found = prove_feeds(proto, serialize(made.model), feeds, simplified=wrong)
+    assert found.verdict == "refuted"
+    assert "output 'y' has 5 infinities of the other sign in float64" in found.reason
+
+
+def test_an_infinity_where_an_input_is_zero_may_have_either_sign() -> None:
+    """The smallest change of the input, up or down, makes the original's sign either."""
+    x = {"x": RNG.uniform(1, 2, size=(50, 4)).astype(np.float32)}
+    x["x"][7] = -0.0
+    nodes = [node("Add", ["x", "zero"], ["p"]), node("Mul", ["p", "w"], ["a"]), node("Reciprocal", ["a"], ["y"])]
+    constants = {"w": np.array([1, 2, 3, 4], np.float32), "zero": np.zeros(1, np.float32)}
+    other = model(nodes, constants, {"x": ["n", 4]})
+    found = prove(_inverse(constants["w"]), serialize(other), x)
+    assert found.proved
+    assert (found.nonfinite, found.nonfinite_differ) == (4, 4)
+
+
+def test_an_overflow_of_float32_that_the_file_avoids_is_told() -> None:
+    factors = [np.array([1e25, 1, 1, 1]), np.array([1e25, 1, 1, 1]), np.array([1e-25, 1, 1, 1])]
+    steps = [node("Mul", ["x", "f0"], ["a"]), node("Mul", ["a", "f1"], ["b"]), node("Mul", ["b", "f2"], ["y"])]
+    inits = {f"f{index}": factor.astype(np.float32) for index, factor in enumerate(factors)}
+    at_once = model([node("Mul", ["x", "f0"], ["y"])], {"f0": inits["f0"]}, {"x": ["n", 4]})
+    x = {"x": RNG.normal(size=(50, 4)).astype(np.float32)}
+    found = prove(model(steps, inits, {"x": ["n", 4]}), serialize(at_once), x)
+    assert found.proved
+    assert (found.nonfinite, found.nonfinite_differ) == (50, 50)
 
 
 def test_another_shape_is_refuted() -> None:
@@ -326,3 +391,32 @@ def test_how_many_are_found_may_change_at_a_threshold_only() -> None:
     found = prove_feeds(_boxes(1.0, 0.5), serialize(_boxes(1.0, 0.9)), [{"x": scores}])
     assert found.verdict == "refuted"
     assert "'places'" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes", "gone"),
+    [
+        ("InstanceNormalization", {}, 1),
+        ("GroupNormalization", {"num_groups": 4}, 1),
+        ("GroupNormalization", {"num_groups": 2}, 2),
+        ("GroupNormalization", {"num_groups": 2}, 1),
+    ],
+)
+def test_a_constant_channel_in_front_of_a_normalisation_is_proved(
+    kind: str, attributes: dict[str, Any], gone: int
+) -> None:
+    """(x - mean) / sqrt(epsilon) is 0 in float64; in float32 it is 300 times the rounding of the mean."""
+    net = Net((1, 3, 8, 8), seed=7)
+    weight, bias = net.normal(4, 3, 3, 3), np.array([-0.7, 0.1, 0.3, 0.2])
+    weight[:gone] = 0
+    maps = net.conv("x", weight, bias)
+    scale, shift = net.const(net.rng.uniform(0.5, 2, 4)), net.const(net.normal(4))
+    y = net.conv(net.op(kind, maps, scale, shift, **attributes), net.normal(2, 4, 1, 1))
+    proto = net.model(y, opset=21)
+    made = simplify(proto)
+    feeds = [{"x": RNG.normal(size=(1, 3, 8, 8)).astype(np.float32)} for _ in range(3)]
+    found = prove_feeds(proto, serialize(made.model), feeds, simplified=made)
+    assert found.in_float64 is not None
+    assert (found.verdict, found.in_float64.verdict) == ("proved", "proved"), found.reason
+    assert found.in_float64.tolerance is not None
+    assert found.in_float64.tolerance < 1e-10

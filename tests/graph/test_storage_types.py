@@ -22,8 +22,9 @@ from edgeticket import runtime
 from edgeticket.artifact.manifest import LayerInfo
 from edgeticket.graph.evaluate import ScatterElements
 from edgeticket.graph.serialize import serialize
-from edgeticket.graph.storing import readers, runtime_folds
+from edgeticket.graph.storing import runtime_folds
 from edgeticket.graph.storing.storage import STORAGES, Stored, store
+from edgeticket.graph.storing.zeros import signed_zeros
 
 Array = NDArray[Any]
 BFLOAT16 = np.dtype(helper.tensor_dtype_to_np_dtype(TensorProto.BFLOAT16))
@@ -33,9 +34,9 @@ TYPES = [
 
 
 def _reader(array: Array, opset: int = 18) -> onnx.ModelProto:
-    """y = x @ float(w): the weight's only reader casts, and Sqrt tells negative zeros apart from zeros."""
+    """y = x @ float(w): the weight's only reader casts, and Reciprocal tells negative zeros from zeros."""
     nodes = [node("Cast", ["w"], ["wide"], to=TensorProto.FLOAT), node("MatMul", ["x", "wide"], ["y"])]
-    nodes += [node("Sqrt", ["w"], ["root"])] if array.dtype.kind == "f" and array.dtype != BFLOAT16 else []
+    nodes += [node("Reciprocal", ["w"], ["inverse"])] if array.dtype.kind == "f" and array.dtype != BFLOAT16 else []
     return model(nodes, {"w": array}, {"x": ["n", array.shape[0]]}, opset=opset)
 
 
@@ -251,7 +252,7 @@ def test_negative_zeros_of_an_output_stay_and_are_told() -> None:
 def test_readers_that_multiply_add_or_look_up_take_either_zero(op: str, place: int, domain: str) -> None:
     names = [f"i{index}" for index in range(place)] + ["w"]
     graph = helper.make_graph([helper.make_node(op, names, ["y"], domain=domain)], "one", [], [])
-    assert ("w" in readers.signed_zeros(graph)) == (domain == "com.example")
+    assert ("w" in signed_zeros(graph)) == (domain == "com.example")
 
 
 @pytest.mark.parametrize("value", [1.0, -np.inf, 0.25])

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
-from edgeticket.graph.double import pointwise, quantized, recurrent, resampling, windows
+from edgeticket.graph.double import normalisation, pointwise, quantized, recurrent, resampling, windows
 from edgeticket.graph.double.operation import (
     Kernel,
     NotHereError,
@@ -54,6 +54,7 @@ OWN: dict[str, Kernel] = {
     "ScatterElements": pointwise.scatter_elements,
     "Sigmoid": lambda _, inputs: [recurrent.sigmoid(inputs[0])],
     "BatchNormalization": pointwise.batch_normalization,
+    "GroupNormalization": normalisation.group_normalization,
     "GlobalAveragePool": pointwise.global_average_pool,
     "GlobalMaxPool": pointwise.global_max_pool,
     "DequantizeLinear": quantized.dequantize,
@@ -62,6 +63,8 @@ OWN: dict[str, Kernel] = {
 }
 # com.microsoft's, where they mean the same; ONNX Runtime's quantiser writes them for 4 and 16 bits.
 OWN_OF_MICROSOFT: dict[str, Kernel] = {"DequantizeLinear": quantized.dequantize}
+# onnx.reference rounds these to float32; the runtime has them in float64.
+_ROUNDED = frozenset(["AffineGrid"])
 # Of integers, or in a precision of its own: the runtime is the definition.
 BY_RUNTIME = frozenset([
     "ConvInteger", "MatMulInteger", "NonMaxSuppression", "QLinearConv", "QLinearMatMul",
@@ -87,7 +90,7 @@ def compute(operation: Operation, inputs: Values, *, by_runtime: bool = False) -
     op_type, ways = operation.node.op_type, list[Kernel | None]()
     reasons: list[str] = []
     if operation.domain == "" and op_type not in BY_RUNTIME:
-        ways = [OWN.get(op_type), _reference]
+        ways = [OWN.get(op_type), None if op_type in _ROUNDED else _reference]
     elif operation.domain == "com.microsoft":
         ways = [OWN_OF_MICROSOFT.get(op_type)]
     if not by_runtime:

@@ -47,6 +47,7 @@ class _Cell:
     activations: tuple[Activation, ...]
     clip: float | None
     linear_before_reset: bool
+    input_forget: bool
 
     def step(self, x: Array, h: Array, c: Array) -> tuple[Array, Array]:
         """x [B, gates H] holds the products with the input weights. Returns (h, c), both [B, H]."""
@@ -56,7 +57,8 @@ class _Cell:
             gates = x + h @ self.recurrent.T + self.input_bias + self.bias
             i, o, f, g = (gates[:, k * size : (k + 1) * size] for k in range(4))
             pi, po, pf = (0, 0, 0) if self.peephole is None else np.split(self.peephole, 3)
-            i, f = act[0](self._clipped(i + pi * c)), act[0](self._clipped(f + pf * c))
+            i = act[0](self._clipped(i + pi * c))
+            f = 1 - i if self.input_forget else act[0](self._clipped(f + pf * c))
             c = f * c + i * act[1](self._clipped(g))
             return act[0](self._clipped(o + po * c)) * act[2](c), c
         if self.kind == "GRU":
@@ -81,8 +83,8 @@ def recurrent(operation: Operation, inputs: Values) -> list[Array]:
     kind = operation.node.op_type
     given: list[Any] = [*inputs, *[None] * (8 - len(inputs))]
     x, weight, recurrence, bias, lengths, h0, c0, peephole = given
-    if operation.attribute("input_forget", 0) or operation.attribute("activation_alpha"):
-        raise NotHereError("coupled gates or activations with parameters")
+    if operation.attribute("activation_alpha"):
+        raise NotHereError("activations with parameters")
     batch_first = operation.attribute("layout", 0)
     if batch_first:
         x = np.swapaxes(x, 0, 1)
@@ -140,4 +142,5 @@ def _cell(
         tuple(_ACTIVATIONS[name] for name in chosen),
         operation.attribute("clip"),
         bool(operation.attribute("linear_before_reset", 0)),
+        bool(operation.attribute("input_forget", 0)),
     )

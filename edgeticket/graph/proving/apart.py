@@ -18,8 +18,11 @@ Array = NDArray[Any]
 DOUBLE = 2.0**-52
 
 
-def apart_by(before: Array, now: Array) -> tuple[float, str]:
-    """The largest difference; and a reason where they differ in kind, not in size."""
+def apart_by(before: Array, now: Array, single: Array | None = None) -> tuple[float, str]:
+    """The largest difference; and a reason where they differ in kind, not in size.
+
+    An infinity's sign counts where float32 has the same one: else it is that of a zero which either may be.
+    """
     if before.shape != now.shape:
         return np.inf, f"has another shape: {shape_text(now)}"
     if not is_float(before) or not is_float(now):
@@ -28,6 +31,10 @@ def apart_by(before: Array, now: Array) -> tuple[float, str]:
     finite = np.isfinite(before)
     if not np.all(np.isfinite(now[finite])):
         return np.inf, "became NaN or infinite in float64"
+    known = single is None or single.shape != before.shape or single == before
+    turned = int(np.sum(np.isinf(before) & (now == -before) & known))
+    if turned:
+        return np.inf, f"has {turned} infinities of the other sign in float64"
     return largest(now[finite] - before[finite]), ""
 
 

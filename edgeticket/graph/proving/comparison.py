@@ -92,6 +92,9 @@ class Tally:
                 testifies = each.usual
             else:
                 testifies, said = self._held(name, each, after, yardstick)
+                lost = int(np.sum(lost_infinities(each, name, after))) if each.usual else 0
+                if lost:
+                    said = f"output {name!r} was infinite in {lost} entries that are other numbers now"
                 against = said or against
             if testifies or before.tobytes() == after.tobytes():
                 self.movement.see(name, self._finer(name, each), each.feed)
@@ -179,6 +182,19 @@ class Tally:
             self.coarse = found
             return True, ""
         return True, f"output {name!r} moved by {delta:.3g}, more than rounding explains ({allowed.tolerance:.3g})"
+
+
+def lost_infinities(each: Run, name: str, after: Array) -> NDArray[np.bool_]:
+    """Where an output was infinite and is so no more, or of the other sign.
+
+    Only an infinity that float64 sees too must stay one: others are float32's overflow, which another order of the same
+    sum may avoid. The sign holds without it. What was NaN says nothing: a removed zero no longer makes one of infinity.
+    """
+    before, wide = each.single[name], None if each.double is None else each.double.get(name)
+    infinite = np.isinf(before)
+    if wide is None or wide.shape != before.shape or not is_float(wide):
+        return np.asarray(infinite & (after == -before))
+    return np.asarray(infinite & (wide == before) & (after != before))
 
 
 def _share(found: Finding) -> float:

@@ -168,7 +168,7 @@ def _outputs(
                 return GraphProof("refuted", f"in float64 the output {name!r} has another shape: {shape_text(now)}")
             allowed = _allowed(name, sample, yardstick, coarse)
             allowed += least * largest(before[np.isfinite(before)]) if least and is_float(before) else 0.0
-            apart, reason = apart_by(before, now)
+            apart, reason = apart_by(before, now, sample.single.get(name))
             if reason or apart > allowed:
                 moved = moved or nudged_outputs(original, sample, by_runtime)
                 jumps, _ = apart_by(before, moved.get(name, before))

@@ -1,33 +1,15 @@
-"""What the readers of a tensor say of it: its output channels, its zero points, whether the sign of a zero matters."""
+"""What the readers of a tensor say of it: its output channels, its zero points."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 import onnx
 from onnx import numpy_helper
 
 from edgeticket.graph import quantized
-from edgeticket.graph.protos import STANDARD, bodies_of, nodes_of
+from edgeticket.graph.protos import STANDARD, nodes_of
 from edgeticket.graph.storing.encoding import ZeroPoints
-
-# Inputs that are multiplied, added or looked up: there -0 and 0 give numbers that are equal.
-_EITHER_ZERO = {
-    "Add": (0, 1), "BatchNormalization": (1, 2, 3), "Conv": (1, 2), "ConvTranspose": (1, 2), "Einsum": range(1000),
-    "GRU": (1, 2, 3), "Gather": (0,), "Gemm": (0, 1, 2), "InstanceNormalization": (1, 2), "LSTM": (1, 2, 3, 7),
-    "LayerNormalization": (1, 2), "MatMul": (0, 1), "Mul": (0, 1), "RNN": (1, 2, 3), "Sub": (0, 1), "Sum": range(1000),
-    "Attention": (1, 2), "FusedConv": (1, 2), "FusedGemm": (0, 1, 2), "FusedMatMul": (0, 1), "BiasGelu": (1,),
-    "DeformConv": (1, 3), "Div": (0,), "EmbedLayerNormalization": (2, 3, 4, 5, 6), "FastGelu": (1,),
-    "GatherElements": (0,), "GatherND": (0,), "GroupNormalization": (1, 2), "MatMulNBits": (2, 5),
-    "MultiHeadAttention": (3,), "PRelu": (1,), "RMSNormalization": (1,), "SimplifiedLayerNormalization": (1,),
-    "SkipLayerNormalization": (2, 3, 4),
-}  # fmt: skip
-# What is done with these numbers is done with their input's.
-_VIEWS = frozenset([
-    "Cast", "Concat", "Expand", "Flatten", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
-])  # fmt: skip
-_KNOWN_DOMAINS = ("", "ai.onnx", "com.microsoft")
 
 
 def channel_axes(graph: onnx.GraphProto) -> dict[str, int]:
@@ -56,22 +38,6 @@ def zero_points(graph: onnx.GraphProto) -> dict[str, ZeroPoints]:
             array = numpy_helper.to_array(zeros)
             if shape and weight.data_type == zeros.data_type and (array != array.reshape(-1)[0]).any():
                 found.setdefault(weight.name, ZeroPoints(zeros.name, shape, array))
-    return found
-
-
-def signed_zeros(graph: onnx.GraphProto) -> set[str]:
-    """The names that some reader does more with than to multiply, add or look up, outputs of the graph among them."""
-    found = {value.name for value in graph.output}
-    for node in reversed(list(nodes_of(graph))):
-        for body in bodies_of(node):
-            found.update(value.name for value in body.output)
-        either: Sequence[int]
-        known = node.domain in _KNOWN_DOMAINS
-        if known and node.op_type in _VIEWS:
-            either = () if found.intersection(node.output) else range(len(node.input))
-        else:
-            either = _EITHER_ZERO.get(node.op_type, ()) if known else ()
-        found.update(name for index, name in enumerate(node.input) if index not in either)
     return found
 
 

@@ -27,6 +27,7 @@ from edgeticket.graph.storing.encoding import (
 from edgeticket.graph.storing.layout import Trials, Twin
 from edgeticket.graph.storing.narrow import narrowed, narrowed_integers
 from edgeticket.graph.storing.writer import Writer, all_names, entry_bytes
+from edgeticket.graph.storing.zeros import signed_zeros
 
 Array = NDArray[np.generic]
 
@@ -55,7 +56,7 @@ class TensorReader:
         self.taken = all_names(graph)
         self._axes = readers.channel_axes(graph)
         self._points = readers.zero_points(graph)
-        self._signed = readers.signed_zeros(graph)
+        self._signed = signed_zeros(graph)
         self._products = _products(graph)
         left = {each.name for each in self._points.values()}  # what rebuilds others is not rebuilt itself
         self._tensors = [tensor for tensor in eligible(graph, self.opset) if tensor.name not in left]
