@@ -24,6 +24,7 @@ from edgeticket.arguments import (
 from edgeticket.benchmark.request import BenchRequest
 from edgeticket.errors import FolderError, InputError, about, refusals_explained
 from edgeticket.extras import explained
+from edgeticket.files import why_no_file
 from edgeticket.gate.request import ComparisonRequest
 from edgeticket.measure.asked import require_budget_host, require_threads
 
@@ -195,8 +196,9 @@ def _check_alone(folder: Path, threads: int, engine: bool) -> Outcome:
             outcome = check_artifact(folder, threads)
             return with_engine(folder, outcome, threads) if engine else outcome
         except NotAnArtifactError as error:
-            if not folder.exists():
-                raise FolderError(f"{folder}: no such file or folder; give an artifact's folder") from error
+            if not folder.is_dir() and not folder.is_file():
+                said = why_no_file(folder, "file or folder")
+                raise FolderError(f"{folder}: {said}; give an artifact's folder") from error
             if folder.is_file():
                 raise FolderError(
                     f"{folder}: a file, and an artifact is a folder; `edgeticket export` makes one, and beside "

@@ -36,8 +36,10 @@ def path_of(place: Place) -> Path:
     """The path of a file or folder that was named, or the folder of a result.
 
     Raises:
-        InputError: it is neither.
+        InputError: it is neither, or an empty text.
     """
+    if place == "":
+        raise InputError("'': an empty text is no path; give '.' for this folder")
     if isinstance(place, str | Path):
         return Path(place)
     folder = getattr(place, "folder", None)

@@ -51,6 +51,15 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def why_no_file(path: Path, sought: str = "file") -> str:
+    """Why there is no file to read at `path`, in a clause; `sought` is what could have been there."""
+    if path.is_dir():
+        return "this is a folder"
+    if path.exists():
+        return "a pipe, a socket or a device, and no file; write what it gives into one"
+    return f"no such {sought}"
+
+
 def sha256(data: bytes) -> str:
     """The hexadecimal SHA-256 of `data`."""
     return hashlib.sha256(data).hexdigest()

@@ -93,6 +93,8 @@ def test_a_result_stands_for_its_folder(artifact: Path, tmp_path: Path) -> None:
     assert path_of(exported) == tmp_path / "out"
     assert paths_of(["a", Path("b"), exported]) == (Path("a"), Path("b"), tmp_path / "out")
     assert paths_of(exported) == (tmp_path / "out",)
+    with pytest.raises(InputError, match="an empty text is no path"):
+        edgeticket.export("")
 
 
 def test_one_value_or_several() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from edgeticket.cli import options
+from edgeticket.cli import options, values
 from edgeticket.cli.output import console, write_json
 from edgeticket.errors import Exit
 
 
 @click.command()
-@click.argument("models", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="MODEL...")
+@click.argument("models", type=click.Path(), callback=values.paths, nargs=-1, required=True, metavar="MODEL...")
 @options.providers
 @options.thread_counts
 @options.seconds
@@ -68,8 +68,8 @@ def _print(done: Any) -> None:
 
 
 @click.command()
-@click.argument("first", type=click.Path(path_type=Path), metavar="A.json")
-@click.argument("second", type=click.Path(path_type=Path), metavar="B.json")
+@click.argument("first", type=click.Path(), callback=values.paths, metavar="A.json")
+@click.argument("second", type=click.Path(), callback=values.paths, metavar="B.json")
 def compare(first: Path, second: Path) -> None:
     """Say what two results of `bench --json` allow one to conclude, and what not. Exits 3 where that is nothing."""
     from edgeticket import api
@@ -81,7 +81,7 @@ def compare(first: Path, second: Path) -> None:
 
 
 @click.command()
-@click.argument("history", type=click.Path(path_type=Path), metavar="history.jsonl")
+@click.argument("history", type=click.Path(), callback=values.paths, metavar="history.jsonl")
 @options.json("the series and change points")
 def trend(history: Path, json_target: str | None) -> None:
     """Say where latency changed for good in a history that --append wrote. This is a report, never a gate."""

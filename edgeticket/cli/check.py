@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import click
@@ -15,8 +14,10 @@ COUNTED = ("nonzeros", "macs", "nodes", "instructions")
 
 
 @click.command()
-@click.argument("candidate", type=click.Path(path_type=Path), required=False)
-@click.option("--baseline", type=click.Path(path_type=Path), metavar="OTHER", help="The model to compare with.")
+@click.argument("candidate", type=click.Path(), callback=values.paths, required=False)
+@click.option(
+    "--baseline", type=click.Path(), callback=values.paths, metavar="OTHER", help="The model to compare with."
+)
 @options.tolerance(
     "--max-latency-regression",
     "max_latency",

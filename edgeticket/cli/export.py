@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from edgeticket.cli import options
+from edgeticket.cli import options, values
 from edgeticket.cli.output import console, write_json
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("source", type=click.Path(), callback=values.paths)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
+    callback=values.paths,
     help="The artifact's folder.  [default: artifact inside a ticket's folder, NAME-artifact beside NAME.onnx]",
 )
 @click.option("--round", type=click.IntRange(min=0), help="Another round than the ticket's.")

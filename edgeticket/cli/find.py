@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -23,15 +22,16 @@ def _tasks(_context: click.Context, _parameter: click.Parameter, typed: str) -> 
 
 @click.command()
 @click.argument("task", default=DEFAULT, shell_complete=_tasks)
-@click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/TASK]")
+@click.option("--out", type=click.Path(), callback=values.paths, help="The run's folder.  [default: runs/TASK]")
 @click.option(
     "--data-dir",
     "data_dirs",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
+    callback=values.paths,
     multiple=True,
     help="Where data lie; also EDGETICKET_DATA.",
 )
-@click.option("--rounds", type=click.IntRange(min=0), help="Stop after this many rounds of pruning.")
+@click.option("--rounds", type=click.IntRange(min=0), help="Stop after this many rounds; 0 trains dense only.")
 @click.option("--until", type=values.density, help="Stop at this density: 3.6% or 0.036.  [default: the task's]")
 @click.option(
     "--rewind", default="init", show_default=True, metavar="init|K|lr", help="To θ0, to iteration K, or the rate only."

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from edgeticket.cli import options
+from edgeticket.cli import options, values
 from edgeticket.cli.output import console, write_json
 from edgeticket.engine import CLAIMS, ISAS
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=click.Path(), callback=values.paths)
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads to plan and time for."
 )

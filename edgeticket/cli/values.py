@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
 
 DENSITY = "write 3.6% or 0.036"
@@ -101,3 +104,12 @@ def names(value: str) -> tuple[str, ...]:
     if not found:
         raise click.BadParameter("give one name at least, as in cpu,sparse")
     return found
+
+
+def paths(_: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Read a path, or several: as a callback, which is told of an empty text, because as a path it is this folder."""
+    if isinstance(value, tuple):
+        return tuple(paths(_, parameter, each) for each in value)
+    if value == "":
+        raise click.BadParameter("an empty text is no path; write . for this folder")
+    return None if value is None else Path(value)

@@ -84,6 +84,12 @@ def verdict(record: Record) -> str:
     at, metric, unit = record.choice.at, record.metric.name, record.metric.unit
     points = f"{record.choice.tolerance:g}" + (" points" if unit == "%" else "")
     dense = record.rounds[0].at(at)
+    if record.ticket is None and len(record.rounds) == 1:
+        return (
+            "No ticket: only the dense network was trained, and a ticket is a pruned round "
+            f"({metric} {dense.validation_metric:.2f}{unit} {at.words}). "
+            "The same command with more --rounds goes on from here"
+        )
     if record.ticket is None:
         return (
             f"No ticket: no round of {len(record.rounds) - 1} comes within {points} of dense on validation "

@@ -12,6 +12,7 @@ from edgeticket.artifact import checks
 from edgeticket.artifact.folder import artifact_in
 from edgeticket.artifact.manifest import Port
 from edgeticket.errors import FolderError, InputError, IntegrityError, ModelError
+from edgeticket.files import why_no_file
 from edgeticket.measure import protocol
 from edgeticket.measure.hosts.host import Host, NoAnswerError
 from edgeticket.measure.hosts.local import LOCAL
@@ -86,7 +87,7 @@ def open_subject(path: Path, folder: Path, label: str, process_s: float = PROCES
         model = folder / f"{label}.onnx"
         model.write_bytes(opened.files[checks.MODEL])
     elif not path.is_file():
-        raise InputError(f"{path}: no such file or folder. Give an artifact's folder or an ONNX file.")
+        raise InputError(f"{path}: {why_no_file(path, 'file or folder')}. Give an artifact's folder or an ONNX file.")
     else:
         model = laid_out(path, folder / label)
     data = model.read_bytes()

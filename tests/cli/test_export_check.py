@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -145,3 +146,21 @@ def test_a_name_too_long_for_the_system_exits_2(model: Path, command: str) -> No
     done = run(*[words.get(word, word) for word in command.split()])
     assert done.exit_code == 2
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [("export", ""), ("check", ""), ("inspect", ""), ("bench", ""), ("export", "x.onnx", "--out", "")]
+)
+def test_an_empty_text_is_no_path(arguments: tuple[str, ...]) -> None:
+    """As a path it would be the working directory, which nobody named."""
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert "an empty text is no path" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["export", "check", "inspect", "bench"])
+def test_a_pipe_is_no_file_and_is_not_read(command: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    done = run(command, tmp_path / "pipe.onnx")
+    assert done.exit_code == 2
+    assert "pipe.onnx: a pipe, a socket or a device, and no file" in done.stderr

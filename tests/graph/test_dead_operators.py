@@ -550,6 +550,23 @@ def test_what_keeps_dead_channels_is_said() -> None:
     assert "kept channels that are constant: 2 before LRN" in sentences(result)
 
 
+def test_a_number_of_channels_that_is_read_is_not_what_keeps_those_that_vary() -> None:
+    """Constant channels meet varying ones in a sum, of whose shape zeros are made: they would stay without that too."""
+    net = Net(("n", 3, 6, 6), DOUBLE)
+    highest = net.op("ReduceMax", "x", axes=[1, 2, 3], keepdims=0)
+    positive = net.op("NonZero", net.op("Greater", highest, net.const(np.array(0.0))))
+    places = net.op("Squeeze", positive, net.const(np.array([0])))
+    both = net.op("Add", maps(net), net.conv("x", net.normal(6, 3, 1, 1), name="other"))
+    rows = net.op("Gather", both, places, axis=0)
+    zeros = net.op("ReduceSum", net.op("ConstantOfShape", net.op("Shape", rows)), net.const(np.array([1, 2, 3])))
+    read = net.conv(rows, net.normal(2, 6, 1, 1), name="b")
+    model = net.model(net.op("Add", read, net.op("Cast", zeros, to=TensorProto.DOUBLE)), opset=17)
+    result = same(model)
+    assert shapes(result)["a"] == (6, 3, 1, 1)
+    assert "before Shape" not in sentences(result)
+    assert "kept 2 constant channels that sums or concatenations join with channels that vary" in sentences(result)
+
+
 @pytest.mark.parametrize(
     ("filling", "mode", "left"), [(None, "constant", 6), (1.5, "constant", 4), (None, "edge", 4), (None, "reflect", 4)]
 )

@@ -263,3 +263,15 @@ def test_a_tiny_file_that_asks_for_gigabytes_is_not_computed_while_it_is_read() 
         resource.setrlimit(resource.RLIMIT_AS, before)
     assert [node.op_type for node in made.model.graph.node] == ["ConstantOfShape", "Add"]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 2**20, "less than a GiB"
+
+
+def test_what_is_there_and_no_file_is_called_so(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    (tmp_path / "folder.onnx").mkdir()
+    for name, said in (("pipe", "a pipe, a socket or a device"), ("folder", "a folder"), ("none", "no such file")):
+        path = tmp_path / f"{name}.onnx"
+        with pytest.raises(ModelError) as caught:
+            load_model(path)
+        assert str(caught.value).startswith(f"{path}: ")
+        assert said in str(caught.value)
+        assert "Give an ONNX file" in str(caught.value)

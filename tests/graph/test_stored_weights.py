@@ -184,3 +184,33 @@ def test_a_weight_in_a_body_is_held_to_the_plan() -> None:
     plan, other = simplify(_choice(nonzeros=40)), _choice(nonzeros=31)
     with pytest.raises(ProofError, match="'w' has 31 nonzeros, planned were 40"):
         check_stored_weights(other.SerializeToString(), plan.layers)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
+def test_a_number_of_a_constant_of_any_rank_is_named(shape: tuple[int, ...]) -> None:
+    net = Net(("n", 3))
+    net.nodes.append(onnx.helper.make_node("Mul", ["x", net.const(np.full(shape, 0.5), "k")], ["y"]))
+    planned = net.model("y")
+    altered = onnx.ModelProto.FromString(planned.SerializeToString())
+    [tensor] = altered.graph.initializer
+    tensor.CopyFrom(onnx.numpy_helper.from_array(np.full(shape, 0.25, np.float32), "k"))
+    said = (
+        rf"'k' differs from the planned one in {int(np.prod(shape))} of {int(np.prod(shape))} numbers: "
+        rf"at {[0] * len(shape)} it is 0.25, planned was 0.5".replace("[", r"\[").replace("]", r"\]")
+    )
+    with pytest.raises(ProofError, match=said):
+        check_stored_weights(altered.SerializeToString(), [], planned=planned)
+
+
+@pytest.mark.parametrize(("reader", "told"), [("Reciprocal", True), ("Relu", False)])
+def test_the_sign_of_a_zero_is_held_where_its_readers_tell_it(reader: str, told: bool) -> None:
+    net = Net(("n", 3))
+    scaled = net.op("Mul", "x", net.const(np.array([1, -0.0, 2]), "k"))
+    planned = net.model(net.op(reader, scaled))
+    altered = onnx.ModelProto.FromString(planned.SerializeToString())
+    altered.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(np.array([1, 0, 2], np.float32), "k"))
+    if not told:
+        check_stored_weights(altered.SerializeToString(), [], planned=planned)
+        return
+    with pytest.raises(ProofError, match=r"at \[1\] it is 0.0, planned was -0.0"):
+        check_stored_weights(altered.SerializeToString(), [], planned=planned)

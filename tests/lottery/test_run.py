@@ -60,7 +60,8 @@ def test_a_search_makes_a_folder_with_a_ticket_and_a_picture(tmp_path: Path) -> 
 def test_dense_only_is_no_ticket(tmp_path: Path) -> None:
     found = api.find(request(tmp_path, rounds=0))
     assert found.exit_code == 1
-    assert found.verdicts[0].startswith("No ticket")
+    assert found.verdicts[0].startswith("No ticket: only the dense network was trained")
+    assert "The same command with more --rounds goes on from here" in found.verdicts[0]
 
 
 # -- the lock ----------------------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def _apart(found: Any, seen: Any) -> bool:
         return False
     a, b = found.astype(np.float64), seen.astype(np.float64)
     finite = np.isfinite(a) & np.isfinite(b)
-    delta = float(np.max(np.abs(a - b), where=finite, initial=0.0))
+    delta = float(np.max(np.abs(a[finite] - b[finite]), initial=0.0))
     if seen.dtype.kind in "iu":
         return delta > 1  # one step of a quantised value is rounding
     return delta > _APART * float(np.max(np.abs(b), where=finite, initial=0.0)) or bool(

@@ -21,7 +21,7 @@ DOUBLE = 2.0**-52
 def apart_by(before: Array, now: Array, single: Array | None = None) -> tuple[float, str]:
     """The largest difference; and a reason where they differ in kind, not in size.
 
-    An infinity's sign counts where float32 has the same one: else it is that of a zero which either may be.
+    An infinity's sign counts where float32 (`single`) has the same one: else it is that of a zero which either may be.
     """
     if before.shape != now.shape:
         return np.inf, f"has another shape: {shape_text(now)}"

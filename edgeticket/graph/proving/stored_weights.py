@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 
 from edgeticket.artifact.manifest import LayerInfo
+from edgeticket.artifact.numbers import is_float
 from edgeticket.errors import ProofError
 from edgeticket.graph import evaluate
 from edgeticket.graph.intermediate import to_ir
@@ -24,6 +25,7 @@ from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.proving.scopes import differing, texts_as_unicode
 from edgeticket.graph.storing.encoding import Weights, encode
 from edgeticket.graph.storing.readers import channel_axes
+from edgeticket.graph.storing.zeros import signed_zeros
 from edgeticket.graph.values import Array, nonzeros
 
 
@@ -73,7 +75,7 @@ def check_stored_weights(
     """Hold the constants of a file to every layer of the plan, and to every constant of the model that was `planned`.
 
     `encoded` says of the tensors stored rounded as what: 'fp16' or 'int8', by name; all others must be the same
-    numbers. A negative zero is a zero here.
+    numbers. A negative zero is a zero here, but where its readers tell the two apart (zeros.py).
 
     With `lossy` (stored as fp16 or int8) small weights may have become zero: fewer nonzeros are then as planned, more
     are not. Returns the weights that could not be checked: those so large that what rebuilds them is beyond the
@@ -128,7 +130,7 @@ def _check_constants(
 ) -> list[str]:
     """Hold every initializer of `planned` to what the file rebuilds under its name. Returns what was not rebuilt."""
     unchecked = []
-    as_encoded = encoding_of(planned, encoded)
+    as_encoded, signed = encoding_of(planned, encoded), signed_zeros(planned.graph)
     for tensor in planned.graph.initializer:
         if tensor.name in unevaluated:
             unchecked.append(tensor.name)
@@ -144,8 +146,10 @@ def _check_constants(
                 f"{wanted.dtype}{list(wanted.shape)}"
             )
         differ = differing(array, wanted)
+        if tensor.name in signed and tensor.name not in encoded and is_float(wanted):
+            differ |= (wanted == 0) & (np.signbit(array) != np.signbit(wanted))
         if np.any(differ):
-            place = tuple(int(axis[0]) for axis in np.nonzero(differ))
+            place = tuple(np.argwhere(differ)[0].tolist())  # () of a scalar
             raise ProofError(
                 f"the exported constant {tensor.name!r} differs from the planned one in {int(np.sum(differ))} of "
                 f"{array.size} numbers: at {list(place)} it is {array[place]}, planned was {wanted[place]}"

@@ -49,7 +49,8 @@ def judged(
         reason += f"; {tally.nonfinite_differ} of {tally.nonfinite} NaN or infinite outputs became others"
     if tally.discrete_differ:
         reason += f"; {tally.discrete_differ} of {tally.discrete} outputs that are no floats (class numbers) changed"
-    few = [f"{count} at {name!r}" for name, count in sorted(tally.movement.few_values().items())] if exact else []
+    seen = sorted(tally.movement.few_values().items()) if exact else []
+    few = [f"{count} at {name!r}" for name, count in seen if not name.endswith(checks.STRUCTURE)]
     if few:
         reason += f"; different values seen of what is no float: {listing(few)}"
     if tally.never_compared:

@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 
 from edgeticket.errors import ModelError
+from edgeticket.files import why_no_file
 from edgeticket.graph.order import put_in_order
 from edgeticket.graph.protos import bodies_of, graphs_of
 from edgeticket.graph.reading.external import read_external
@@ -31,7 +32,7 @@ def load_model(path: Path) -> onnx.ModelProto:
     path = Path(path)
     try:
         if not path.is_file():
-            raise ModelError(f"{path}: no such file. Give an ONNX file or a ticket's folder.")
+            raise ModelError(f"{path}: {why_no_file(path)}. Give an ONNX file or a ticket's folder.")
         size_bytes = path.stat().st_size
         if size_bytes > LIMIT_BYTES:
             raise ModelError(f"{path}: {size_bytes} bytes, more than the 2 GiB an ONNX file can hold.")

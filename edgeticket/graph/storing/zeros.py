@@ -7,14 +7,14 @@ behind a matrix product or a convolution no sign of a weight's zero is left.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
-from edgeticket.graph.protos import nodes_of
+from edgeticket.graph.protos import bodies_of, nodes_of
 
 _ALL = range(1000)
 # Inputs that come out as they are, bit by bit.
@@ -71,7 +71,7 @@ def signed_zeros(graph: onnx.GraphProto) -> set[str]:
     inputs = {value.name for value in graph.input}
     constants = {tensor.name: tensor for tensor in graph.initializer if tensor.name not in inputs}
     nodes = list(nodes_of(graph))
-    inner = {value.name for node in nodes for body in _bodies(node) for value in body.output}
+    inner = {value.name for node in nodes for body in bodies_of(node) for value in body.output}
     shown, told = {value.name for value in graph.output} | inner, inner  # `told`: another number comes of it
     for node in reversed(nodes):
         at_output, apart = not shown.isdisjoint(node.output), not told.isdisjoint(node.output)
@@ -119,10 +119,3 @@ def _power(exponent: NDArray[np.float64] | None) -> str | None:
 def _numbers(tensor: onnx.TensorProto | None) -> NDArray[np.float64] | None:
     known = tensor is not None and tensor.data_location != TensorProto.EXTERNAL
     return numpy_helper.to_array(tensor).astype(np.float64) if tensor is not None and known else None
-
-
-def _bodies(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    for attribute in node.attribute:
-        if attribute.type == onnx.AttributeProto.GRAPH:
-            yield attribute.g
-        yield from attribute.graphs

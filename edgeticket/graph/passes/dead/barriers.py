@@ -47,7 +47,9 @@ def barriers(state: State) -> Held:
         units = linear.result.units
         needed = loose.keep(units)
         for unit in loose.roots(units[needed & ~np.isnan(linear.result.constant)]).tolist():
-            if unit in pinned:
+            if pinned.get(unit) == "Shape" and varying[unit]:
+                joined.add(unit)  # lengths.py would write the number of channels down, but all of them vary there
+            elif unit in pinned:
                 readers[pinned[unit]].add(unit)
             elif unit in uneven:
                 behind[uneven[unit]].add(unit)
