@@ -20,11 +20,11 @@ import onnxruntime as ort
 from edgeticket.engine import EP_NAME, entries
 
 CPU = "CPUExecutionProvider"
-# What runs before a block is not counted, for so long and so often at least, at any number of threads: caches fill, and
-# the threads of the session before go on spinning for about 20 ms (ONNX Runtime 1.31, measured) on the cores that the
-# next one wants. Until 2026-11-28 a session of one thread had 2.5 ms, one inference of a large network, and the other
-# sessions may have driven its weights out of the caches (bench_rival.py measures what that is worth).
+# What runs before a block is not counted, for so long and so often at least, at any number of threads: caches fill.
+# Until 2026-11-28 a session of one thread had 2.5 ms, one inference of a large network, and the other sessions may have
+# driven its weights out of the caches (bench_rival.py measures what that is worth).
 WARM_S, FEWEST = 30e-3, 3
+POLL_S, IDLE, LONGEST_S = 5e-3, 0.2, 2.0
 RECORD = "session.record_ep_graph_assignment_info"  # from ONNX Runtime 1.24
 
 
@@ -87,12 +87,34 @@ class Arm:
         return self.seconds
 
 
-def take_turns(arms: Mapping[str, Arm], rounds: int, block_s: float, seed: int = 0) -> dict[str, list[float]]:
-    """{name: seconds an inference in each round}; every arm has one block a round, in an order drawn for the round."""
+def quiet() -> None:
+    """Wait until no thread of this process runs, for at most two seconds.
+
+    The threads of a session go on spinning when its run is over, for 20 to 40 ms of processor time (ONNX Runtime 1.31,
+    measured), and would take the cores of the session that comes next: with a dozen sessions of two threads in turns,
+    ResNet-20 took 1.3 to 3 ms where it takes 0.4 alone.
+    """
+    until = time.monotonic() + LONGEST_S
+    while time.monotonic() < until:
+        used, began = time.process_time(), time.monotonic()
+        time.sleep(POLL_S)
+        if time.process_time() - used < IDLE * (time.monotonic() - began):
+            return
+
+
+def take_turns(
+    arms: Mapping[str, Arm], rounds: int, block_s: float, seed: int = 0, *, apart: bool = True
+) -> dict[str, list[float]]:
+    """{name: seconds an inference in each round}; every arm has one block a round, in an order drawn for the round.
+
+    `apart`: a block begins when the threads of the session before rest.
+    """
     rng = random.Random(seed)
     times: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(rounds):
         for name in rng.sample(sorted(arms), len(arms)):
+            if apart:
+                quiet()
             times[name].append(arms[name].block(block_s))
     return times
 

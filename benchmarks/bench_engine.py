@@ -138,12 +138,13 @@ def run_creation(request: dict[str, Any]) -> dict[str, Any]:
     """Create sessions at 90 % zeros, each in a fresh process, with the providers in turns."""
     samples: dict[str, list[dict[str, float]]] = {"cpu": [], "ours": []}
     with tempfile.TemporaryDirectory(prefix="edgeticket-") as folder:
-        path = Path(folder) / "model.onnx"
+        path, warm = Path(folder) / "model.onnx", Path(folder) / "warm.onnx"
         path.write_bytes(networks.network(request["network"], 0.9).serialized())
+        warm.write_bytes(networks.network(networks.WARM, 0.9).serialized())
         for turn in range(request["times"]):
             for provider in sorted(samples, reverse=bool(turn % 2)):
                 asked = {"kind": "creation", "threads": 1, "provider": provider, "path": str(path)}
-                asked["network"] = request["network"]
+                asked |= {"network": request["network"], "warm": str(warm)}
                 samples[provider].append(child(asked))
     keys = ("ms", "grown_bytes", "first_ms", "after_first_bytes", "peak_bytes")
     found = {

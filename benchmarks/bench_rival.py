@@ -3,7 +3,8 @@
 On a Xeon ONNX Runtime fp32 gained 2.4 to 2.9 times from a second thread, more than two cores should give, so its figure
 at one thread is suspect. Here VGG-16 and ResNet-18, dense and on the CPU provider, are timed in fresh processes at one
 and two threads: alone or with twelve other sessions that take turns, after 2.5 ms or 60 ms that are not counted, pinned
-to as many cores as threads or not, and with idle threads that spin or sleep. docs/results/rival.json keeps the result.
+to as many cores as threads or not, with idle threads that spin or sleep, and with turns that begin when the threads of
+the session before rest, or at once. docs/results/rival.json keeps the result.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ ROUNDS, BLOCK_S = 15, 15e-3
 def conditions() -> list[dict[str, Any]]:
     """Every condition at one and two threads: all pairs of company and warm-up, then one change at a time."""
     made = [
-        {"others": others, "warm_ms": warm_ms, "pinned": True, "spinning": True}
+        {"others": others, "warm_ms": warm_ms, "pinned": True, "spinning": True, "apart": False}
         for others, warm_ms in itertools.product((False, True), (2.5, 60.0))
     ]
-    made += [{**made[1], "pinned": False}, {**made[1], "spinning": False}]
+    made += [{**made[1], "pinned": False}, {**made[1], "spinning": False}, {**made[3], "apart": True}]
     return [{**each, "threads": threads} for each in made for threads in (1, 2)]
 
 
@@ -54,7 +55,8 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
                 options = {"threads": threads, "provider_options": {"isa": isa} if isa else {}}
                 sessions[f"{share:.0%} {isa}"] = runtime.session(model, **options)
     arms.WARM_S, arms.FEWEST = request["warm_ms"] / 1e3, 1
-    times = take_turns({name: Arm(session, feed) for name, session in sessions.items()}, request["rounds"], BLOCK_S)
+    sides = {name: Arm(session, feed) for name, session in sessions.items()}
+    times = take_turns(sides, request["rounds"], BLOCK_S, apart=request["apart"])
     return {"us": as_json(quartiles(times["fp32"]), 1e6), "raw_us": raw_us({"fp32": times["fp32"]})}
 
 
@@ -81,7 +83,7 @@ def main() -> None:
         for case in cases:
             if case["network"] == name and case["threads"] == 1:
                 gain = case["us"]["median"] / here_us[json.dumps({**case, "threads": 2, "us": 0})]
-                words = {key: case[key] for key in ("others", "warm_ms", "pinned", "spinning")}
+                words = {key: case[key] for key in ("others", "warm_ms", "pinned", "spinning", "apart")}
                 print(f"{name} {words}: the second thread gives {gain:.2f} times")
 
 

@@ -221,17 +221,14 @@ def rivals(document: Document) -> str:
     by = {(*(case[key] for key in _CONDITION), case["threads"]): case["us"] for case in document["cases"]}
     rows = []
     for condition in dict.fromkeys(key[:-1] for key in by):
-        name, others, warm_ms, pinned, spinning = condition
+        name, others, warm_ms, *flags = condition
         one, two = by.get((*condition, 1)), by.get((*condition, 2))
         if one and two:
-            words = (
-                "twelve others" if others else "alone",
-                f"{warm_ms:g} ms",
-                *("yes" if x else "no" for x in (pinned, spinning)),
-            )
-            rows.append((str(name), *words, us(one), us(two), f"{one['median'] / two['median']:.2f}"))
-    head = ("fp32, dense", "sessions", "not counted", "pinned", "spinning", "one thread", "two threads", "two / one")
-    return aligned(head, rows)
+            words = ("twelve others" if others else "alone", f"{warm_ms:g} ms")
+            answers = ("yes" if each else "no" for each in flags)
+            rows.append((str(name), *words, *answers, us(one), us(two), f"{one['median'] / two['median']:.2f}"))
+    told = _CONDITION[3:]
+    return aligned(("fp32, dense", "sessions", "not counted", *told, "one thread", "two threads", "two / one"), rows)
 
 
-_CONDITION = ("network", "others", "warm_ms", "pinned", "spinning")
+_CONDITION = ("network", "others", "warm_ms", "pinned", "spinning", "apart")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,6 +96,14 @@ def test_lines_fit(name: str) -> None:
     """Rows of tables and code may be longer."""
     lines = prose(DOCUMENTS[name].read_text(encoding="utf-8"))
     assert [line for line in lines if len(line) > 120 and not line.startswith(("|", "<!--"))] == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_sentence_stands_twice(name: str) -> None:
+    """Merges double paragraphs; tables and short sentences may repeat themselves."""
+    text = " ".join(line for line in prose(DOCUMENTS[name].read_text(encoding="utf-8")) if not line.startswith("|"))
+    sentences = Counter(re.split(r"(?<=[.:;]) ", " ".join(text.split())))
+    assert [each for each, count in sentences.items() if count > 1 and len(each) > 60] == []
 
 
 def test_the_documents_that_sources_point_at_exist() -> None:

@@ -144,7 +144,7 @@ def test_the_baseline_and_the_rival_have_tables_once_they_are_measured(maker: Mo
     forms = {"same passes": {"nodes": 7, "us": measured(8)}, "torch, free batch": {"nodes": 9, "us": measured(10)}}
     cases = {"LSTM": {"best": "same passes", "forms": forms}}
     (results / "baseline.json").write_text(json.dumps({"identity": WHO, "busy_others": 0.5, "cases": cases}))
-    common = {"network": "VGG-16", "others": True, "warm_ms": 2.5, "pinned": True, "spinning": False}
+    common = {"network": "VGG-16", "others": True, "warm_ms": 2.5, "pinned": True, "spinning": False, "apart": True}
     timed = [{**common, "threads": threads, "us": measured(us)} for threads, us in ((1, 900), (2, 300))]
     (results / "rival.json").write_text(json.dumps({"identity": WHO, "busy_others": 0.0, "cases": timed}))
     page = maker.pages(results)["measurements.md"]
@@ -152,7 +152,7 @@ def test_the_baseline_and_the_rival_have_tables_once_they_are_measured(maker: Mo
     assert "Other processes kept 0.50 of a processor busy" in page
     [line] = [line for line in page.splitlines() if line.startswith("    VGG-16")]
     assert line.split() == [
-        "VGG-16", "twelve", "others", "2.5", "ms", "yes", "no", "900.0", "µs", "(810.0-990.0)", "300.0", "µs",
+        "VGG-16", "twelve", "others", "2.5", "ms", "yes", "no", "yes", "900.0", "µs", "(810.0-990.0)", "300.0", "µs",
         "(270.0-330.0)", "3.00",
     ]  # fmt: skip
 
