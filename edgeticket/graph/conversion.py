@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgeticket.graph.baseline import Baseline, dense_baseline, plainly
 from edgeticket.graph.loading import Loading
-from edgeticket.graph.proving.stored_file import check_stored_file
+from edgeticket.graph.proving.static.stored_file import check_stored_file
 from edgeticket.graph.reading.source import Source, stamp
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.short_names import with_short_names

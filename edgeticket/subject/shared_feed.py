@@ -78,7 +78,7 @@ def _golden(subjects: Iterable[Subject]) -> checks.Feed | None:
 def _drawn_here(subject: Subject, shapes: Mapping[str, tuple[int, ...]]) -> checks.Feed | None:
     """Draw normal numbers at batch 1 where onnx, with which the worker draws, is not installed; None where it is."""
     try:
-        import edgeticket.graph.proving.probes  # noqa: F401
+        import edgeticket.graph.proving.feeds.probes  # noqa: F401
     except ModuleNotFoundError:
         if any(port.dtype not in ("float32", "float64", "float16") for port in subject.inputs):
             raise

@@ -64,8 +64,8 @@ def attempt(request: TryRequest) -> TryAnswer:
 
 
 def _drawn(name: str, path: str, shapes: Mapping[str, tuple[int, ...]]) -> checks.Feed | None:
-    """Draw normal numbers at batch 1; free axes and integers as graph/proving/probes.py draws them, with onnx."""
-    from edgeticket.graph.proving import kinds, probes
+    """Draw normal numbers at batch 1; free axes and integers as graph/proving/feeds/probes.py draws them, with onnx."""
+    from edgeticket.graph.proving.feeds import kinds, probes
     from edgeticket.graph.reading import load
 
     try:

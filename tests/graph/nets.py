@@ -15,7 +15,7 @@ from proofs import check_stored_weights
 from widened import widened
 
 from edgeticket import runtime
-from edgeticket.graph.proving.unchanged import HeldNumbers, hold_to_original
+from edgeticket.graph.proving.static.unchanged import HeldNumbers, hold_to_original
 from edgeticket.graph.simplify import UNCHANGED, Simplified, simplify
 
 Array = NDArray[Any]

@@ -9,11 +9,11 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeticket.artifact.manifest import LayerInfo, ProofInfo
-from edgeticket.graph.proving import stored_weights
-from edgeticket.graph.proving.probes import probes
+from edgeticket.graph.proving.feeds.probes import probes
 from edgeticket.graph.proving.proof import proof
 from edgeticket.graph.proving.samples import ProofInputs, whole_set
-from edgeticket.graph.proving.stored_weights import evaluated
+from edgeticket.graph.proving.static import stored_weights
+from edgeticket.graph.proving.static.stored_weights import evaluated
 from edgeticket.graph.reading.load import parse_model
 from edgeticket.graph.simplify import Simplified
 from edgeticket.graph.storing.encoding import Weights

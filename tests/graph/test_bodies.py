@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeticket.graph.proving.bodies import bodies_of, digests
+from edgeticket.graph.proving.static.bodies import bodies_of, digests
 
 FLOAT = TensorProto.FLOAT
 

@@ -15,7 +15,7 @@ from onnx import helper
 
 from edgeticket import api
 from edgeticket.errors import EdgeticketError, Exit, InputError, ModelError, ProofError
-from edgeticket.graph.proving.stored_file import check_stored_file
+from edgeticket.graph.proving.static.stored_file import check_stored_file
 from edgeticket.graph.reading.load import load_model, parse_model
 from edgeticket.graph.reading.validity import blamed_on_faults
 from edgeticket.graph.serialize import serialize

@@ -20,7 +20,7 @@ from edgeticket.artifact import checks
 from edgeticket.artifact.manifest import ProofInfo
 from edgeticket.errors import ProofError
 from edgeticket.graph import conversion
-from edgeticket.graph.proving.probes import probes
+from edgeticket.graph.proving.feeds.probes import probes
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import Simplified, simplify
 from edgeticket.graph.storing import storage

@@ -7,8 +7,8 @@ import onnx
 from nets import Net
 from onnx import TensorProto, helper
 
-from edgeticket.graph.proving.free_axes import Guess, batches, named, says_something, search
-from edgeticket.graph.proving.probes import Probe, probes
+from edgeticket.graph.proving.feeds.free_axes import Guess, batches, named, says_something, search
+from edgeticket.graph.proving.feeds.probes import Probe, probes
 
 
 def _shapes(made: tuple[Probe, ...]) -> set[tuple[tuple[int, ...], ...]]:

@@ -7,8 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeticket.graph.proving import kinds
-from edgeticket.graph.proving.probes import probes
+from edgeticket.graph.proving.feeds import kinds
+from edgeticket.graph.proving.feeds.probes import probes
 
 ML = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
 OUT = [helper.make_tensor_value_info("y", TensorProto.INT64, None)]

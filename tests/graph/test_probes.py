@@ -9,8 +9,8 @@ from proofs import prove_feeds
 from storage_models import convnet, lenet, model, node, product
 
 from edgeticket.errors import InputError, ModelError
-from edgeticket.graph.proving.declared import MOST_ELEMENTS
-from edgeticket.graph.proving.probes import probes
+from edgeticket.graph.proving.feeds.declared import MOST_ELEMENTS
+from edgeticket.graph.proving.feeds.probes import probes
 from edgeticket.graph.storing.storage import store
 
 

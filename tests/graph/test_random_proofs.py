@@ -15,7 +15,7 @@ from test_random_nets import STEPS, build
 
 from edgeticket import runtime
 from edgeticket.artifact.manifest import ProofInfo
-from edgeticket.graph.proving.probes import probes
+from edgeticket.graph.proving.feeds.probes import probes
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.simplify import simplify
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnx import helper
 
-from edgeticket.graph.proving.scopes import Scope
+from edgeticket.graph.proving.static.scopes import Scope
 
 
 def _chain() -> Scope:

@@ -17,8 +17,8 @@ from storage_models import convnet, lenet
 
 from edgeticket import api
 from edgeticket.errors import ProofError
-from edgeticket.graph.proving.probes import probes
-from edgeticket.graph.proving.stored_file import check_stored_file
+from edgeticket.graph.proving.feeds.probes import probes
+from edgeticket.graph.proving.static.stored_file import check_stored_file
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.short_names import with_short_names
 from edgeticket.graph.simplify import Simplified, simplify

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from proofs import prove_feeds
 
-from edgeticket.graph.proving.probes import probes
-from edgeticket.graph.proving.unchanged import HeldNumbers, hold_to_original
+from edgeticket.graph.proving.feeds.probes import probes
+from edgeticket.graph.proving.static.unchanged import HeldNumbers, hold_to_original
 from edgeticket.graph.serialize import serialize
 from edgeticket.graph.short_names import with_short_names
 from edgeticket.graph.simplify import Simplified, simplify

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from edgeticket.artifact.manifest import GraphProof
 from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.proving import reference
-from edgeticket.graph.proving.bodies import NAMES, Body, bodies_of, digests
 from edgeticket.graph.proving.finding import Sample
 from edgeticket.graph.proving.samples import Feed
+from edgeticket.graph.proving.static.bodies import NAMES, Body, bodies_of, digests
 from edgeticket.graph.simplify import Simplified
 
 Array = NDArray[Any]

@@ -36,7 +36,7 @@ Feed = Mapping[str, Array]
 FACTOR, ULPS = 64.0, 1024.0
 SHARE = 1e-7  # of an output's range, at most
 COARSE = 1e-5  # of the magnitude: what float32 is taken to err by where that was not measured
-SCALES = 2.0**-20  # of the magnitude: an int32 bias takes up constants by a scale that is rounded to float32
+FOLDED = 2.0**-20  # of the magnitude: an int32 bias takes up constants by a scale that is rounded to float32
 _QUANTISE = frozenset(["DynamicQuantizeLinear", "QuantizeLinear"])
 _PER_SINGLE = 2.0**-29  # float64's unit roundoff, of float32's
 
@@ -58,14 +58,15 @@ def prove_graph(
     if changed:
         reason = f"the constant {changed!r} is not the rounding of what was computed for it"
         return GraphFinding(GraphProof("refuted", reason))
-    found = _outputs(original, simplified, samples, yardstick, coarse, by_runtime)
+    compare = _Compare(yardstick, coarse, by_runtime)
+    found = compare(original, simplified, samples)
     if found.verdict != "proved":
         return GraphFinding(found)
     few = _alike(samples)
-    branches = forced.prove_branches(original, simplified, few, _Compare(yardstick, coarse, by_runtime))
+    branches = forced.prove_branches(original, simplified, few, compare)
     if branches.against is not None:
         return GraphFinding(branches.against)
-    finding = _choices(original, simplified, few, _Compare(yardstick, frozenset(), by_runtime))
+    finding = _choices(original, simplified, few, replace(compare, coarse=frozenset()))
     return replace(finding, proof=finding.proof or found, not_run=branches.not_run)
 
 
@@ -78,8 +79,10 @@ class _Compare:
     by_runtime: frozenset[Signature]
     least: float = 0.0  # of the magnitude: what is allowed at least
 
-    def evaluate(self, model: onnx.ModelProto, feeds: Sequence[Feed]) -> reference.Reference:
-        return reference.evaluate(model, feeds, None, self.by_runtime)
+    def evaluate(
+        self, model: onnx.ModelProto, feeds: Sequence[Feed], unrounded: Mapping[str, Array] | None = None
+    ) -> reference.Reference:
+        return reference.evaluate(model, feeds, unrounded, self.by_runtime)
 
     def __call__(
         self,
@@ -88,7 +91,41 @@ class _Compare:
         samples: Sequence[Sample],
         after: reference.Reference | None = None,
     ) -> GraphProof:
-        return _outputs(original, plan, samples, self.yardstick, self.coarse, self.by_runtime, after, self.least)
+        """The proof of what both networks give out; `after` is what the simplified one does, where it was run."""
+        feeds = [sample.feed for sample in samples]
+        found = after or self.evaluate(plan.model, feeds, plan.unrounded)
+        if found.outputs is None:
+            return GraphProof("not proved", f"the simplified network: {found.reason}")
+        coarse = self.coarse | found.single
+        delta, tolerance, worst, compared = 0.0, 0.0, -1.0, 0
+        for sample, outputs in zip(samples, found.outputs, strict=True):
+            if outputs is None:
+                return GraphProof("refuted", "in float64 the original runs, and the simplified network does not")
+            moved: dict[str, Array] | None = None
+            compared += reference.rows(sample.feed)
+            for name, before in sample.double.items():
+                now = outputs.get(name)
+                if now is None or now.shape != before.shape:
+                    return GraphProof("refuted", f"in float64 the output {name!r} has another shape: {shape_text(now)}")
+                allowed = _allowed(name, sample, self.yardstick, coarse)
+                allowed += self.least * largest(before[np.isfinite(before)]) if self.least and is_float(before) else 0.0
+                apart, reason = apart_by(before, now, sample.single.get(name))
+                if reason or apart > allowed:
+                    moved = moved or nudged_outputs(original, sample, self.by_runtime)
+                    jumps, _ = apart_by(before, moved.get(name, before))
+                    cap = _most(name, before, self.yardstick)
+                    if (reason or apart > cap) and jumps > cap:
+                        continue  # a choice hangs by the last bit of float64 here: this feed says nothing about it
+                    allowed = max(allowed, min(FACTOR * jumps, cap))
+                    if reason or apart > allowed:
+                        said = reason or f"moved by {apart:.3g} in float64, where rounding explains {allowed:.3g}"
+                        return GraphProof("refuted", f"output {name!r} {said}", apart, allowed, compared)
+                share = apart / allowed if allowed > 0 else 0.0
+                if share > worst:
+                    delta, tolerance, worst = apart, allowed, share
+        operators = found.operators
+        reason = f"in float64 no output moved by more than {delta:.3g} (allowed {tolerance:.3g})"
+        return GraphProof("proved", reason, delta, tolerance, compared, operators)
 
 
 def _choices(
@@ -100,9 +137,9 @@ def _choices(
     if inner is None:
         return GraphFinding(None)
     wide = compare.evaluate(inner.original, feeds)
-    after = reference.evaluate(inner.simplified, feeds, simplified.unrounded, compare.by_runtime)
+    after = compare.evaluate(inner.simplified, feeds, simplified.unrounded)
     quantised = any(node.op_type in _QUANTISE for node in inner.original.graph.node)
-    least = SCALES if quantised else 0.0
+    least = FOLDED if quantised else 0.0
     known: list[Sample] = []
     ran: list[dict[str, Array]] = []
     for feed, before, now in zip(feeds, wide.outputs or (), after.outputs or (), strict=False):
@@ -140,71 +177,30 @@ def _alike(samples: Sequence[Sample]) -> Sequence[Sample]:
     return [first, *(same or rest)[:1]]
 
 
-def _outputs(
-    original: onnx.ModelProto,
-    simplified: Simplified,
-    samples: Sequence[Sample],
-    yardstick: Yardstick,
-    coarse: frozenset[str],
-    by_runtime: frozenset[Signature],
-    after: reference.Reference | None = None,
-    least: float = 0.0,
-) -> GraphProof:
-    """The proof of what both networks give out; `after` is what the simplified one does, where it was run."""
-    feeds = [sample.feed for sample in samples]
-    found = after or reference.evaluate(simplified.model, feeds, simplified.unrounded, by_runtime)
-    if found.outputs is None:
-        return GraphProof("not proved", f"the simplified network: {found.reason}")
-    coarse |= found.single
-    delta, tolerance, worst, compared = 0.0, 0.0, -1.0, 0
-    for sample, outputs in zip(samples, found.outputs, strict=True):
-        if outputs is None:
-            return GraphProof("refuted", "in float64 the original runs, and the simplified network does not")
-        moved: dict[str, Array] | None = None
-        compared += reference.rows(sample.feed)
-        for name, before in sample.double.items():
-            now = outputs.get(name)
-            if now is None or now.shape != before.shape:
-                return GraphProof("refuted", f"in float64 the output {name!r} has another shape: {shape_text(now)}")
-            allowed = _allowed(name, sample, yardstick, coarse)
-            allowed += least * largest(before[np.isfinite(before)]) if least and is_float(before) else 0.0
-            apart, reason = apart_by(before, now, sample.single.get(name))
-            if reason or apart > allowed:
-                moved = moved or nudged_outputs(original, sample, by_runtime)
-                jumps, _ = apart_by(before, moved.get(name, before))
-                scale = largest(before[np.isfinite(before)]) if is_float(before) else 0.0
-                cap = SHARE * yardstick.range_of(name, scale, span(before[np.isfinite(before)]) if scale else 0.0)
-                if (reason or apart > cap) and jumps > cap:
-                    continue  # a choice hangs by the last bit of float64 here: this feed says nothing about it
-                allowed = max(allowed, min(FACTOR * jumps, cap))
-                if reason or apart > allowed:
-                    said = reason or f"moved by {apart:.3g} in float64, where rounding explains {allowed:.3g}"
-                    return GraphProof("refuted", f"output {name!r} {said}", apart, allowed, compared)
-            share = apart / allowed if allowed > 0 else 0.0
-            if share > worst:
-                delta, tolerance, worst = apart, allowed, share
-    operators = found.operators
-    reason = f"in float64 no output moved by more than {delta:.3g} (allowed {tolerance:.3g})"
-    return GraphProof("proved", reason, delta, tolerance, compared, operators)
-
-
 def _allowed(name: str, sample: Sample, yardstick: Yardstick, coarse: frozenset[str]) -> float:
     double, single = sample.double[name], sample.single.get(name)
     if not is_float(double):
         return 0.0
     finite = np.isfinite(double)
-    scale, own = largest(double[finite]), span(double[finite])
+    scale = largest(double[finite])
     error = 0.0
     if single is not None and single.shape == double.shape and is_float(single):
         both = finite & np.isfinite(single)
         error = largest(single[both].astype(np.float64) - double[both])
     if name in coarse:
         error = error if single is not None else COARSE * scale
-        return yardstick.allowed(name, scale, own, error).tolerance
+        return yardstick.allowed(name, scale, span(double[finite]), error).tolerance
     if single is not None and single.dtype == np.float64:
         error = error / _PER_SINGLE  # it was measured in float64 already
-    cap = SHARE * yardstick.range_of(name, scale, own)
-    return min(FACTOR * _PER_SINGLE * error + ULPS * DOUBLE * scale, cap) + NEGLIGIBLE
+    explained = FACTOR * _PER_SINGLE * error + ULPS * DOUBLE * scale
+    return min(explained, _most(name, double, yardstick)) + NEGLIGIBLE
+
+
+def _most(name: str, double: Array, yardstick: Yardstick) -> float:
+    """What is allowed at most: a share of the output's range."""
+    finite = double[np.isfinite(double)]
+    scale, own = (largest(finite), span(finite)) if is_float(double) else (0.0, 0.0)
+    return SHARE * yardstick.range_of(name, scale, own)
 
 
 def _not_rounded(simplified: Simplified) -> str:

@@ -24,9 +24,9 @@ from edgeticket.graph.proving.comparison import Run, Tally
 from edgeticket.graph.proving.finding import GraphFinding
 from edgeticket.graph.proving.reference import rows
 from edgeticket.graph.proving.samples import Feed, ProofInputs
+from edgeticket.graph.proving.static.unchanged import HeldNumbers, hold_to_original
 from edgeticket.graph.proving.stillness import Movement, reading
 from edgeticket.graph.proving.trial import Trial
-from edgeticket.graph.proving.unchanged import HeldNumbers, hold_to_original
 from edgeticket.graph.proving.verdict import judged
 from edgeticket.graph.proving.yardstick import Yardstick
 from edgeticket.graph.serialize import serialize

@@ -13,7 +13,8 @@ from edgeticket.artifact.manifest import ProofInfo
 from edgeticket.errors import ModelError
 from edgeticket.graph.conversion import Converted
 from edgeticket.graph.loading import Loading
-from edgeticket.graph.proving import declared, kinds, probes, proof, reference
+from edgeticket.graph.proving import proof, reference
+from edgeticket.graph.proving.feeds import declared, kinds, probes
 from edgeticket.graph.proving.samples import ProofInputs, whole_set
 from edgeticket.graph.proving.yardstick import Yardstick
 from edgeticket.graph.reading.source import Source, ports

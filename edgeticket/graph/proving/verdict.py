@@ -39,7 +39,10 @@ def judged(
     unseen = tuple(f"output {name!r}: {why}" for name, why in quiet.items())
     if unseen and all(name in quiet for name in tally.compared if not name.endswith(checks.STRUCTURE)):
         tried = f"there was nothing to compare, also at other scales of the inputs ({listing(list(unseen))})"
-        reason = f"{tried}: give inputs of a real size with --input-shape"
+        reason = (
+            f"{tried}: where pruning has left nothing that depends on the inputs, prune less; else give inputs of a real "
+            "size with --input-shape"
+        )
         return ProofInfo("not proved", reason, in_float64=graph, samples=samples, not_compared=unseen)
     unseen += tuple(uncovered)
     verdict, reason = _verdict(tally, exact=exact)

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import onnx
 
 from edgeticket.artifact.manifest import LayerInfo
-from edgeticket.graph.proving.stored_nodes import check_stored_nodes
-from edgeticket.graph.proving.stored_weights import check_stored_weights, encoding_of, evaluated
+from edgeticket.graph.proving.static.stored_nodes import check_stored_nodes
+from edgeticket.graph.proving.static.stored_weights import check_stored_weights, encoding_of, evaluated
 from edgeticket.graph.reading.load import parse_model
 from edgeticket.graph.storing.encoding import Weights
 

@@ -11,7 +11,7 @@ import onnx
 from onnx import AttributeProto, helper, numpy_helper
 
 from edgeticket.graph.protos import STANDARD, nodes_of
-from edgeticket.graph.proving.scopes import equal
+from edgeticket.graph.proving.static.scopes import equal
 from edgeticket.text import one_line
 
 _BODIES = (AttributeProto.GRAPH, AttributeProto.GRAPHS)

@@ -16,7 +16,7 @@ from edgeticket.graph.evaluate import evaluate
 from edgeticket.graph.passes.fold_constants import FOLDABLE
 from edgeticket.graph.passes.inline_functions import inline_functions
 from edgeticket.graph.protos import STANDARD, bodies_of, graphs_of, nodes_of, standard_version
-from edgeticket.graph.proving.scopes import Array
+from edgeticket.graph.proving.static.scopes import Array
 from edgeticket.graph.upgrade import upgrade
 from edgeticket.graph.values import HALF_AND_SINGLE
 

@@ -22,7 +22,7 @@ from edgeticket.graph.intermediate import to_ir
 from edgeticket.graph.layers import Weight, layer_weights
 from edgeticket.graph.passes.fold_constants import FOLDABLE, fold_constants
 from edgeticket.graph.passes.inline_functions import inline_functions
-from edgeticket.graph.proving.scopes import differing, texts_as_unicode
+from edgeticket.graph.proving.static.scopes import differing, texts_as_unicode
 from edgeticket.graph.storing.encoding import Weights, encode
 from edgeticket.graph.storing.readers import channel_axes
 from edgeticket.graph.storing.zeros import signed_zeros

@@ -18,9 +18,9 @@ import onnx
 from onnx import AttributeProto, numpy_helper
 
 from edgeticket.graph.origins import Origin
-from edgeticket.graph.proving.given import Given, all_nodes, as_read, tensors
-from edgeticket.graph.proving.node_parts import attribute_differs, kind, operator
-from edgeticket.graph.proving.scopes import Array, differing, texts_as_unicode
+from edgeticket.graph.proving.static.given import Given, all_nodes, as_read, tensors
+from edgeticket.graph.proving.static.node_parts import attribute_differs, kind, operator
+from edgeticket.graph.proving.static.scopes import Array, differing, texts_as_unicode
 from edgeticket.graph.simplify import Simplified
 from edgeticket.text import listing
 

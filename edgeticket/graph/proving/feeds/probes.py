@@ -13,16 +13,16 @@ from edgeticket import runtime
 from edgeticket.artifact import outputs
 from edgeticket.errors import InputError
 from edgeticket.graph.protos import without_default
-from edgeticket.graph.proving import free_axes
-from edgeticket.graph.proving.declared import (
+from edgeticket.graph.proving.feeds import free_axes
+from edgeticket.graph.proving.feeds.declared import (
     MOST_ELEMENTS,
     DeclaredInput,
     declared_inputs,
     require_possible,
     variants,
 )
-from edgeticket.graph.proving.drawing import KINDS, feed_of
-from edgeticket.graph.proving.free_axes import Guess
+from edgeticket.graph.proving.feeds.drawing import KINDS, feed_of
+from edgeticket.graph.proving.feeds.free_axes import Guess
 from edgeticket.graph.serialize import serialize
 
 Array = NDArray[np.generic]

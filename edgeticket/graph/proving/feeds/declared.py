@@ -11,7 +11,7 @@ import onnx
 
 from edgeticket.errors import InputError
 from edgeticket.graph.protos import without_default
-from edgeticket.graph.proving import free_axes, kinds
+from edgeticket.graph.proving.feeds import free_axes, kinds
 
 # Of all inputs of one feed together: a graph may declare any size, and nobody should run out of memory for it.
 MOST_ELEMENTS = 1 << 25

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeticket.graph.proving import kinds
-from edgeticket.graph.proving.declared import DeclaredInput
-from edgeticket.graph.proving.free_axes import Guess
+from edgeticket.graph.proving.feeds import kinds
+from edgeticket.graph.proving.feeds.declared import DeclaredInput
+from edgeticket.graph.proving.feeds.free_axes import Guess
 
 Array = NDArray[np.generic]
 Shape = tuple[int, ...]

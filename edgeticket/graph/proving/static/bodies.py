@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from edgeticket.graph.order import ordered
 from edgeticket.graph.protos import standard_version
-from edgeticket.graph.proving.node_parts import kind, plain_bytes, trimmed
-from edgeticket.graph.proving.scopes import Scope, texts_as_unicode
+from edgeticket.graph.proving.static.node_parts import kind, plain_bytes, trimmed
+from edgeticket.graph.proving.static.scopes import Scope, texts_as_unicode
 
 Body = tuple[str, str]  # the first output of an If, a Loop or a Scan, and the attribute that holds the body
 NAMES = {"then_branch": "then-branch", "else_branch": "else-branch", "body": "body"}

@@ -14,7 +14,7 @@ import onnx
 
 from edgeticket.errors import ProofError
 from edgeticket.graph.protos import standard_version
-from edgeticket.graph.proving.node_parts import (
+from edgeticket.graph.proving.static.node_parts import (
     attributes_differ,
     bodies,
     kind,
@@ -23,7 +23,7 @@ from edgeticket.graph.proving.node_parts import (
     trimmed,
     type_text,
 )
-from edgeticket.graph.proving.scopes import Array, Scope, equal
+from edgeticket.graph.proving.static.scopes import Array, Scope, equal
 
 Wanted = Callable[[str, Array], Array]
 Pair = tuple[Scope, str, Scope, str, str]  # a value of the plan, its counterpart in the file, and who reads them
