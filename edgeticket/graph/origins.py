@@ -1,7 +1,7 @@
 """Where a constant comes from: one of the given model, of which passes kept or zeroed parts, or a computation.
 
-Each pass says so where it acts (values.py), and proving/static/unchanged.py holds the numbers of the plan to it. So a weight
-that no made-up input reaches (a row of a table, an expert, a closed gate) is compared all the same.
+Each pass says so where it acts (values.py), and proving/static/unchanged.py holds the numbers of the plan to it. So a
+weight that no made-up input reaches (a row of a table, an expert, a closed gate) is compared all the same.
 """
 
 from __future__ import annotations

@@ -40,8 +40,8 @@ def judged(
     if unseen and all(name in quiet for name in tally.compared if not name.endswith(checks.STRUCTURE)):
         tried = f"there was nothing to compare, also at other scales of the inputs ({listing(list(unseen))})"
         reason = (
-            f"{tried}: where pruning has left nothing that depends on the inputs, prune less; else give inputs of a real "
-            "size with --input-shape"
+            f"{tried}: where pruning has left nothing that depends on the inputs, prune less; else give inputs of a "
+            "real size with --input-shape"
         )
         return ProofInfo("not proved", reason, in_float64=graph, samples=samples, not_compared=unseen)
     unseen += tuple(uncovered)
