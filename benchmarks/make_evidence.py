@@ -116,9 +116,9 @@ def document(entries: Sequence[Entry]) -> str:
     return f"""<!-- Written by benchmarks/make_evidence.py from docs/results/evidence.jsonl; `make bench-evidence` measures more. -->
 # How often `edgeticket check --baseline` is right
 
-These are {len(kept)} comparisons{when}, all of them real runs with the defaults: tolerance 5 %, one
-thread, 60 s. [evidence.jsonl](results/evidence.jsonl) has each with its samples, which are block medians (a block: at
-least 5 inferences and 20 ms of each model) of every process in µs.
+These are {len(kept)} comparisons{when}. All are real runs with the defaults: tolerance 5 %,
+one thread, 60 s. [evidence.jsonl](results/evidence.jsonl) has each with its samples, which are block medians (a block:
+at least 5 inferences and 20 ms of each model) of every process in µs.
 
 {tables.table(("what", "target", "found", ""), tables.target_rows(injected))}
 
