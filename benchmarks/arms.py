@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from machine import others_run
 
 from edgeticket.engine import EP_NAME, entries
 
@@ -24,7 +25,7 @@ CPU = "CPUExecutionProvider"
 # Until 2026-11-28 a session of one thread had 2.5 ms, one inference of a large network, and the other sessions may have
 # driven its weights out of the caches (bench_rival.py measures what that is worth).
 WARM_S, FEWEST = 30e-3, 3
-POLL_S, IDLE, LONGEST_S = 5e-3, 0.2, 2.0
+POLL_S, LONGEST_S = 2e-3, 2.0
 RECORD = "session.record_ep_graph_assignment_info"  # from ONNX Runtime 1.24
 
 
@@ -88,18 +89,15 @@ class Arm:
 
 
 def quiet() -> None:
-    """Wait until no thread of this process runs, for at most two seconds.
+    """Wait until no other thread of this process runs or wants to, for at most two seconds.
 
     The threads of a session go on spinning when its run is over, for 20 to 40 ms of processor time (ONNX Runtime 1.31,
     measured), and would take the cores of the session that comes next: with a dozen sessions of two threads in turns,
     ResNet-20 took 1.3 to 3 ms where it takes 0.4 alone.
     """
     until = time.monotonic() + LONGEST_S
-    while time.monotonic() < until:
-        used, began = time.process_time(), time.monotonic()
+    while others_run() and time.monotonic() < until:
         time.sleep(POLL_S)
-        if time.process_time() - used < IDLE * (time.monotonic() - began):
-            return
 
 
 def take_turns(

@@ -11,6 +11,7 @@ import resource
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -136,6 +137,16 @@ def resident_bytes(key: str = "VmRSS") -> int:
         if line.startswith(key + ":"):
             return int(line.split()[1]) * 1024
     raise KeyError(key)
+
+
+def others_run() -> bool:
+    """Does a thread of this process run, or wait for a processor, beside the one that asks? proc_pid_stat(5)"""
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # it has ended meanwhile
+            state = (task / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+            if state == "R" and int(task.name) != threading.get_native_id():
+                return True
+    return False
 
 
 def release_memory() -> None:
