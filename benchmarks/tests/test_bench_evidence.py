@@ -152,7 +152,7 @@ def many() -> list[dict[str, Any]]:
 
 def test_the_document_states_targets_and_whether_they_are_met() -> None:
     head = sections(many())[""]
-    assert "15 comparisons, measured on 2026-01-02, all" in head
+    assert "15 comparisons, measured on 2026-01-02. All" in head
     parts = ("called a regression | at most 1 % of 200", "called a regression | at least 95 % of 100", "passed | none")
     same, caught, passed = (next(line for line in head.splitlines() if part in line) for part in parts)
     assert "1 of 11 (9.1 %)" in same
