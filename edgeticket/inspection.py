@@ -104,7 +104,8 @@ class Inspection(ShowsTable):
             beside = f", and {text.plural(alone, 'batch normalisation')} stand alone for it" if alone else ""
             found.append(
                 f"{text.plural(unfolded, 'node')} compute constants at every run, as ONNX Runtime does not fold them "
-                f"in this file{beside}: `edgeticket export` folds them, also where the weights hold no zeros."
+                f"in this file{beside}: `edgeticket export` folds those that the file holds, also where the weights "
+                "hold no zeros, but not those that ONNX Runtime itself writes out, as of GroupNormalization."
             )
         found.append(
             f"Layers are those that ONNX Runtime {runtime.VERSION} is left with after its own rewrites. Times are of "

@@ -49,7 +49,7 @@ def _dense(content: Content) -> Iterator[Reason]:
     yield from (Reason("note", remark) for remark in content.remarks if remark not in content.storage_notes)
     by_note: dict[str, list[str]] = {}
     for tensor in content.manifest.tensors:
-        if tensor.note and tensor.storage == "dense":
+        if tensor.note and tensor.storage == "dense" and not tensor.lossless:
             by_note.setdefault(tensor.note.removeprefix("stored dense: "), []).append(content.parameter(tensor.name))
     for note, names in by_note.items():
         yield Reason("stays dense", f"{listing(names)}: {note}")
@@ -67,8 +67,13 @@ def _passes(content: Content) -> Iterator[Reason]:
 
 def _engine(content: Content) -> Iterator[Reason]:
     state = None if content.engine is None else content.engine["state"]
-    if content.engine is not None and state != "ran" and (_pruned(content) or state != "claims nothing"):
+    if content.engine is None or not (_pruned(content) or state != "claims nothing"):
+        return
+    if state != "ran":
         yield Reason("sparse engine", str(content.engine["sentence"]))
+    elif 2 * content.engine["claimed"] < content.engine["nodes"]:
+        some = f"it takes {content.engine['claimed']} of {plural(content.engine['nodes'], 'node')}"
+        yield Reason("sparse engine", f"{some}; `edgeticket inspect` says why it leaves the others")
 
 
 def _pruned(content: Content) -> bool:

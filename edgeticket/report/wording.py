@@ -101,10 +101,10 @@ def zeros_sentence(content: Content) -> str:
             if left
             else "No zero is left in them."
         )
-        return (
-            f"{how}, exactly: the layers hold {after:,} of {before:,} weights, and that is the only gain in speed to "
-            f"expect of the CPU provider. {rest}"
-        )
+        gain = "that is the only gain in speed to expect of the CPU provider"
+        if _slower(content):
+            gain = f"yet the CPU provider takes longer with it than with {baseline_name(content)}"
+        return f"{how}, exactly: the layers hold {after:,} of {before:,} weights, and {gain}. {rest}"
     if content.removed_dead:
         return f"What was dead was removed, exactly, and the weights of layers keep their shapes{_others(content)}"
     if not zeros:
@@ -116,6 +116,13 @@ def zeros_sentence(content: Content) -> str:
         "Stock ONNX Runtime makes nothing of the zeros: it multiplies by them. No unit was removed, so an "
         f"inference multiplies {_work(content)}."
     )
+
+
+def _slower(content: Content) -> bool:
+    """Whether the exported file was seen to take longer, on one thread, than what it stands beside."""
+    own, other = (content.measured("latency", model) for model in ("exported", "dense"))
+    ratio = speed(own, other) if own and other else None
+    return ratio is not None and ratio.seen and ratio.estimate < 1
 
 
 def _others(content: Content) -> str:

@@ -351,3 +351,22 @@ def test_a_body_that_never_ran_is_said_where_it_changed() -> None:
     other = _proved(original, _slightly_wrong(plan, "by"))
     assert other.proved, other.reason
     assert other.not_compared == ("the body of Loop 'again' never ran",)
+
+
+def test_a_label_that_became_another_text_is_refuted() -> None:
+    """The tolerance of an output has no meaning where that is text."""
+    rng = np.random.default_rng(8)
+    net = Net(("n", 8))
+    best = net.op("ArgMax", net.op("MatMul", "x", net.const(rng.normal(0, 1, (8, 16)), "A")), axis=1, keepdims=0)
+    names = {"keys_int64s": list(range(16)), "values_strings": [f"class {number}" for number in range(16)]}
+    label = net.op("LabelEncoder", best, domain="ai.onnx.ml", **names)
+    original = net.model(label)
+    original.graph.output[0].type.CopyFrom(helper.make_tensor_type_proto(TensorProto.STRING, None))
+    original.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+    plan = with_short_names(simplify(original))
+    for tensor in plan.model.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if array.shape == (8, 16):
+            tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array[:, ::-1]), tensor.name))
+    found = _proved(original, plan)
+    assert found.verdict == "refuted", found.reason

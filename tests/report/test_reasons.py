@@ -24,7 +24,7 @@ FULL = {"passes": (), "remarks": (), "storage_notes": (), "engine": None}
 
 def said(manifest: dict[str, Any] | None = None, **changes: Any) -> list[tuple[str, str]]:
     """The reasons of a report that has none but what `changes` bring."""
-    plain = content(tensors=(), **(manifest or {}))
+    plain = content(**{"tensors": (), **(manifest or {})})
     return [(each.label, each.sentence) for each in reasons(dataclasses.replace(plain, **{**FULL, **changes}))]
 
 
@@ -33,7 +33,13 @@ def note(name: str, changed: int, sentence: str) -> dict[str, Any]:
 
 
 def test_what_went_well_is_not_said() -> None:
-    assert said(passes=(note("remove-dead", 3, "removed 3 dead channels"),), engine={"state": "ran"}) == []
+    assert (
+        said(
+            passes=(note("remove-dead", 3, "removed 3 dead channels"),),
+            engine={"state": "ran", "claimed": 3, "nodes": 3},
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,6 +66,18 @@ def test_tensors_that_stay_dense_for_one_reason_share_a_line() -> None:
     tensors = tuple(tensor(name, "dense", "stored dense: it is not folded") for name in "ab")
     plain = dataclasses.replace(content(tensors=(*tensors, tensor("c", "gaps", "packed positions"))), **FULL)
     assert [(each.label, each.sentence) for each in reasons(plain)] == [("stays dense", "a, b: it is not folded")]
+
+
+def test_a_tensor_that_rests_in_fewer_bytes_without_loss_is_not_said_to_stay_dense() -> None:
+    bias = TensorInfo("bias", (32,), 32, "dense", "int16", 64, "exactly", "int32", lossless=True)
+    assert said({"tensors": (bias,)}) == []
+
+
+def test_an_engine_that_takes_few_nodes_is_said() -> None:
+    few = {"state": "ran", "sentence": "claimed 1 of 163 nodes", "claimed": 1, "nodes": 163}
+    wanted = "it takes 1 of 163 nodes; `edgeticket inspect` says why it leaves the others"
+    assert said(engine=few) == [("sparse engine", wanted)]
+    assert said(engine={**few, "claimed": 82}) == []
 
 
 def test_a_dense_network_is_not_told_that_it_stays_dense() -> None:

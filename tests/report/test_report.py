@@ -453,6 +453,20 @@ def test_what_was_removed_is_credited_to_what_removed_it() -> None:
     assert "No zero is left" in view.zeros_sentence(content(layers=full))
 
 
+@pytest.mark.parametrize(("own", "said"), [(0.008, False), (0.01, False), (0.012, True)])
+def test_what_is_slower_with_fewer_channels_is_not_called_a_gain(own: float, said: bool) -> None:
+    """Dense takes 10 µs."""
+
+    def timed(model: str, middle: float) -> Measurement:
+        blocks = tuple(middle + 1e-4 * (number % 3) for number in range(12))
+        return Measurement("latency", model, 1, "ms", blocks, "in blocks", "host", "cpu", blocks)
+
+    measurements = (timed("dense", 0.01), timed("exported", own))
+    sentence = view.zeros_sentence(dataclasses.replace(content(), passes=(DEAD,), measurements=measurements))
+    assert ("yet the CPU provider takes longer with it than with dense" in sentence) == said
+    assert ("the only gain in speed to expect" in sentence) != said
+
+
 def test_of_zeros_that_are_not_there_nothing_is_said() -> None:
     full = first_layer(shape_after=(64, 30), nonzeros_before=1920, nonzeros_after=1920)
     sentence = view.zeros_sentence(content(layers=full))

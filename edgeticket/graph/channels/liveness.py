@@ -10,6 +10,7 @@ from edgeticket.graph.channels.grid import along, box, evened
 from edgeticket.graph.channels.records import Bools, Grid, Linear, Units
 from edgeticket.graph.channels.state import State
 
+_BLOCKED = frozenset(["Conv", "ConvInteger", "QLinearConv"])
 _ATTEMPTS = 4  # rounds in which convolutions are aligned one by one
 
 
@@ -130,7 +131,8 @@ class Liveness:
         """Let dead channels stay where a convolution is left with an odd number of them; whether there were any.
 
         ONNX Runtime computes a convolution in blocks of channels only where it reads a multiple of 4, or reads less
-        than a block; a depthwise one where it makes a multiple of 4 (nchwc_transformer.cc). Otherwise it is far slower.
+        than a block; a depthwise one where it makes a multiple of 4 (nchwc_transformer.cc). Otherwise it is far slower;
+        in 8 bits it multiplies four at a time, and 29 channels took a fifth longer than 28, and longer than 32.
         Groups of several channels would have to be multiples of a whole block each, so a multiple of 4 gains nothing.
         With `alike`, every set of channels that the same convolutions read is made a multiple. Where that is not enough
         because a set has too few, one convolution after the other may unbalance others, so that this is tried only
@@ -140,9 +142,7 @@ class Liveness:
         read = [
             self._roots[(linear.source if linear.groups == 1 else linear.result).units]
             for linear in self._state.linears
-            if linear.node.op_type == "Conv"
-            and not linear.stored.quantised
-            and not 1 < linear.groups < linear.source.count
+            if linear.node.op_type in _BLOCKED and not 1 < linear.groups < linear.source.count
         ]
         read = [units for units in read if np.count_nonzero(self._live[units]) >= 2 * lanes]
         readers = np.zeros(len(self._live), np.int64)

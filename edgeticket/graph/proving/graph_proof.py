@@ -198,9 +198,10 @@ def _allowed(name: str, sample: Sample, yardstick: Yardstick, coarse: frozenset[
 
 def _most(name: str, double: Array, yardstick: Yardstick) -> float:
     """What is allowed at most: a share of the output's range."""
+    if not is_float(double):
+        return 0.0
     finite = double[np.isfinite(double)]
-    scale, own = (largest(finite), span(finite)) if is_float(double) else (0.0, 0.0)
-    return SHARE * yardstick.range_of(name, scale, own)
+    return SHARE * yardstick.range_of(name, largest(finite), span(finite))
 
 
 def _not_rounded(simplified: Simplified) -> str:
