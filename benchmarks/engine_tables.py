@@ -176,9 +176,9 @@ def threads(document: Document) -> str:
 
 
 def creation(document: Document) -> str:
-    """Creating a session in a fresh process and running it once: times, and growth of the resident memory and its peak.
+    """The first session of a process on a provider: times, and growth of the resident memory and its peak.
 
-    Until 0.2.0 memory was taken before the first inference.
+    Until 0.2.0 memory was taken before the first inference, and of the second session on the engine.
     """
     rows: list[Row] = []
     for key, part in document["parts"].items():

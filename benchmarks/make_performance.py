@@ -301,7 +301,7 @@ def of_creation(document: Document) -> Iterator[Goal]:
     memory = ("memory after the first inference", "after_first_bytes", 1.0)
     if not new:  # before 0.2.0
         memory = ("memory after creation, before the first inference", "grown_bytes", 1.0)
-    for what, key, wanted in (("session creation", "ms", 1.3), memory):
+    for what, key, wanted in (("first session of a process", "ms", 1.3), memory):
         for name in tables.GOALS:
             part = document["parts"].get(f"{name} | creation")
             samples = part["samples"] if part and part["samples"]["ours"].get(key) else {"ours": {key: []}}
