@@ -70,14 +70,14 @@ def _reshape(graph: ir.Graph, node: ir.Node) -> bool:
     wanted = reshaped(dims, named, allowzero)
     if 0 in wanted or 0 in dims:
         return False
+    if _straighten(graph, node, wanted):
+        return True
     if _flattens(dims, wanted):
         node.replace_input_with(1, None)
         node.resize_inputs(1)
         node.op_type = "Flatten"
         node.attributes.clear()
         node.attributes["axis"] = ir.AttrInt64("axis", 1)
-        return True
-    if _straighten(graph, node, wanted):
         return True
     entries = _entries(dims, wanted)
     unknown = [place for place, length in enumerate(entries) if not isinstance(length, int)]
