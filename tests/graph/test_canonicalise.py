@@ -113,6 +113,26 @@ def test_a_transpose_between_merged_axes_is_one_transpose() -> None:
     assert ops(same(net.model(net.op("Relu", other)))) == ["Reshape", "Transpose", "Reshape", "Relu"]
 
 
+@pytest.mark.parametrize(
+    ("shape", "perm", "target", "gone"),
+    [
+        ((5, 1, "n", 4), [0, 2, 1, 3], [0, 0, -1], True),  # an LSTM's outputs, in one direction
+        ((5, 1, 1, 4), [0, 2, 1, 3], [5, 1, 4], True),
+        (("n", 5, 1, 1), [0, 2, 3, 1], [-1, 5], True),
+        ((5, 1, "n", 4), [2, 1, 0, 3], [0, -1, 4], False),
+        ((5, 2, "n", 4), [0, 2, 1, 3], [0, 0, -1], False),
+    ],
+)
+def test_a_transpose_of_axes_of_length_1_in_front_of_a_reshape_goes(
+    shape: tuple[int | str, ...], perm: list[int], target: list[int], gone: bool
+) -> None:
+    net = Net(shape, np.float64)
+    turned = net.op("Transpose", net.op("Tanh", "x"), perm=perm)
+    left = ops(same(net.model(net.op("Relu", net.op("Reshape", turned, net.const(np.array(target)))))))
+    assert ("Transpose" not in left) == gone
+    assert (left[0], left[-1]) == ("Tanh", "Relu")
+
+
 def test_expanding_to_its_own_length_needs_no_shape() -> None:
     net = Net(("n", 1, 4), np.float64)
     batch = net.op("Slice", net.op("Shape", "x"), net.const(np.array([0])), net.const(np.array([1])))

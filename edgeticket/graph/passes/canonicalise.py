@@ -4,6 +4,7 @@
     Reshape(x [N, a, b, ...], (n, a·b·...))                    =  Flatten(x, axis=1)    shape arithmetic on n goes away
     Reshape(x [N, C, ...], (n, C, rest))                       =  Reshape(x, (0, C, rest)), a constant target
     Reshape, Transpose, Reshape that keep the leading axes     =  one Transpose
+    Reshape(Transpose(x)) where only axes of length 1 move     =  Reshape(x)            as of an LSTM in one direction
     Expand(x, shape), Resize(x, sizes)                         =  the same with a constant target, or constant scales
     MatMul(x [N, K], W [K, M]) + b [M]                         =  Gemm(x, W, b)
     ReduceMean(x [N, C, H, W], (2, 3)), axes kept              =  GlobalAveragePool(x)  takes x in blocks of channels
@@ -69,6 +70,8 @@ def _reshape(graph: ir.Graph, node: ir.Node) -> bool:
     wanted = reshaped(dims, named, allowzero)
     if 0 in wanted or 0 in dims:
         return False
+    if _straighten(graph, node, wanted):
+        return True
     if _flattens(dims, wanted):
         node.replace_input_with(1, None)
         node.resize_inputs(1)
@@ -76,10 +79,7 @@ def _reshape(graph: ir.Graph, node: ir.Node) -> bool:
         node.attributes.clear()
         node.attributes["axis"] = ir.AttrInt64("axis", 1)
         return True
-    entries = [
-        0 if place < len(dims) and dims[place] == length and not isinstance(length, int) else length
-        for place, length in enumerate(wanted)
-    ]
+    entries = _entries(dims, wanted)
     unknown = [place for place, length in enumerate(entries) if not isinstance(length, int)]
     if len(unknown) > 1:
         return False
@@ -89,6 +89,34 @@ def _reshape(graph: ir.Graph, node: ir.Node) -> bool:
         return True
     if present is not None and np.array_equal(present, plain) and not allowzero:
         return False
+    node.replace_input_with(1, new_constant(graph, f"{node.outputs[0].name}.shape", plain))
+    node.attributes.pop("allowzero", None)
+    return True
+
+
+def _entries(dims: list[int | str], wanted: list[int | str | None]) -> list[int | str | None]:
+    """A Reshape's target, in which 0 copies what has a name and stays at its place."""
+    return [
+        0 if place < len(dims) and dims[place] == length and not isinstance(length, int) else length
+        for place, length in enumerate(wanted)
+    ]
+
+
+def _straighten(graph: ir.Graph, node: ir.Node, wanted: list[int | str | None]) -> bool:
+    """Read what a Transpose reads that moves nothing but axes of length 1, where the target can be said of that."""
+    turn = node.inputs[0].producer() if node.inputs[0] is not None else None
+    source = turn.inputs[0] if turn is not None and turn.op_type == "Transpose" else None
+    dims = named_dims(source) if source is not None else None
+    if turn is None or source is None or dims is None:
+        return False
+    order = list(attribute(turn, "perm", tuple(reversed(range(len(dims))))))
+    long = [place for place in order if dims[place] != 1]
+    target = _entries(dims, wanted)
+    unknown = [place for place, length in enumerate(target) if not isinstance(length, int)]
+    if long != sorted(long) or len(unknown) > 1:
+        return False
+    plain = np.array([-1 if place in unknown else length for place, length in enumerate(target)], np.int64)
+    node.replace_input_with(0, source)
     node.replace_input_with(1, new_constant(graph, f"{node.outputs[0].name}.shape", plain))
     node.attributes.pop("allowzero", None)
     return True
