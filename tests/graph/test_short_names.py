@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from nets import COPIES
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from quantized_models import qdq_network, qoperator_network
@@ -158,6 +159,7 @@ def test_bodies_read_what_they_read_before() -> None:
     assert outer not in str(short)
 
 
+@pytest.mark.skipif(not COPIES, reason="this onnx-ir cannot copy a model")
 @pytest.mark.parametrize("dead", [False, True])
 def test_the_unpruned_model_has_the_names_that_it_would_have_by_itself(dead: bool) -> None:
     """Where nothing was removed it is a copy of the smaller model, and no part of that."""
