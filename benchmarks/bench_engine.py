@@ -115,7 +115,7 @@ def latency_requests(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             yield {"key": f"{name} | {threads}", "network": name, "threads": threads, "isas": isas, **common}
         for path in options.ticket:
             name = f"ticket {path.resolve().relative_to(ROOT) if path.resolve().is_relative_to(ROOT) else path.name}"
-            own = {"key": f"{name} | {threads}", "network": name, "ticket": str(path.resolve())}
+            own = {"key": f"{name} | {threads}", "network": name, "ticket": os.path.relpath(path.resolve(), ROOT)}
             yield {**common, **own, "threads": threads, "isas": isas}
 
 

@@ -26,6 +26,7 @@ from edgeticket import runtime
 from edgeticket.engine import NodeRecord, read_report
 from edgeticket.errors import EngineError
 
+ROOT = Path(__file__).resolve().parents[1]
 AGREEMENT = 1e-3  # of the largest output: far above rounding, far below a wrong kernel
 
 
@@ -58,7 +59,7 @@ def open_ours(model: bytes, threads: int, isa: str | None) -> tuple[ort.Inferenc
 def latency(request: Mapping[str, Any]) -> dict[str, Any]:
     """Every arm in turns. The fp32 and int8 sessions stand for all sparsities: a zero costs them what a one does."""
     threads, block_s = request["threads"], request["block_ms"] / 1e3
-    nets = _ticket(request["ticket"]) if request.get("ticket") else _pruned(request)
+    nets = _ticket(str(ROOT / request["ticket"])) if request.get("ticket") else _pruned(request)
     first = next(iter(nets.values()))
     feed = first.feed()
     cpu = open_session(first.serialized(), threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -24,3 +25,8 @@ def test_the_results_are_made_of_the_runs_kept(tmp_path: Path, monkeypatch: pyte
     make_results.main()
     kept = (DOCS / "results.md").read_text(encoding="utf-8")
     assert (tmp_path / "results.md").read_text(encoding="utf-8") == kept, "benchmarks/make_results.py writes it anew"
+
+
+def test_results_hold_no_path_of_the_machine_that_measured() -> None:
+    for path in sorted((DOCS / "results").glob("*.json*")):
+        assert re.findall(r'"(?:/[\w.-]+){2,}"', path.read_text(encoding="utf-8")) == [], path.name

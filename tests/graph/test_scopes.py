@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from onnx import helper
 
 from edgeticket.graph.proving.static.scopes import Scope
@@ -25,12 +26,17 @@ def test_the_cone_of_a_value_is_every_node_that_it_is_made_by() -> None:
     assert known == {(id(scope), 0), (id(scope), 1), (id(scope), 2)}
 
 
-def test_what_a_known_node_is_made_by_is_not_walked_through_again() -> None:
+def test_what_a_known_node_is_made_by_is_not_walked_through_again(monkeypatch: pytest.MonkeyPatch) -> None:
     scope = Scope(_chain().nodes[1:], ["a"], (), 18)
     known = {(id(scope), 0)}
     walked: list[str] = []
     home = scope.home
-    scope.home = lambda name: walked.append(name) or home(name)  # type: ignore[func-returns-value,method-assign]
+
+    def watched(name: str) -> Scope | None:
+        walked.append(name)
+        return home(name)
+
+    monkeypatch.setattr(scope, "home", watched)
     scope.add_cone("c", known)
     assert known == {(id(scope), 0), (id(scope), 1)}
     assert sorted(walked) == ["a", "b", "c"], "a is what c reads itself; b's own reading of it is known"
